@@ -1,0 +1,1 @@
+"""CycleGAN experiments for unpaired MRI contrast translation."""

@@ -1,0 +1,1 @@
+"""Scan files in, tensors out."""

@@ -1,0 +1,64 @@
+"""Adversarial losses of generators and discriminators on patch logits."""
+
+from torch import Tensor
+from torch.nn import functional
+
+ADVERSARIAL_LOSSES = ("lsgan", "bce", "hinge")
+
+
+def generator_adversarial_loss(fake_logits: Tensor, kind: str) -> Tensor:
+    """How far a generator is from having its fakes judged real.
+
+    Args:
+        fake_logits: discriminator output on fakes, any shape.
+        kind: ``"lsgan"``: (D − 1)²; ``"bce"``: −log σ(D); ``"hinge"``: −D.
+
+    Returns:
+        Scalar mean over all patches.
+
+    Raises:
+        ValueError: ``kind`` is unknown.
+
+    Reference:
+        Mao et al., ICCV 2017, eq. 9 with b = c = 1 (least squares); Goodfellow et al., NeurIPS 2014, section 3
+        (non-saturating cross-entropy); Lim and Ye, "Geometric GAN", 2017 (hinge).
+    """
+    if kind == "lsgan":
+        return (fake_logits - 1).square().mean()
+    if kind == "bce":
+        return functional.softplus(-fake_logits).mean()
+    if kind == "hinge":
+        return -fake_logits.mean()
+    raise _unknown(kind)
+
+
+def discriminator_adversarial_loss(real_logits: Tensor, fake_logits: Tensor, kind: str) -> Tensor:
+    """How badly a discriminator tells real from fake: the mean of its two parts.
+
+    The factor one half slows the discriminator against the generators, as in the CycleGAN paper, section 4.
+
+    Args:
+        real_logits: discriminator output on real images, any shape.
+        fake_logits: discriminator output on fakes, any shape.
+        kind: ``"lsgan"``: (D(real) − 1)² and D(fake)²; ``"bce"``: cross-entropy on logits;
+            ``"hinge"``: max(0, 1 − D(real)) and max(0, 1 + D(fake)).
+
+    Returns:
+        Scalar, at least 0.
+
+    Raises:
+        ValueError: ``kind`` is unknown.
+    """
+    if kind == "lsgan":
+        real, fake = (real_logits - 1).square().mean(), fake_logits.square().mean()
+    elif kind == "bce":
+        real, fake = functional.softplus(-real_logits).mean(), functional.softplus(fake_logits).mean()
+    elif kind == "hinge":
+        real, fake = functional.relu(1 - real_logits).mean(), functional.relu(1 + fake_logits).mean()
+    else:
+        raise _unknown(kind)
+    return 0.5 * (real + fake)
+
+
+def _unknown(kind: str) -> ValueError:
+    return ValueError(f"model.adversarial_loss: expected one of {', '.join(ADVERSARIAL_LOSSES)}, got {kind!r}.")

@@ -1,0 +1,103 @@
+"""U-Net generator."""
+
+import torch
+from torch import Tensor, nn
+
+from mri_cyclegan.networks.blocks import downsample, init_normal, upsample
+
+
+class UNet(nn.Module):
+    """Encoder–decoder with skip connections, one image in and one image out.
+
+    Every level halves the sides with a 4×4 stride-2 convolution and the decoder mirrors it; the output of encoder
+    level *i* is concatenated to the input of the decoder level of the same size. Channels double from
+    ``base_channels`` up to eight times that: 64-128-256-512-512-512-512-512 for the defaults of the experiments.
+    Instance normalization follows every convolution but the first (it would erase the image's own contrast), the
+    innermost (a 1×1 map has no variance) and the last.
+
+    Args:
+        in_channels: channels of the input image.
+        out_channels: channels of the output image.
+        base_channels: channels after the first level.
+        depth: number of levels; both sides of the input must be multiples of ``2 ** depth``.
+        dropout: probability of dropping a channel value in the first three decoder levels below the innermost; 0 for none.
+        upsample: ``"transposed"`` or ``"resize"``, see :func:`mri_cyclegan.networks.blocks.upsample`.
+
+    Raises:
+        ValueError: an argument is out of range, or an input's sides do not fit the depth.
+
+    Reference:
+        Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017, appendix 6.1.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, base_channels: int, depth: int, dropout: float, upsample: str
+    ) -> None:
+        super().__init__()
+        if depth < 2:
+            raise ValueError(f"generator.depth: expected at least 2, got {depth}.")
+        self.depth = depth
+        widths = [base_channels * min(2**level, 8) for level in range(depth)]
+        self.downs = nn.ModuleList(
+            _down(in_channels if level == 0 else widths[level - 1], widths[level], level, depth)
+            for level in range(depth)
+        )
+        self.ups = nn.ModuleList(
+            _up(
+                in_channels=widths[level] * (1 if level == depth - 1 else 2),
+                out_channels=widths[level - 1],
+                mode=upsample,
+                dropout=dropout if depth - 4 <= level - 1 < depth - 1 else 0.0,
+            )
+            for level in reversed(range(1, depth))
+        )
+        self.last = nn.Sequential(nn.ReLU(), _up_convolution(2 * widths[0], out_channels, upsample), nn.Tanh())
+        init_normal(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Translate images.
+
+        Args:
+            image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of ``2 ** depth``.
+
+        Returns:
+            (B, out_channels, H, W), in [-1, 1].
+        """
+        step = 2**self.depth
+        if image.shape[-2] % step or image.shape[-1] % step:
+            raise ValueError(
+                f"U-Net of depth {self.depth}: expected sides that are multiples of {step}, got "
+                f"{tuple(image.shape[-2:])}. Change data.image_size or generator.depth."
+            )
+        skips = []
+        x = image
+        for down in self.downs:
+            x = down(x)
+            skips.append(x)
+        skips.pop()
+        for up in self.ups:
+            x = torch.cat([up(x), skips.pop()], dim=1)
+        return self.last(x)
+
+
+def _down(in_channels: int, out_channels: int, level: int, depth: int) -> nn.Sequential:
+    layers: list[nn.Module] = [] if level == 0 else [nn.LeakyReLU(0.2)]
+    layers.append(downsample(in_channels, out_channels))
+    if 0 < level < depth - 1:
+        layers.append(nn.InstanceNorm2d(out_channels))
+    return nn.Sequential(*layers)
+
+
+def _up(in_channels: int, out_channels: int, mode: str, dropout: float) -> nn.Sequential:
+    layers = [nn.ReLU(), upsample(in_channels, out_channels, mode), nn.InstanceNorm2d(out_channels)]
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
+
+
+def _up_convolution(in_channels: int, out_channels: int, mode: str) -> nn.Module:
+    convolution = upsample(in_channels, out_channels, mode)
+    # The image itself has no normalization after it, so this layer alone needs a bias.
+    last = convolution if isinstance(convolution, nn.ConvTranspose2d) else convolution[-1]  # type: ignore[index]
+    last.bias = nn.Parameter(torch.zeros(out_channels))
+    return convolution
