@@ -45,9 +45,7 @@ SEQUENCES = {"T1w": {"tr_ms": 500.0, "te_ms": 10.0}, "T2w": {"tr_ms": 4500.0, "t
 INTENSITY_SCALE = 2000.0
 
 
-def spin_echo_signal(
-    proton_density: float, t1_ms: float, t2_ms: float, tr_ms: float, te_ms: float
-) -> float:
+def spin_echo_signal(proton_density: float, t1_ms: float, t2_ms: float, tr_ms: float, te_ms: float) -> float:
     """Relative signal PD · (1 − exp(−TR / T1)) · exp(−TE / T2), in [0, PD].
 
     >>> round(spin_echo_signal(1.0, t1_ms=1000, t2_ms=100, tr_ms=1000, te_ms=100), 4)
@@ -207,7 +205,8 @@ class Phantom:
         scale = torch.tensor(random.normal(1, 0.035, 3), dtype=torch.float32)
         shift = torch.tensor(random.normal(0, 1.5, 3), dtype=torch.float32)
         smooth = [
-            3.0 * _smooth_noise(shape, 20 / self.spacing_mm, random) + 0.9 * _smooth_noise(shape, 8 / self.spacing_mm, random)
+            3.0 * _smooth_noise(shape, 20 / self.spacing_mm, random)
+            + 0.9 * _smooth_noise(shape, 8 / self.spacing_mm, random)
             for _ in shape
         ]
         return ((grid - centre) * scale) @ turn.T + centre + shift + torch.stack(smooth, dim=-1)
@@ -250,7 +249,7 @@ def _icbm_tissue_maps() -> tuple[Tensor, tuple[float, ...]]:
     brain = np.maximum(mask.get_fdata(), np.clip(gm + wm, 0, 1))
     csf = np.clip(brain - gm - wm, 0, 1)
     maps = np.stack([1 - np.clip(gm + wm + csf, 0, 1), gm, wm, csf])
-    margin = 10
+    margin = 14
     inside = np.argwhere(brain > 0.5)
     low = np.maximum(inside.min(axis=0) - margin, 0)
     high = np.minimum(inside.max(axis=0) + margin + 1, brain.shape)

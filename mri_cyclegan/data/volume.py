@@ -74,7 +74,9 @@ def _read_nifti(path: Path, volume_index: int | None) -> Volume:
         raise ValueError(f"{path}: voxels are {image.get_data_dtype()}, expected real grey values.")
     _check_orientation(path, image)
     try:
-        array = np.asanyarray(image.dataobj[..., volume_index] if _needs_index(path, image, volume_index) else image.dataobj)
+        array = np.asanyarray(
+            image.dataobj[..., volume_index] if _needs_index(path, image, volume_index) else image.dataobj
+        )
     except (OSError, EOFError, zlib.error, ValueError, MemoryError) as error:
         raise ValueError(f"{path}: voxel data is truncated or broken ({error}). Download it again.") from error
     array = array.reshape(image.shape[:3] + (1,) * (3 - min(3, len(image.shape))))

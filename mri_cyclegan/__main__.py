@@ -1,0 +1,21 @@
+"""``mri-cyclegan NAME …`` is the same as ``python -m mri_cyclegan.NAME …``."""
+
+import importlib
+import sys
+
+COMMANDS = {"train": "train a model"}
+
+
+def main() -> None:
+    """Run the command named by the first argument."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name not in COMMANDS:
+        listing = "\n".join(f"  {command:<10} {help_text}" for command, help_text in COMMANDS.items())
+        print(f"usage: mri-cyclegan COMMAND …\n\n{listing}\n\nmri-cyclegan COMMAND --help tells more.")
+        sys.exit(0 if name in ("--help", "-h") else 2)
+    sys.argv = [f"mri-cyclegan {name}", *sys.argv[2:]]
+    importlib.import_module(f"mri_cyclegan.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Schema of a run and checks of its configuration.
+
+Constructors are the schema of the parts; the dataclass here covers the top level. Nothing heavy is imported at module
+level, so that ``--help`` answers at once.
+"""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+
+_PACKAGE = Path(__file__).parent
+
+# In a wheel the configuration lies inside the package; in a checkout beside it.
+CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
+
+# What a configuration may build. Hydra by itself would call anything, torch.load included.
+ALLOWED_TARGETS = (
+    "mri_cyclegan.data.",
+    "mri_cyclegan.networks.",
+    "mri_cyclegan.training.",
+    "pytorch_lightning.Trainer",
+    "pytorch_lightning.callbacks.",
+    "pytorch_lightning.loggers.",
+)
+
+
+@dataclass
+class RunConfig:
+    """Top level of a training run; a misspelt key fails when the configuration is composed."""
+
+    name: str = MISSING
+    seed: int = MISSING
+    run_dir: str = MISSING
+    ckpt_path: str | None = None
+    data: Any = MISSING
+    generator: Any = MISSING
+    discriminator: Any = MISSING
+    model: Any = MISSING
+    trainer: Any = MISSING
+    callbacks: Any = MISSING
+    logger: Any = MISSING
+
+
+def register() -> None:
+    """Tell Hydra about the schema and the resolver of a sweep's folder names."""
+    ConfigStore.instance().store(name="run_schema", node=RunConfig)
+    OmegaConf.register_new_resolver("sweep_label", sweep_label, replace=True)
+
+
+def sweep_label(overrides: str) -> str:
+    """Overrides of one sweep job as a folder name.
+
+    >>> sweep_label("model.lambda_cycle=5,data.root=/scans/my set")
+    'lambda_cycle=5,root=-scans-my-set'
+    """
+    parts = []
+    for override in overrides.split(","):
+        key, _, value = override.partition("=")
+        value = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in value)
+        parts.append(f"{key.split('.')[-1]}={value}")
+    return ",".join(parts)[:100]
+
+
+def check_config(config: DictConfig) -> None:
+    """Refuse what would fail later or should not run at all.
+
+    Raises:
+        ValueError: a ``_target_`` outside the allowlist, a key that its constructor does not take, a missing value, or
+            parts that do not fit each other; the message names the key.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise ValueError(f"No value for {', '.join(missing)}. Give it on the command line: {missing[0]}=…")
+    for key, node in _nodes_with_target(config, ""):
+        _check_node(key, node)
+    depth, size = config.generator.get("depth"), config.data.image_size
+    if depth is not None and size % 2**depth:
+        raise ValueError(
+            f"data.image_size={size} does not fit generator.depth={depth}: expected a multiple of {2**depth}."
+        )
+
+
+def _nodes_with_target(node: Any, key: str) -> Iterator[tuple[str, DictConfig]]:
+    if isinstance(node, DictConfig):
+        if "_target_" in node:
+            yield key, node
+        for name in node:
+            yield from _nodes_with_target(node[name], f"{key}.{name}" if key else str(name))
+    elif isinstance(node, ListConfig):
+        for index, item in enumerate(node):
+            yield from _nodes_with_target(item, f"{key}[{index}]")
+
+
+def _check_node(key: str, node: DictConfig) -> None:
+    target = str(node["_target_"])
+    if not target.startswith(ALLOWED_TARGETS):
+        raise ValueError(
+            f"{key}._target_: {target} may not be built from a configuration; allowed: {', '.join(ALLOWED_TARGETS)}."
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        constructor = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{key}._target_: {target} does not exist ({error}).") from error
+    parameters = inspect.signature(constructor).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in map(str, node):
+        if not name.startswith("_") and name not in parameters:
+            raise ValueError(f"Unknown key {key}.{name}.{_near(name, list(parameters))}")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    matches = difflib.get_close_matches(name, known, n=3)
+    return f" Did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def explain_unknown_keys(overrides: Sequence[str]) -> list[str]:
+    """One line for each command-line key that does not exist, with the keys it resembles.
+
+    Args:
+        overrides: as typed, such as ``model.lambda_cyle=5``.
+    """
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = compose("train")
+    known = sorted(_keys(config, ""))
+    groups = {path.parent.name for path in CONF_DIR.glob("*/*.yaml")}
+    lines = []
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~").partition("@")[0]
+        if "=" not in override or key.startswith(("hydra", "-")) or key in known or key in groups:
+            continue
+        by_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
+        matches = by_name[:3] or difflib.get_close_matches(key, [*known, *groups], n=3)
+        lines.append(f"Unknown key {key}." + (f" Did you mean {' or '.join(matches)}?" if matches else ""))
+    return lines
+
+
+def _keys(node: DictConfig, prefix: str) -> Iterator[str]:
+    for name in node:
+        key = f"{prefix}{name}"
+        yield key
+        if isinstance(node._get_node(name), DictConfig) and not OmegaConf.is_missing(node, name):
+            child = node._get_node(name)
+            assert isinstance(child, DictConfig)
+            if not child._is_none():
+                yield from _keys(child, f"{key}.")

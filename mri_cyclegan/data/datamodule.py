@@ -1,0 +1,266 @@
+"""The LightningDataModule: finds, checks, splits, prepares and loads scans."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from monai.data import DataLoader
+from rich.progress import track
+from torch import Tensor
+
+from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
+from mri_cyclegan.data.layouts import Scan, find_pairs, find_scans
+from mri_cyclegan.data.phantom import Phantom
+from mri_cyclegan.data.slice_cache import CachedVolume, SliceCache
+from mri_cyclegan.data.splits import Split, split_by_column, split_by_subject
+from mri_cyclegan.data.transforms import Augmentation, Preprocessing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SampleCase:
+    """One fixed slice of each contrast to look at during training.
+
+    Attributes:
+        a: (1, H, W), in [-1, 1].
+        b: (1, H, W), in [-1, 1]; the truth for ``a`` if ``paired``.
+        paired: whether both show the same slice of the same head.
+        label: subjects and slice numbers.
+    """
+
+    a: Tensor
+    b: Tensor
+    paired: bool
+    label: str
+
+
+class MRIDataModule(pl.LightningDataModule):
+    """Unpaired slices for training, paired slices for validation and test.
+
+    Args:
+        layout: see :func:`mri_cyclegan.data.layouts.find_scans`; likewise ``root``, ``contrasts``,
+            ``subject_pattern`` and ``names_identify_subjects``.
+        volume_index: which volume of 4-D files to take.
+        split_column: column of ``participants.tsv`` with each subject's part; None to draw the parts.
+        val_share: see :func:`mri_cyclegan.data.splits.split_by_subject`; likewise ``test_share``, ``split_seed`` and
+            ``allow_paired_subjects``.
+        plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.
+        min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`.
+        augmentation: changes of training slices, or None.
+        batch_size: slices of each contrast in a training batch.
+        val_batch_size: slices in a validation batch.
+        num_workers: loader processes; 0 loads in the main process.
+        cache_root: folder of the prepared slices.
+        seed: of sample order, draws of b and augmentation.
+        phantom: makes the data set below ``root`` first; None for scans that exist.
+    """
+
+    def __init__(
+        self,
+        layout: str,
+        root: str,
+        contrasts: Sequence[str],
+        subject_pattern: str | None,
+        names_identify_subjects: bool,
+        volume_index: int | None,
+        split_column: str | None,
+        val_share: float,
+        test_share: float,
+        split_seed: int,
+        allow_paired_subjects: bool,
+        plane: str,
+        spacing_mm: float | None,
+        image_size: int,
+        min_foreground: float,
+        augmentation: Augmentation | None,
+        batch_size: int,
+        val_batch_size: int,
+        num_workers: int,
+        cache_root: str,
+        seed: int,
+        phantom: Phantom | None,
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        self.root = Path(root).expanduser()
+        self.contrasts = (str(contrasts[0]), str(contrasts[1])) if len(contrasts) == 2 else tuple(contrasts)
+        self.subject_pattern = subject_pattern
+        self.names_identify_subjects = names_identify_subjects
+        self.split_column = split_column
+        self.shares = (val_share, test_share)
+        self.split_seed = split_seed
+        self.allow_paired_subjects = allow_paired_subjects
+        self.preprocessing = Preprocessing(plane, spacing_mm, image_size)
+        self.cache = SliceCache(Path(cache_root).expanduser(), self.preprocessing, volume_index)
+        self.min_foreground = min_foreground
+        self.augmentation = augmentation
+        self.batch_size = batch_size
+        self.val_batch_size = val_batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.phantom = phantom
+        self.split: Split | None = None
+
+    def prepare_data(self) -> None:
+        """Make the phantom if asked for, and prepare every scan; refuse all unfit files together."""
+        if self.phantom is not None:
+            self.phantom.write(self.root)
+        self._prepare(self._find_scans())
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the subjects and open their slices."""
+        if self.split is not None:
+            return
+        self.split = self._divide(self._find_scans())
+        self.train_slices = UnpairedSlices(
+            [self.cache.get(scan) for scan in self.split.train_a],
+            [self.cache.get(scan) for scan in self.split.train_b],
+            self.min_foreground,
+            self.augmentation,
+            self.seed,
+        )
+        self.val_pairs = self._pairs(self.split.val)
+        self.test_pairs = self._pairs(self.split.test)
+        self._warn_about_cropping()
+
+    def _find_scans(self) -> list[Scan]:
+        root = self.root if self.phantom is None else self.phantom.folder(self.root)
+        return find_scans(self.layout, root, self.contrasts, self.subject_pattern, self.names_identify_subjects)
+
+    def _prepare(self, scans: list[Scan]) -> None:
+        problems = []
+        for scan in track(scans, "Preparing slices", transient=True):
+            try:
+                self.cache.get(scan)
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            listing = "\n".join(f"- {problem}" for problem in problems)
+            raise ValueError(f"{len(problems)} of {len(scans)} files are unfit for training:\n{listing}")
+
+    def _divide(self, scans: list[Scan]) -> Split:
+        if self.split_column is None:
+            return split_by_subject(scans, self.contrasts, *self.shares, self.split_seed, self.allow_paired_subjects)
+        root = self.root if self.phantom is None else self.phantom.folder(self.root)
+        return split_by_column(
+            scans,
+            self.contrasts,
+            root / "participants.tsv",
+            self.split_column,
+            self.split_seed,
+            self.allow_paired_subjects,
+        )
+
+    def _pairs(self, scans: list[Scan]) -> list[tuple[CachedVolume, CachedVolume]]:
+        """Pairs on one grid; those on different grids cannot be compared voxel by voxel and are left out."""
+        pairs = [(self.cache.get(a), self.cache.get(b)) for a, b in find_pairs(scans, self.contrasts)]
+        aligned = [pair for pair in pairs if _same_grid(*pair)]
+        if len(aligned) < len(pairs):
+            names = ", ".join(sorted({a.scan.subject for a, b in pairs if not _same_grid(a, b)})[:5])
+            log.warning("Both contrasts, but on different grids, so left out of the metrics: %s. Register them.", names)
+        return aligned
+
+    def _warn_about_cropping(self) -> None:
+        volumes = self.train_slices.volumes_a + self.train_slices.volumes_b
+        lost = [volume.record["foreground_lost"] for volume in volumes]
+        if max(lost) > 0.01:
+            worst = volumes[int(np.argmax(lost))].scan.path.name
+            log.warning(
+                "data.image_size=%d crops up to %.0f %% of the head away (%s). Raise data.image_size or data.spacing_mm, "
+                "or set data.spacing_mm=null to fit the field of view.",
+                self.preprocessing.image_size,
+                100 * max(lost),
+                worst,
+            )
+
+    def describe(self) -> str:
+        """One line: how many subjects and slices each part has."""
+        assert self.split is not None
+        name_a, name_b = self.contrasts
+        slices = self.train_slices
+        return (
+            f"Training on {len(slices.slices_a)} {name_a} slices of {_num_subjects(self.split.train_a)} subjects and "
+            f"{len(slices.slices_b)} {name_b} slices of {_num_subjects(self.split.train_b)}; pairs for validation: "
+            f"{len(self.val_pairs)}, for test: {len(self.test_pairs)}."
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches of ``a`` and ``b``, each (B, 1, H, W)."""
+        return DataLoader(
+            self.train_slices,
+            batch_size=self.batch_size,
+            sampler=EpochSampler(len(self.train_slices), self.seed),
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def val_dataloader(self) -> DataLoader | list:
+        """Batches as :class:`PairedSlices` gives them; an empty list without pairs."""
+        return self._paired_loader(self.val_pairs)
+
+    def test_dataloader(self) -> DataLoader | list:
+        """As :meth:`val_dataloader`, of the test subjects."""
+        return self._paired_loader(self.test_pairs)
+
+    def _paired_loader(self, pairs: list[tuple[CachedVolume, CachedVolume]]) -> DataLoader | list:
+        if not pairs:
+            return []
+        return DataLoader(
+            PairedSlices(pairs),
+            batch_size=self.val_batch_size,
+            num_workers=0,
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def sample_cases(self, num_cases: int) -> list[SampleCase]:
+        """Slices to watch: of validation pairs if there are any, else of unpaired validation or training scans."""
+        assert self.split is not None
+        if self.val_pairs:
+            return [
+                _middle_case(*self.val_pairs[number % len(self.val_pairs)], number, num_cases, paired=True)
+                for number in range(num_cases)
+            ]
+        val_a, val_b = ([self.cache.get(s) for s in self.split.val if s.contrast == name] for name in self.contrasts)
+        if not (val_a and val_b):
+            val_a, val_b = self.train_slices.volumes_a, self.train_slices.volumes_b
+        return [
+            _middle_case(val_a[number % len(val_a)], val_b[number % len(val_b)], number, num_cases, paired=False)
+            for number in range(num_cases)
+        ]
+
+
+def _num_subjects(scans: Sequence[Scan]) -> int:
+    return len({scan.subject for scan in scans})
+
+
+def _same_grid(volume_a: CachedVolume, volume_b: CachedVolume) -> bool:
+    record_a, record_b = volume_a.record, volume_b.record
+    return record_a["source_shape"] == record_b["source_shape"] and np.allclose(
+        record_a["source_affine"], record_b["source_affine"], atol=1e-3
+    )
+
+
+def _middle_case(volume_a: CachedVolume, volume_b: CachedVolume, number: int, count: int, paired: bool) -> SampleCase:
+    """A slice of the middle half of each head, higher for higher case numbers."""
+    height = 0.35 + 0.3 * (number + 0.5) / count
+    index_a = _slice_at(volume_a, height)
+    index_b = index_a if paired else _slice_at(volume_b, height)
+    names = [f"{volume.scan.subject} {index}" for volume, index in ((volume_a, index_a), (volume_b, index_b))]
+    image_a, image_b = (
+        torch.from_numpy(np.array(volume.slices[index]))[None]
+        for volume, index in ((volume_a, index_a), (volume_b, index_b))
+    )
+    return SampleCase(image_a, image_b, paired, names[0] if paired else " / ".join(names))
+
+
+def _slice_at(volume: CachedVolume, height: float) -> int:
+    """Index of the slice at a relative height of the head, in [0, 1]."""
+    shown = np.flatnonzero(np.array(volume.record["foreground_share"]) > 0.02)
+    return int(shown[int(height * (len(shown) - 1))]) if len(shown) else 0

@@ -1,0 +1,127 @@
+"""Slices for training (unpaired) and for measuring (paired)."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from mri_cyclegan.data.slice_cache import CachedVolume
+
+
+class UnpairedSlices(Dataset[dict[str, Tensor]]):
+    """A slice of contrast a beside a random slice of contrast b.
+
+    An item is asked for by (epoch, index). What it holds follows from these two and the seed alone, so it is the same
+    in every worker process and after a resume, and differs between epochs.
+
+    Args:
+        volumes_a: training volumes of contrast a.
+        volumes_b: training volumes of contrast b; there may be more or fewer.
+        min_foreground: share of a slice's pixels that must show the head for the slice to train.
+        augment: changes a (1, H, W) slice by a seed, or None.
+        seed: of the draws of b and of the augmentation.
+
+    Raises:
+        ValueError: no slice of a contrast has enough foreground.
+    """
+
+    def __init__(
+        self,
+        volumes_a: Sequence[CachedVolume],
+        volumes_b: Sequence[CachedVolume],
+        min_foreground: float,
+        augment: Callable[[Tensor, int], Tensor] | None,
+        seed: int,
+    ) -> None:
+        self.volumes_a, self.volumes_b = list(volumes_a), list(volumes_b)
+        self.slices_a = _slices_with_foreground(self.volumes_a, min_foreground)
+        self.slices_b = _slices_with_foreground(self.volumes_b, min_foreground)
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Number of slices of the contrast that has more; the other's repeat within an epoch."""
+        return max(len(self.slices_a), len(self.slices_b))
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
+        """Slices ``a`` and ``b``, each (1, H, W), in [-1, 1]."""
+        epoch, index = key
+        random = np.random.default_rng([self.seed, epoch, index])
+        slice_a = self.slices_a[index % len(self.slices_a)]
+        slice_b = self.slices_b[random.integers(len(self.slices_b))]
+        return {
+            "a": self._load(self.volumes_a, slice_a, random),
+            "b": self._load(self.volumes_b, slice_b, random),
+        }
+
+    def _load(self, volumes: list[CachedVolume], position: np.ndarray, random: np.random.Generator) -> Tensor:
+        image = torch.from_numpy(np.array(volumes[position[0]].slices[position[1]]))[None]
+        return image if self.augment is None else self.augment(image, int(random.integers(2**32)))
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Random order of an :class:`UnpairedSlices`, another in each epoch, as (epoch, index).
+
+    Lightning calls :meth:`set_epoch` before each epoch, also after a resume.
+    """
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        return iter([(self.epoch, int(index)) for index in order])
+
+
+class PairedSlices(Dataset[dict[str, Tensor]]):
+    """Every slice of subjects scanned in both contrasts on one grid, in order, unchanged.
+
+    Args:
+        pairs: volumes (a, b) of a subject; the number of a pair is its case.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[CachedVolume, CachedVolume]]) -> None:
+        self.pairs = list(pairs)
+        self.positions = [
+            (case, number) for case, (volume_a, _) in enumerate(self.pairs) for number in range(len(volume_a.slices))
+        ]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """``a``, ``b``: (1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool; ``case``: ()."""
+        case, number = self.positions[index]
+        volume_a, volume_b = self.pairs[case]
+        return {
+            "a": torch.from_numpy(np.array(volume_a.slices[number]))[None],
+            "b": torch.from_numpy(np.array(volume_b.slices[number]))[None],
+            "foreground_a": torch.from_numpy(np.array(volume_a.foreground[number]))[None],
+            "foreground_b": torch.from_numpy(np.array(volume_b.foreground[number]))[None],
+            "case": torch.tensor(case),
+        }
+
+
+def _slices_with_foreground(volumes: list[CachedVolume], min_foreground: float) -> np.ndarray:
+    """(N, 2) volume and slice numbers."""
+    positions = [
+        (number, index)
+        for number, volume in enumerate(volumes)
+        for index, share in enumerate(volume.record["foreground_share"])
+        if share >= min_foreground
+    ]
+    if not positions:
+        contrast = volumes[0].scan.contrast
+        raise ValueError(f"data.min_foreground={min_foreground}: no {contrast} slice shows that much of a head.")
+    return np.array(positions)

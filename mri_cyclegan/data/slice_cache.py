@@ -1,0 +1,114 @@
+"""Preprocessed slices on disk, memory-mapped."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.transforms import PERCENTILES, Preprocessing
+from mri_cyclegan.data.volume import read_volume
+
+# Changes whenever the slices of a file would change at the same settings.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class CachedVolume:
+    """Slices of one scan, read from disk as they are used.
+
+    Attributes:
+        scan: where they come from.
+        folder: where they lie.
+    """
+
+    scan: Scan
+    folder: Path
+
+    @cached_property
+    def slices(self) -> np.ndarray:
+        """(N, H, W) float32, in [-1, 1], memory-mapped."""
+        return np.load(self.folder / "slices.npy", mmap_mode="r")
+
+    @cached_property
+    def foreground(self) -> np.ndarray:
+        """(N, H, W) bool, memory-mapped."""
+        return np.load(self.folder / "foreground.npy", mmap_mode="r")
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """See :class:`mri_cyclegan.data.transforms.PreparedVolume`; also ``foreground_share`` of each slice."""
+        return json.loads((self.folder / "record.json").read_text())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Open maps stay behind when a volume is sent to a worker process."""
+        return {"scan": self.scan, "folder": self.folder}
+
+
+class SliceCache:
+    """Folder of prepared volumes, one subfolder each.
+
+    The subfolder's name is a hash of the file's bytes and of everything that shapes its slices, so an entry is never
+    stale: a changed file or setting has another name. Entries appear whole or not at all.
+
+    Args:
+        folder: made if it does not exist.
+        preprocessing: how volumes become slices.
+        volume_index: see :func:`mri_cyclegan.data.volume.read_volume`.
+    """
+
+    def __init__(self, folder: str | Path, preprocessing: Preprocessing, volume_index: int | None = None) -> None:
+        self.folder = Path(folder)
+        self.preprocessing = preprocessing
+        self.volume_index = volume_index
+        self._names: dict[Path, str] = {}
+
+    def get(self, scan: Scan) -> CachedVolume:
+        """Slices of a scan, prepared now if they were not.
+
+        Raises:
+            ValueError: the file is unfit; the message names it.
+        """
+        folder = self.folder / self._name(scan.path)
+        if not folder.is_dir():
+            self._prepare(scan.path, folder)
+        return CachedVolume(scan, folder)
+
+    def _name(self, path: Path) -> str:
+        if path not in self._names:
+            settings = {"version": VERSION, "percentiles": PERCENTILES, "volume_index": self.volume_index}
+            digest = hashlib.sha256(json.dumps(settings | asdict(self.preprocessing), sort_keys=True).encode())
+            try:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise ValueError(f"{path}: cannot be read ({error.strerror}).") from error
+            self._names[path] = digest.hexdigest()[:32]
+        return self._names[path]
+
+    def _prepare(self, path: Path, folder: Path) -> None:
+        volume = read_volume(path, self.volume_index)
+        try:
+            prepared = self.preprocessing(volume)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        record = prepared.record | {"foreground_share": prepared.foreground.mean(axis=(1, 2)).tolist()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.folder))
+        try:
+            np.save(partial / "slices.npy", prepared.slices)
+            np.save(partial / "foreground.npy", prepared.foreground)
+            (partial / "record.json").write_text(json.dumps(record))
+            partial.rename(folder)
+        except OSError:
+            # Another process prepared the same file first: its copy is as good.
+            if not folder.is_dir():
+                raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)

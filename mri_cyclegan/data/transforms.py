@@ -1,0 +1,177 @@
+"""From a volume to slices a network can take, and random changes of slices in training."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.transforms import (
+    Compose,
+    GaussianSmooth,
+    Orientation,
+    RandAdjustContrast,
+    RandAffine,
+    RandFlip,
+    RandScaleIntensity,
+    ResizeWithPadOrCrop,
+    ScaleIntensityRange,
+    Spacing,
+)
+from torch import Tensor
+
+from mri_cyclegan.data.foreground import foreground_mask
+from mri_cyclegan.data.volume import Volume
+
+# Axis codes of (slice, row, column). Pictures stand upright: anterior or superior at the top, radiological sides.
+PLANES = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
+
+# Percentiles of the foreground that become -1 and 1.
+PERCENTILES = (0.5, 99.5)
+
+
+@dataclass(frozen=True)
+class PreparedVolume:
+    """A volume as the networks see it.
+
+    Attributes:
+        slices: (N, H, W) float32, in [-1, 1], background -1.
+        foreground: (N, H, W) bool.
+        record: how it was made, plain JSON values: ``source_shape``, ``source_affine``, ``affine`` of the slices,
+            ``intensity_low`` and ``intensity_high`` (the source values of -1 and 1), ``foreground_lost`` (share of
+            the foreground cropped away).
+    """
+
+    slices: np.ndarray
+    foreground: np.ndarray
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to every volume, training or not.
+
+    Intensities are scaled per volume, never per slice: the foreground's 0.5th and 99.5th percentiles become -1
+    and 1, values beyond are clipped. The distance between slices stays as it was acquired.
+
+    Attributes:
+        plane: ``"axial"``, ``"coronal"`` or ``"sagittal"``.
+        spacing_mm: pixel size in the plane; None makes the field of view fit ``image_size``.
+        image_size: sides of the square slices, in pixels; larger slices are cropped, smaller ones padded.
+    """
+
+    plane: str
+    spacing_mm: float | None
+    image_size: int
+
+    def __post_init__(self) -> None:
+        if self.plane not in PLANES:
+            raise ValueError(f"data.plane: expected one of {', '.join(PLANES)}, got {self.plane!r}.")
+        if self.spacing_mm is not None and not self.spacing_mm > 0:
+            raise ValueError(f"data.spacing_mm: expected millimetres above 0, or null; got {self.spacing_mm}.")
+        if self.image_size < 8:
+            raise ValueError(f"data.image_size: expected at least 8 pixels, got {self.image_size}.")
+
+    def __call__(self, volume: Volume) -> PreparedVolume:
+        """Prepare one volume.
+
+        Raises:
+            ValueError: the volume is constant; the caller adds the file's name.
+        """
+        foreground = foreground_mask(volume.array)
+        if not foreground.any():
+            raise ValueError("all voxels have the same value. Remove the file.")
+        low, high = (float(value) for value in np.percentile(volume.array[foreground], PERCENTILES))
+        if not low < high:
+            raise ValueError("the foreground has no contrast. Remove the file.")
+        scale = ScaleIntensityRange(low, high, -1.0, 1.0, clip=True)
+        image = self._on_grid(scale(_with_affine(volume.array, volume.affine)), mode="bilinear")
+        mask = _with_affine(foreground.astype(np.float32), volume.affine)
+        resampled = self._resample(mask, mode="nearest")
+        kept = self._fit(resampled, background=0.0)
+        return PreparedVolume(
+            slices=image[0].numpy().astype(np.float32),
+            foreground=kept[0].numpy() > 0.5,
+            record={
+                "source_shape": list(volume.array.shape),
+                "source_affine": volume.affine.tolist(),
+                "affine": image.affine.tolist(),
+                "intensity_low": low,
+                "intensity_high": high,
+                "foreground_lost": 1.0 - float(kept.sum() / max(1.0, float(resampled.sum()))),
+            },
+        )
+
+    def _on_grid(self, image: MetaTensor, mode: str) -> MetaTensor:
+        return self._fit(self._resample(image, mode), background=-1.0)
+
+    def _resample(self, image: MetaTensor, mode: str) -> MetaTensor:
+        image = Orientation(axcodes=PLANES[self.plane], labels=(("L", "R"), ("P", "A"), ("I", "S")))(image)
+        spacing = np.linalg.norm(np.asarray(image.affine)[:3, :3], axis=0)[1:]
+        target = self.spacing_mm or float(max(np.array(image.shape[2:]) * spacing) / self.image_size)
+        factors = target / spacing
+        if np.allclose(factors, 1, atol=1e-3):
+            return image
+        if mode == "bilinear" and factors.max() > 1.01:
+            # Blur to the coarser grid's resolution first (full width at half maximum), or fine detail would alias.
+            image = GaussianSmooth(sigma=[0.0, *(math.sqrt(max(0.0, f * f - 1)) / 2.355 for f in factors)])(image)
+        return Spacing(pixdim=(-1.0, target, target), mode=mode, padding_mode="border")(image)
+
+    def _fit(self, image: MetaTensor, background: float) -> MetaTensor:
+        size = (image.shape[1], self.image_size, self.image_size)
+        return ResizeWithPadOrCrop(spatial_size=size, mode="constant", value=background)(image)
+
+
+def _with_affine(array: np.ndarray, affine: np.ndarray) -> MetaTensor:
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(array))[None], affine=torch.from_numpy(affine))
+
+
+class Augmentation:
+    """Random rotation, flip, scale, shift, brightness and contrast of one slice.
+
+    Brightness and contrast act on [0, 1], where background is 0, so that background stays background.
+
+    Args:
+        rotation_degrees: largest rotation either way.
+        shift: largest shift either way, as a share of the side.
+        scale: largest enlargement or reduction, as a share.
+        flip: whether left and right may be swapped.
+        brightness: largest relative change of the signal.
+        contrast: largest exponent 1 + c of the gamma curve, and smallest 1 / (1 + c).
+    """
+
+    def __init__(
+        self, rotation_degrees: float, shift: float, scale: float, flip: bool, brightness: float, contrast: float
+    ) -> None:
+        self._settings = (shift, math.radians(rotation_degrees), scale)
+        self._intensity = [
+            RandScaleIntensity(prob=1.0, factors=brightness),
+            RandAdjustContrast(prob=1.0 if contrast else 0.0, gamma=(1 / (1 + contrast), 1 + contrast + 1e-9)),
+        ]
+        self._flip = RandFlip(prob=0.5 if flip else 0.0, spatial_axis=1)
+        self._compose: Compose | None = None
+
+    def __call__(self, image: Tensor, seed: int) -> Tensor:
+        """Change one slice; equal seeds change it equally.
+
+        Args:
+            image: (1, H, W), in [-1, 1].
+            seed: of this slice's changes, in [0, 2**32).
+
+        Returns:
+            (1, H, W), in [-1, 1].
+        """
+        if self._compose is None:
+            shift, rotation, scale = self._settings
+            affine = RandAffine(
+                prob=1.0,
+                rotate_range=rotation,
+                translate_range=[shift * side for side in image.shape[1:]],
+                scale_range=scale,
+                padding_mode="zeros",
+            )
+            self._compose = Compose([self._flip, affine, *self._intensity])
+        self._compose.set_random_state(seed=seed)
+        changed = torch.as_tensor(self._compose((image + 1) / 2)).as_subclass(torch.Tensor)
+        return (changed * 2 - 1).clamp(-1, 1)

@@ -1,0 +1,81 @@
+"""Figures of a run, drawn without any global plotting state."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+# One row of a sample grid: its label, and its pictures by column title, (H, W) in [-1, 1]; None leaves a gap.
+Row = tuple[str, Mapping[str, np.ndarray | None]]
+
+
+def sample_grid(rows: Sequence[Row], title: str) -> Figure:
+    """Pictures side by side, all in the same intensity window [-1, 1]; each row has its own column titles."""
+    num_columns = max(len(pictures) for _, pictures in rows)
+    figure = Figure(figsize=(1.9 * num_columns, 2.12 * len(rows) + 0.4), facecolor="white", layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    for number, (label, pictures) in enumerate(rows):
+        for column, (name, picture) in enumerate(pictures.items()):
+            axes = figure.add_subplot(len(rows), num_columns, number * num_columns + column + 1)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.set_title(name if picture is not None else "", fontsize=8)
+            if column == 0:
+                axes.set_ylabel(label, fontsize=7)
+            if picture is None:
+                axes.set_axis_off()
+            else:
+                axes.imshow(picture, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+    return figure
+
+
+def learning_curves(history: Sequence[Mapping[str, float]], baselines: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Losses and validation metrics by epoch.
+
+    Args:
+        history: of each epoch, ``epoch`` and the values of ``loss/…`` and ``val/…``.
+        baselines: method name to ``val/…`` values, drawn as dashed lines.
+    """
+    figure = Figure(figsize=(11, 6.5), facecolor="white", layout="constrained")
+    panels = {
+        "Generators: adversarial": ["loss/adversarial_ab", "loss/adversarial_ba"],
+        "Generators: cycle, identity": ["loss/cycle_a", "loss/cycle_b", "loss/identity_a", "loss/identity_b"],
+        "Discriminators": ["loss/discriminator_a", "loss/discriminator_b"],
+        "Validation PSNR (dB)": ["val/psnr_ab", "val/psnr_ba"],
+        "Validation SSIM": ["val/ssim_ab", "val/ssim_ba"],
+    }
+    for number, (title, names) in enumerate(panels.items()):
+        axes = figure.add_subplot(2, 3, number + 1)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("epoch", fontsize=8)
+        axes.grid(alpha=0.3)
+        for colour, name in enumerate(names):
+            points = [(row["epoch"] + 1, row[name]) for row in history if name in row]
+            if points:
+                axes.plot(*zip(*points, strict=True), ".-", color=f"C{colour}", label=name.split("/")[1])
+            for style, (method, values) in zip(("--", ":"), baselines.items(), strict=False):
+                if name in values:
+                    label = f"{method} {name[-2:]}"
+                    axes.axhline(values[name], linestyle=style, color=f"C{colour}", alpha=0.7, label=label)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7)
+    return figure
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()
+
+
+def save_png(figure: Figure, path: Path) -> np.ndarray:
+    """Write the figure and return it as (H, W, 3) uint8."""
+    png = to_png(figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png)
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

@@ -1,0 +1,43 @@
+"""The evaluation protocol's paired part, on the slices a model was trained for."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from mri_cyclegan.evaluation.baselines import Translator
+from mri_cyclegan.evaluation.metrics import PairedMetrics
+
+PROTOCOL_VERSION = 1
+DIRECTIONS = ("ab", "ba")
+
+
+@torch.inference_mode()
+def measure(
+    methods: Mapping[str, Mapping[str, Translator]],
+    batches: Iterable[Mapping[str, Tensor]],
+    num_cases: int,
+    device: torch.device,
+) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Score several methods on the same paired slices.
+
+    Args:
+        methods: name to direction (``"ab"``, ``"ba"``) to a function of (B, 1, H, W) slices.
+        batches: of :class:`mri_cyclegan.data.datasets.PairedSlices`.
+        num_cases: number of subjects in them.
+        device: where to compute.
+
+    Returns:
+        method → direction → metric (``"psnr"`` in dB, ``"ssim"``) → value of each subject.
+    """
+    meters = {name: {way: PairedMetrics(num_cases).to(device) for way in DIRECTIONS} for name in methods}
+    for batch in batches:
+        batch = {key: tensor.to(device) for key, tensor in batch.items()}
+        for name, method in methods.items():
+            for way in DIRECTIONS:
+                source, target = batch[way[0]], batch[way[1]]
+                meters[name][way].update(method[way](source), target, batch[f"foreground_{way[1]}"], batch["case"])
+    return {
+        name: {way: {key: value.tolist() for key, value in meter.compute().items()} for way, meter in by_way.items()}
+        for name, by_way in meters.items()
+    }

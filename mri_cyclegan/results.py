@@ -1,0 +1,208 @@
+"""What a run leaves behind: resolved configuration, environment, metrics, the model, and a table on the screen."""
+
+import json
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.table import Table
+
+from mri_cyclegan.data.datamodule import MRIDataModule
+from mri_cyclegan.data.slice_cache import CachedVolume
+from mri_cyclegan.evaluation.baselines import copy_source, mean_intensity
+from mri_cyclegan.evaluation.protocol import DIRECTIONS, PROTOCOL_VERSION, measure
+from mri_cyclegan.inference.portable import save_model
+
+Scores = dict[str, dict[str, dict[str, list[float]]]]
+
+PACKAGES = ("mri-cyclegan", "torch", "pytorch-lightning", "monai", "hydra-core", "numpy", "nibabel")
+
+
+def start(run_dir: Path, config: DictConfig) -> None:
+    """Write ``config.yaml`` and ``environment.json`` before anything else happens."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+    environment = {
+        "command": shlex.join(sys.argv),
+        "seed": config.seed,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "num_threads": torch.get_num_threads(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+    (run_dir / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+
+
+def report(
+    run_dir: Path, config: DictConfig, trainer: pl.Trainer, model: Any, datamodule: MRIDataModule, weights: str
+) -> dict[str, Any]:
+    """Measure the trained model, save it, write ``summary.json`` and print the table.
+
+    Args:
+        run_dir: folder of the run.
+        config: of the run.
+        trainer: after ``fit``.
+        model: the trained :class:`mri_cyclegan.training.cyclegan.CycleGAN`.
+        datamodule: what it was trained on.
+        weights: which weights it holds, in words.
+
+    Returns:
+        What ``summary.json`` holds.
+    """
+    part, scores = _score(trainer, model, datamodule)
+    seconds = trainer.training_seconds if hasattr(trainer, "training_seconds") else None
+    summary: dict[str, Any] = {
+        "experiment": config.name,
+        "seed": config.seed,
+        "num_epochs": trainer.current_epoch,
+        "weights": weights,
+        "protocol_version": PROTOCOL_VERSION,
+        "measured_on": part,
+        "mean": _means(scores),
+        "per_subject": scores,
+        "training_s": seconds,
+    }
+    (run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    _save_portable(run_dir / "model", config, model, datamodule, summary)
+    _log_final_metrics(trainer, config, summary["mean"])
+    _print(run_dir, datamodule.contrasts, summary)
+    return summary
+
+
+def _score(trainer: pl.Trainer, model: Any, datamodule: MRIDataModule) -> tuple[str, Scores]:
+    part = "test" if datamodule.test_pairs else "validation"
+    pairs: list[tuple[CachedVolume, CachedVolume]] = datamodule.test_pairs or datamodule.val_pairs
+    if not pairs:
+        return "nothing: no pairs", {}
+    device = trainer.strategy.root_device
+    model.to(device).eval()
+    slices = datamodule.train_slices
+    methods = {
+        "CycleGAN": {"ab": model.translator_ab, "ba": model.translator_ba},
+        "copy": {"ab": copy_source, "ba": copy_source},
+        "mean intensity": {"ab": mean_intensity(slices.volumes_b), "ba": mean_intensity(slices.volumes_a)},
+    }
+    batches = datamodule.test_dataloader() if part == "test" else datamodule.val_dataloader()
+    return f"{len(pairs)} {part} subjects", measure(methods, batches, len(pairs), device)
+
+
+def _means(scores: Scores) -> dict[str, dict[str, dict[str, float]]]:
+    return {
+        method: {
+            way: {metric: fmean(values) for metric, values in by_metric.items()} for way, by_metric in by_way.items()
+        }
+        for method, by_way in scores.items()
+    }
+
+
+def _save_portable(folder: Path, config: DictConfig, model: Any, datamodule: MRIDataModule, summary: dict) -> None:
+    architectures = {}
+    for way in DIRECTIONS:
+        arguments: Any = OmegaConf.to_container(config.model[f"generator_{way}"], resolve=True)
+        architectures[way] = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
+    preprocessing = datamodule.preprocessing
+    description = {
+        "contrasts": dict(zip("ab", datamodule.contrasts, strict=True)),
+        "preprocessing": {
+            "plane": preprocessing.plane,
+            "spacing_mm": preprocessing.spacing_mm,
+            "image_size": preprocessing.image_size,
+        },
+        "results": {key: summary[key] for key in ("protocol_version", "measured_on", "mean", "weights")},
+        "code_version": version("mri-cyclegan"),
+    }
+    save_model(folder, {"ab": model.translator_ab, "ba": model.translator_ba}, architectures, description)
+
+
+def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, means: dict) -> None:
+    metrics = {
+        f"final/{metric}_{way}": value
+        for way, by_metric in means.get("CycleGAN", {}).items()
+        for metric, value in by_metric.items()
+    }
+    parts = ("seed", "data", "generator", "discriminator", "model", "trainer")
+    settings: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, list(parts)), resolve=True)
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("config", "```yaml\n" + OmegaConf.to_yaml(config, resolve=True) + "\n```")
+            logger.log_hyperparams(dict(_flatten(settings, "")), metrics)
+            logger.finalize("success")
+
+
+def _flatten(settings: dict, prefix: str) -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat += _flatten(value, f"{prefix}{key}.")
+        elif key != "_target_":
+            flat.append((f"{prefix}{key}", value if isinstance(value, int | float | str | bool) else str(value)))
+    return flat
+
+
+def _print(run_dir: Path, contrasts: tuple[str, ...], summary: dict) -> None:
+    console = Console()
+    means = summary["mean"]
+    if means:
+        table = Table(title=f"Foreground PSNR and SSIM on {summary['measured_on']} ({summary['weights']})")
+        table.add_column("method")
+        for source, target in (contrasts, contrasts[::-1]):
+            table.add_column(f"{source} → {target}\nPSNR (dB)", justify="right")
+            table.add_column("\nSSIM", justify="right")
+        for method, by_way in means.items():
+            table.add_row(
+                method, *(_format(metric, by_way[way][metric]) for way in DIRECTIONS for metric in ("psnr", "ssim"))
+            )
+        for baseline in list(means)[1:]:
+            table.add_row(
+                f"gain over {baseline}",
+                *(
+                    _format(metric, means["CycleGAN"][way][metric] - means[baseline][way][metric], signed=True)
+                    for way in DIRECTIONS
+                    for metric in ("psnr", "ssim")
+                ),
+                style="dim",
+            )
+        console.print(table)
+        console.print(_verdict(means, contrasts))
+    for label, path in (
+        ("pictures", run_dir / "samples"),
+        ("curves", run_dir / "progress.png"),
+        ("model", run_dir / "model"),
+        ("numbers", run_dir / "summary.json"),
+    ):
+        console.print(f"{label:<12}{path}", soft_wrap=True, highlight=False)
+    if (run_dir / "tensorboard").is_dir():
+        console.print(
+            f"{'TensorBoard':<12}tensorboard --logdir {shlex.quote(str(run_dir))}", soft_wrap=True, highlight=False
+        )
+
+
+def _verdict(means: dict, contrasts: tuple[str, ...]) -> str:
+    """Where the model does not beat a baseline, in words."""
+    names = {"ab": " → ".join(contrasts), "ba": " → ".join(contrasts[::-1])}
+    lost = [
+        f"{names[way]} {metric.upper()} is not above {baseline}"
+        for baseline in list(means)[1:]
+        for way in DIRECTIONS
+        for metric in ("psnr", "ssim")
+        if means["CycleGAN"][way][metric] <= means[baseline][way][metric]
+    ]
+    return (
+        "Not good enough: " + "; ".join(lost) + "."
+        if lost
+        else "Both directions beat copy and mean intensity in both metrics."
+    )
+
+
+def _format(metric: str, value: float, signed: bool = False) -> str:
+    return f"{value:{'+' if signed else ''}.{2 if metric == 'psnr' else 3}f}"

@@ -1,0 +1,137 @@
+"""Train: ``python -m mri_cyclegan.train +experiment=demo``.
+
+The order of a run, top to bottom; each part is imported when it is needed, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from mri_cyclegan import config as run_config
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+log = logging.getLogger(__name__)
+
+run_config.register()
+
+
+def train(config: DictConfig) -> dict[str, Any]:
+    """Train one model and report on it.
+
+    Args:
+        config: composed from ``conf/train.yaml``.
+
+    Returns:
+        What ``summary.json`` holds.
+
+    Raises:
+        ValueError: the configuration or the data is unfit.
+    """
+    import pytorch_lightning as pl
+    import torch
+    from hydra.utils import instantiate
+
+    from mri_cyclegan import results
+
+    run_config.check_config(config)
+    run_dir = Path(config.run_dir)
+    results.start(run_dir, config)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    torch.set_float32_matmul_precision("high")
+
+    datamodule = instantiate(config.data)
+    datamodule.prepare_data()
+    datamodule.setup()
+    datamodule.split.save(run_dir / "split.json")
+    log.info(datamodule.describe())
+
+    model = instantiate(config.model)
+    callbacks = instantiate(config.callbacks)
+    if not datamodule.val_pairs:
+        log.warning("No subject has both contrasts, so there are no paired metrics: judge by the pictures.")
+        callbacks.pop("best_checkpoint", None)
+    loggers = list(instantiate(config.logger).values())
+    trainer = instantiate(
+        config.trainer, callbacks=list(callbacks.values()), logger=loggers, precision=precision_for(config.trainer)
+    )
+
+    trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint_to_resume(config.ckpt_path), weights_only=True)
+    if trainer.interrupted:
+        log.warning("Interrupted. Continue with ckpt_path=%s", run_dir / "checkpoints" / "last.ckpt")
+        sys.exit(130)
+    weights = load_best_weights(model, callbacks.get("best_checkpoint"))
+    return results.report(run_dir, config, trainer, model, datamodule, weights)
+
+
+def precision_for(trainer_config: DictConfig) -> str:
+    """The trainer's precision; ``auto`` is bf16 mixed on a GPU that has it, else 32-bit."""
+    import torch
+
+    if trainer_config.precision != "auto":
+        return str(trainer_config.precision)
+    on_gpu = trainer_config.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+
+
+def checkpoint_to_resume(path: str | None) -> str | None:
+    """Check that the checkpoint to resume from exists.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if path is not None and not Path(path).is_file():
+        raise ValueError(f"ckpt_path: {path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
+    return path
+
+
+def load_best_weights(model: pl.LightningModule, best_checkpoint: Any) -> str:
+    """Put the weights of the best validation epoch into the model, if there is one.
+
+    Returns:
+        Which weights the model holds now, in words.
+    """
+    import torch
+
+    path = getattr(best_checkpoint, "best_model_path", "")
+    if not path:
+        return "last epoch"
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    model.load_state_dict(checkpoint["state_dict"])
+    return f"best epoch on validation, {checkpoint['epoch'] + 1}"
+
+
+@hydra.main(version_base="1.3", config_path=str(run_config.CONF_DIR), config_name="train")
+def run(config: DictConfig) -> None:
+    """One job of Hydra: a user's mistake ends in one message, its traceback in a file."""
+    try:
+        train(config)
+    except ValueError as error:
+        details = Path(config.run_dir) / "error.txt"
+        details.parent.mkdir(parents=True, exist_ok=True)
+        details.write_text(traceback.format_exc() + "\n" + OmegaConf.to_yaml(config), encoding="utf-8")
+        log.error("%s\n(details: %s)", error, details)
+        sys.exit(1)
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        run()
+    except SystemExit as stop:
+        if stop.code not in (0, None):
+            for line in run_config.explain_unknown_keys(sys.argv[1:]):
+                print(line, file=sys.stderr)
+        raise
+
+
+if __name__ == "__main__":
+    main()

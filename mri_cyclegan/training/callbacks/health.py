@@ -1,0 +1,99 @@
+"""Signs that a training goes wrong."""
+
+import logging
+from collections import Counter
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+ADVICE = {
+    "constant": "Output of generator_{way} is nearly constant. Lower model.learning_rate or raise model.lambda_cycle.",
+    "saturated": "Output of generator_{way} is mostly black or white. Lower model.learning_rate.",
+    "copy": "Output of generator_{way} is nearly its source. Lower model.lambda_identity or model.lambda_cycle.",
+    "discriminator": "Loss of discriminator_{way} has stayed near 0: it wins, and the generator learns little from it. "
+    "Lower model.learning_rate or try another model.adversarial_loss.",
+    "inverted": "Output of generator_{way} has its contrast inverted: it correlates negatively with the truth. "
+    "Raise model.lambda_identity, or try another seed.",
+}
+
+
+class HealthMonitor(pl.Callback):
+    """Warns, once for each sign and network, of outputs and losses that rarely recover.
+
+    Signs: constant output, saturated output, output that copies its source, a discriminator loss near 0 for long, and,
+    where a truth exists, inverted contrast. Looks every ``trainer.log_every_n_steps`` batches, so a GPU is not
+    made to wait at every step.
+
+    Args:
+        patience: looks in a row that must show a sign before it is told; ten times that for discriminators.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self.told: set[tuple[str, str]] = set()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: dict[str, Tensor], batch_idx: int
+    ) -> None:
+        """Look at the last generated images and discriminator losses."""
+        if (batch_idx + 1) % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            return
+        generated: Any = pl_module.latest
+        for way, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):
+            for sign, shown in output_signs(fake, source=batch[way[0]], target=batch[way[1]]).items():
+                self._note(sign, way, shown, self.patience)
+        for name in ("a", "b"):
+            loss = trainer.callback_metrics.get(f"loss/discriminator_{name}_step")
+            self._note("discriminator", name, loss is not None and float(loss) < 0.01, 10 * self.patience)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare fixed paired slices with their truth."""
+        cases = [case for case in trainer.datamodule.sample_cases(4) if case.paired]  # type: ignore[attr-defined]
+        if not cases:
+            return
+        images = {"a": torch.stack([case.a for case in cases]), "b": torch.stack([case.b for case in cases])}
+        for way, translator in (("ab", pl_module.translator_ab), ("ba", pl_module.translator_ba)):
+            with torch.inference_mode():
+                fake = translator(images[way[0]].to(pl_module.device)).float().cpu()
+            self._note("inverted", way, contrast_is_inverted(fake, images[way[1]]), self.patience)
+
+    def _note(self, sign: str, way: str, shown: bool, patience: int) -> None:
+        key = (sign, way)
+        self.seen[key] = self.seen[key] + 1 if shown else 0
+        if self.seen[key] >= patience and key not in self.told:
+            self.told.add(key)
+            log.warning(ADVICE[sign].format(way=way))
+
+
+def output_signs(fake: Tensor, source: Tensor, target: Tensor) -> dict[str, bool]:
+    """Which signs one batch of outputs shows.
+
+    Args:
+        fake: generator output, (B, 1, H, W), in [-1, 1].
+        source: what it was made from, same shape.
+        target: real images of its contrast, same shape, other heads.
+    """
+    fake, source, target = fake.float(), source.float(), target.float()
+    at_limits, really_at_limits = ((image.abs() > 0.99).float().mean() for image in (fake, target))
+    values = torch.stack(
+        [fake.std() < 0.1 * target.std(), at_limits > 0.5 + 0.5 * really_at_limits, (fake - source).abs().mean() < 0.02]
+    )
+    constant, saturated, copy = values.tolist()
+    return {"constant": constant, "saturated": saturated, "copy": copy}
+
+
+def contrast_is_inverted(fake: Tensor, truth: Tensor) -> bool:
+    """Whether bright and dark are swapped: negative correlation over the pixels that are not background.
+
+    Args:
+        fake: (B, 1, H, W), in [-1, 1].
+        truth: same shape, same heads.
+    """
+    shown = truth > -0.9
+    pair = torch.stack([fake[shown], truth[shown]])
+    return bool(torch.corrcoef(pair)[0, 1] < 0)

@@ -1,0 +1,111 @@
+"""How far the training is: on the screen, and as learning curves."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import RichProgressBar
+
+from mri_cyclegan.evaluation.baselines import copy_source, mean_intensity
+from mri_cyclegan.evaluation.pictures import learning_curves, save_png
+from mri_cyclegan.evaluation.protocol import DIRECTIONS, measure
+
+log = logging.getLogger(__name__)
+
+
+class TrainingProgressBar(RichProgressBar):
+    """Bar of the epoch with losses, validation SSIM and the time left of the whole training.
+
+    Where the output is no terminal (a cluster's log file, a pipe), one line an epoch instead.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        super().on_train_start(trainer, pl_module)
+        self.start = perf_counter()
+        self.first_epoch = trainer.current_epoch
+
+    def time_left(self, trainer: pl.Trainer, num_batches_done: int) -> str:
+        """Time to the end of the last epoch at the speed so far, h:mm:ss."""
+        per_epoch = max(1, int(trainer.num_training_batches))
+        done = (trainer.current_epoch - self.first_epoch) * per_epoch + num_batches_done
+        remaining = ((trainer.max_epochs or 0) - self.first_epoch) * per_epoch - done
+        return str(timedelta(seconds=round((perf_counter() - self.start) / max(1, done) * remaining)))
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """What stands beside the bar."""
+        found = super().get_metrics(trainer, pl_module)
+        shown = {key.split("/")[-1].removesuffix("_step"): value for key, value in found.items() if "_epoch" not in key}
+        shown.pop("v_num", None)
+        return {**shown, "left": self.time_left(trainer, trainer.fit_loop.epoch_loop.batch_idx + 1)}
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Without a terminal, write the epoch's line."""
+        super().on_train_epoch_end(trainer, pl_module)
+        if self._console is not None and self._console.is_terminal:
+            return
+        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
+        names = {
+            "loss/generators_epoch": "generators",
+            "loss/discriminator_a_epoch": "discriminator_a",
+            "loss/discriminator_b_epoch": "discriminator_b",
+            "val/psnr": "val psnr",
+            "val/ssim": "val ssim",
+        }
+        shown = "  ".join(f"{label} {values[key]:.3f}" for key, label in names.items() if key in values)
+        left = self.time_left(trainer, int(trainer.num_training_batches))
+        log.info("epoch %d/%s  %s  left %s", trainer.current_epoch + 1, trainer.max_epochs, shown, left)
+
+
+class LearningCurves(pl.Callback):
+    """Draws ``progress.png`` after every epoch: losses, validation metrics, and what the baselines score.
+
+    Args:
+        path: of the picture.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.history: list[dict[str, float]] = []
+        self.baselines: dict[str, dict[str, float]] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Score the baselines on the validation pairs."""
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if not datamodule.val_pairs:
+            return
+        slices = datamodule.train_slices
+        methods = {
+            "copy": {"ab": copy_source, "ba": copy_source},
+            "mean": {"ab": mean_intensity(slices.volumes_b), "ba": mean_intensity(slices.volumes_a)},
+        }
+        scores = measure(methods, datamodule.val_dataloader(), len(datamodule.val_pairs), pl_module.device)
+        self.baselines = {
+            name: {
+                f"val/{metric}_{way}": sum(values) / len(values)
+                for way in DIRECTIONS
+                for metric, values in by_way[way].items()
+            }
+            for name, by_way in scores.items()
+        }
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the epoch and draw."""
+        row = {"epoch": float(trainer.current_epoch)}
+        for key, value in trainer.callback_metrics.items():
+            if key.endswith("_epoch") or key.startswith("val/"):
+                row[key.removesuffix("_epoch")] = float(value)
+        self.history.append(row)
+        if trainer.is_global_zero:
+            save_png(learning_curves(self.history, self.baselines), self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epochs so far, so that a resumed run draws the whole curve."""
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the epochs of the checkpoint."""
+        self.history = state_dict["history"]

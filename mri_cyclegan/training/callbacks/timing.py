@@ -1,0 +1,79 @@
+"""How long steps take, and how much of it is waiting for data."""
+
+import logging
+import math
+from time import perf_counter
+from typing import Any
+
+import pytorch_lightning as pl
+
+log = logging.getLogger(__name__)
+
+
+class StepTimer(pl.Callback):
+    """Logs ``time/step_s`` and ``time/waiting_share``; warns when the loader starves the device.
+
+    On a CPU it says once, from the first measured steps, how long a full epoch takes if that is long.
+
+    Args:
+        warn_above: share of an epoch spent waiting for data above which to warn, in [0, 1].
+    """
+
+    def __init__(self, warn_above: float) -> None:
+        self.warn_above = warn_above
+        self.warned = False
+        self.num_steps_seen = 0
+        self._restart()
+
+    def _restart(self) -> None:
+        self.step_s = self.waiting_s = 0.0
+        self.num_steps = 0
+        self.last_end: float | None = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the last epoch; what lies between two epochs is not a step."""
+        self._restart()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        """Stop the waiting clock."""
+        self.start = perf_counter()
+        self.waited_s = 0.0 if self.last_end is None else self.start - self.last_end
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the step, except the first of an epoch, which also starts worker processes."""
+        first = self.last_end is None
+        self.last_end = perf_counter()
+        if first:
+            return
+        self.num_steps += 1
+        self.num_steps_seen += 1
+        self.step_s += self.last_end - self.start + self.waited_s
+        self.waiting_s += self.waited_s
+        if self.num_steps_seen == 1 and pl_module.device.type == "cpu":
+            self._tell_time_on_cpu(trainer)
+        values = {"time/step_s": self.step_s / self.num_steps, "time/waiting_share": self.waiting_s / self.step_s}
+        pl_module.log_dict(values, on_step=True, on_epoch=False, batch_size=1)
+
+    def _tell_time_on_cpu(self, trainer: pl.Trainer) -> None:
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        epoch_s = self.step_s * math.ceil(len(datamodule.train_slices) / datamodule.batch_size)
+        if epoch_s > 600:
+            log.warning(
+                "On this CPU a step takes %.1f s (measured), a full epoch about %.1f hours. "
+                "A GPU is the place for it; +experiment=demo is sized for a CPU.",
+                self.step_s,
+                epoch_s / 3600,
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Warn, once, about an epoch that mostly waited."""
+        if self.num_steps < 20 or self.warned or self.waiting_s <= self.warn_above * self.step_s:
+            return
+        self.warned = True
+        log.warning(
+            "The loader starves the device: %.0f %% of the epoch's time went into waiting for data. "
+            "Raise data.num_workers.",
+            100 * self.waiting_s / self.step_s,
+        )
