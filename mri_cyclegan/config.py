@@ -8,7 +8,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,10 @@ def check_config(config: DictConfig) -> None:
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise ValueError(f"No value for {', '.join(missing)}. Give it on the command line: {missing[0]}=…")
+    top_level = [field.name for field in fields(RunConfig)]
+    for key in map(str, config):
+        if key not in top_level:
+            raise ValueError(f"Unknown key {key}.{_near(key, top_level)}")
     for key, node in _nodes_with_target(config, ""):
         _check_node(key, node)
     depth, size = config.generator.get("depth"), config.data.image_size
@@ -92,8 +96,8 @@ def _nodes_with_target(node: Any, key: str) -> Iterator[tuple[str, DictConfig]]:
     if isinstance(node, DictConfig):
         if "_target_" in node:
             yield key, node
-        for name in node:
-            yield from _nodes_with_target(node[name], f"{key}.{name}" if key else str(name))
+        for name in map(str, node):
+            yield from _nodes_with_target(node[name], f"{key}.{name}" if key else name)
     elif isinstance(node, ListConfig):
         for index, item in enumerate(node):
             yield from _nodes_with_target(item, f"{key}[{index}]")
@@ -145,7 +149,7 @@ def explain_unknown_keys(overrides: Sequence[str]) -> list[str]:
 
 
 def _keys(node: DictConfig, prefix: str) -> Iterator[str]:
-    for name in node:
+    for name in map(str, node):
         key = f"{prefix}{name}"
         yield key
         if isinstance(node._get_node(name), DictConfig) and not OmegaConf.is_missing(node, name):

@@ -44,7 +44,13 @@ def start(run_dir: Path, config: DictConfig) -> None:
 
 
 def report(
-    run_dir: Path, config: DictConfig, trainer: pl.Trainer, model: Any, datamodule: MRIDataModule, weights: str
+    run_dir: Path,
+    config: DictConfig,
+    trainer: pl.Trainer,
+    model: Any,
+    datamodule: MRIDataModule,
+    weights: str,
+    training_s: float,
 ) -> dict[str, Any]:
     """Measure the trained model, save it, write ``summary.json`` and print the table.
 
@@ -55,12 +61,12 @@ def report(
         model: the trained :class:`mri_cyclegan.training.cyclegan.CycleGAN`.
         datamodule: what it was trained on.
         weights: which weights it holds, in words.
+        training_s: seconds that ``fit`` took, validation and pictures included.
 
     Returns:
         What ``summary.json`` holds.
     """
     part, scores = _score(trainer, model, datamodule)
-    seconds = trainer.training_seconds if hasattr(trainer, "training_seconds") else None
     summary: dict[str, Any] = {
         "experiment": config.name,
         "seed": config.seed,
@@ -70,7 +76,7 @@ def report(
         "measured_on": part,
         "mean": _means(scores),
         "per_subject": scores,
-        "training_s": seconds,
+        "training_s": round(training_s, 1),
     }
     (run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     _save_portable(run_dir / "model", config, model, datamodule, summary)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+import warnings
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import hydra
@@ -42,6 +44,7 @@ def train(config: DictConfig) -> dict[str, Any]:
 
     from mri_cyclegan import results
 
+    quieten_lightning()
     run_config.check_config(config)
     run_dir = Path(config.run_dir)
     results.start(run_dir, config)
@@ -64,12 +67,28 @@ def train(config: DictConfig) -> dict[str, Any]:
         config.trainer, callbacks=list(callbacks.values()), logger=loggers, precision=precision_for(config.trainer)
     )
 
+    start = perf_counter()
     trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint_to_resume(config.ckpt_path), weights_only=True)
     if trainer.interrupted:
         log.warning("Interrupted. Continue with ckpt_path=%s", run_dir / "checkpoints" / "last.ckpt")
         sys.exit(130)
+    training_s = perf_counter() - start
     weights = load_best_weights(model, callbacks.get("best_checkpoint"))
-    return results.report(run_dir, config, trainer, model, datamodule, weights)
+    return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
+
+
+def quieten_lightning() -> None:
+    """Keep what Lightning says of itself off the screen; its real warnings stay."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",  # the loader is measured: see the callback StepTimer
+        ".*exists and is not empty.*",  # the run folder holds Hydra's files
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*You defined a `validation_step` but have no `val_dataloader`.*",  # said in the user's words
+        ".*The number of training batches.*is smaller than the logging interval.*",
+    ):
+        warnings.filterwarnings("ignore", message)
 
 
 def precision_for(trainer_config: DictConfig) -> str:

@@ -171,8 +171,8 @@ class MRIDataModule(pl.LightningDataModule):
         if max(lost) > 0.01:
             worst = volumes[int(np.argmax(lost))].scan.path.name
             log.warning(
-                "data.image_size=%d crops up to %.0f %% of the head away (%s). Raise data.image_size or data.spacing_mm, "
-                "or set data.spacing_mm=null to fit the field of view.",
+                "data.image_size=%d crops up to %.0f %% of the head away (%s). "
+                "Raise data.image_size or data.spacing_mm, or set data.spacing_mm=null to fit the field of view.",
                 self.preprocessing.image_size,
                 100 * max(lost),
                 worst,

@@ -17,7 +17,7 @@ class Scan:
 
     Attributes:
         subject: who was scanned; splits are made by it.
-        session: BIDS session, empty if there is none.
+        session: ``ses-*`` folder it lies in, empty if there is none.
         contrast: name from ``data.contrasts``.
         path: the file.
     """
@@ -97,9 +97,11 @@ def _find_bids(root: Path, contrasts: Sequence[str]) -> list[Scan]:
         for anat in sorted([*subject.glob("anat"), *subject.glob("ses-*/anat")]):
             session = anat.parent.name if anat.parent != subject else ""
             for contrast in contrasts:
-                for path in sorted(anat.glob(f"*_{contrast}.nii*")):
-                    if path.name.endswith(NIFTI_SUFFIXES):
-                        scans.append(Scan(subject.name, session, contrast, path))
+                scans += [
+                    Scan(subject.name, session, contrast, path)
+                    for path in sorted(anat.glob(f"*_{contrast}.nii*"))
+                    if path.name.endswith(NIFTI_SUFFIXES) and not path.name.startswith(".")
+                ]
     return scans
 
 
@@ -110,17 +112,23 @@ def _find_folders(
     for contrast in contrasts:
         folder = root / contrast
         for path in sorted(folder.rglob("*")):
-            if path.name.startswith(".") or not path.name.lower().endswith(suffixes):
+            relative = path.relative_to(folder)
+            hidden = any(part.startswith(".") for part in relative.parts)
+            if hidden or not path.name.lower().endswith(suffixes):
                 continue
-            subject = _subject_of(path.relative_to(folder), contrast, pattern)
-            scans.append(Scan(subject if names_identify_subjects else f"{contrast}/{subject}", "", contrast, path))
+            subject = _subject_of(relative, contrast, pattern)
+            session = next((part for part in relative.parts if part.startswith("ses-")), "")
+            scans.append(Scan(subject if names_identify_subjects else f"{contrast}/{subject}", session, contrast, path))
     return scans
 
 
 def _subject_of(relative: Path, contrast: str, pattern: str | None) -> str:
     if pattern is not None:
-        match = re.search(pattern, str(relative))
-        if match is None or not match.groups():
+        try:
+            match = re.search(pattern, str(relative))
+        except re.error as error:
+            raise ValueError(f"data.subject_pattern: {pattern!r} is no regular expression ({error}).") from error
+        if match is None or not match.groups() or not match.group(1):
             raise ValueError(
                 f"data.subject_pattern: {pattern!r} finds no subject in {relative}; "
                 r"expected a regular expression with one group, such as '(sub-\d+)'."

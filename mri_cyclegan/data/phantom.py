@@ -23,13 +23,14 @@ import numpy as np
 import torch
 from monai.transforms import RandBiasField, RandRicianNoise
 from rich.progress import track
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from mri_cyclegan.data.volume import write_volume
 
 # Changes whenever the images would change at the same settings.
-VERSION = 1
+VERSION = 2
 
 TISSUES = ("background", "gm", "wm", "csf", "lesion")
 
@@ -96,6 +97,15 @@ class Phantom:
     def __post_init__(self) -> None:
         if self.num_train < 2:
             raise ValueError(f"data.phantom.num_train: expected at least 2, one a contrast; got {self.num_train}.")
+        if min(self.num_val, self.num_test) < 0:
+            raise ValueError(
+                f"data.phantom.num_val, data.phantom.num_test: expected 0 or more, got {self.num_val}, {self.num_test}."
+            )
+        if min(self.noise, self.bias_strength) < 0:
+            raise ValueError(
+                "data.phantom.noise, data.phantom.bias_strength: expected 0 or more, "
+                f"got {self.noise}, {self.bias_strength}."
+            )
         if not 0.5 <= self.spacing_mm <= 8:
             raise ValueError(f"data.phantom.spacing_mm: expected 0.5 to 8 mm, got {self.spacing_mm}.")
         if not 0 <= self.lesion_share <= 1:
@@ -193,6 +203,8 @@ class Phantom:
         noise = torch.stack([_smooth_noise(shape, 6 / self.spacing_mm, random) for _ in warped])
         noise[0] *= 0.5
         brain = torch.softmax(3.0 * (torch.log(warped.clamp_min(1e-4)) + 0.45 * noise), dim=0)
+        # A voxel mixes the tissues around its centre: the scanner's point spread.
+        brain = torch.stack([torch.from_numpy(ndimage.gaussian_filter(share.numpy(), 0.5)) for share in brain])
         return torch.cat([brain, torch.zeros(1, *shape)])
 
     def _deformation_mm(self, random: np.random.Generator) -> Tensor:

@@ -16,7 +16,7 @@ from mri_cyclegan.data.transforms import PERCENTILES, Preprocessing
 from mri_cyclegan.data.volume import read_volume
 
 # Changes whenever the slices of a file would change at the same settings.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class SliceCache:
             np.save(partial / "slices.npy", prepared.slices)
             np.save(partial / "foreground.npy", prepared.foreground)
             (partial / "record.json").write_text(json.dumps(record))
+            partial.chmod(0o755)
             partial.rename(folder)
         except OSError:
             # Another process prepared the same file first: its copy is as good.

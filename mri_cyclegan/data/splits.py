@@ -74,7 +74,8 @@ def split_by_subject(
     """Divide subjects by a hash of their names, so that adding a subject does not move the others.
 
     Validation and test subjects are drawn from those with both contrasts where there are any; all other subjects
-    train. A part that the draw left empty gets one subject if training can spare it.
+    train. A part that the draw left empty gets one subject if training can spare it: each contrast keeps at least one
+    training subject.
 
     Args:
         scans: all scans.
@@ -84,15 +85,17 @@ def split_by_subject(
         seed: of the hash.
         allow_paired_subjects: let a training subject with both contrasts feed both domains; otherwise it feeds one.
     """
-    if not (0 <= val_share and 0 <= test_share and val_share + test_share < 1):
+    if not (val_share >= 0 and test_share >= 0 and val_share + test_share < 1):
         raise ValueError(
-            f"data.val_share + data.test_share: expected at least 0 and under 1 together, got {val_share} and {test_share}."
+            "data.val_share and data.test_share: expected at least 0 and under 1 together, "
+            f"got {val_share} and {test_share}."
         )
     paired = {a.subject for a, _ in find_pairs(scans, contrasts)}
-    groups = [paired] if paired else [{scan.subject for scan in scans if scan.contrast == name} for name in contrasts]
+    owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in contrasts]
+    num_lacking = sum(subjects <= paired for subjects in owners)
     part_of: dict[str, str] = {}
-    for group in groups:
-        part_of |= _draw(sorted(group), {"test": test_share, "val": val_share}, seed, spare=2 if paired else 1)
+    for group, num_kept in [(paired, num_lacking)] if paired else [(subjects, 1) for subjects in owners]:
+        part_of |= _draw(sorted(group), {"test": test_share, "val": val_share}, seed, num_kept)
     return _assemble(scans, contrasts, part_of, seed, allow_paired_subjects)
 
 
@@ -113,9 +116,10 @@ def split_by_column(
         raise ValueError(f"{participants} does not exist, but data.split_column={column} asks for it.")
     with participants.open(newline="", encoding="utf-8-sig") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
-    if not rows or column not in rows[0]:
-        raise ValueError(f"{participants}: no column {column!r}; it has {', '.join(rows[0]) if rows else 'no rows'}.")
-    part_of = {row["participant_id"]: row[column] for row in rows}
+    for name in (column, "participant_id"):
+        if not rows or name not in rows[0]:
+            raise ValueError(f"{participants}: no column {name!r}; it has {', '.join(rows[0]) if rows else 'no rows'}.")
+    part_of = {row["participant_id"]: row[column] or "no value" for row in rows}
     wrong = sorted(set(part_of.values()) - {"train", "val", "test"})
     if wrong:
         raise ValueError(f"{participants}: column {column!r} holds {', '.join(wrong)}; expected train, val or test.")
@@ -130,17 +134,18 @@ def _unit_hash(subject: str, purpose: str, seed: int) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _draw(subjects: list[str], shares: dict[str, float], seed: int, spare: int) -> dict[str, str]:
-    """Part of each drawn subject; whoever is not in the result trains."""
+def _draw(subjects: list[str], shares: dict[str, float], seed: int, num_kept: int) -> dict[str, str]:
+    """Part of each drawn subject; whoever is not in the result, at least ``num_kept`` subjects, trains."""
     ranked = sorted(subjects, key=lambda subject: _unit_hash(subject, "part", seed))
+    candidates = ranked[: max(0, len(ranked) - num_kept)]
     part_of: dict[str, str] = {}
     low = 0.0
     for part, share in shares.items():
-        part_of |= {name: part for name in ranked if low <= _unit_hash(name, "part", seed) < low + share}
+        part_of |= {name: part for name in candidates if low <= _unit_hash(name, "part", seed) < low + share}
         low += share
     for part in reversed(shares):
-        left = [name for name in ranked if name not in part_of]
-        if shares[part] > 0 and part not in part_of.values() and len(left) > spare:
+        left = [name for name in candidates if name not in part_of]
+        if shares[part] > 0 and part not in part_of.values() and left:
             part_of[left[0]] = part
     return part_of
 

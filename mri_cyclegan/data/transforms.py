@@ -9,7 +9,6 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import (
     Compose,
-    GaussianSmooth,
     Orientation,
     RandAdjustContrast,
     RandAffine,
@@ -19,6 +18,7 @@ from monai.transforms import (
     ScaleIntensityRange,
     Spacing,
 )
+from scipy import ndimage
 from torch import Tensor
 
 from mri_cyclegan.data.foreground import foreground_mask
@@ -115,7 +115,10 @@ class Preprocessing:
             return image
         if mode == "bilinear" and factors.max() > 1.01:
             # Blur to the coarser grid's resolution first (full width at half maximum), or fine detail would alias.
-            image = GaussianSmooth(sigma=[0.0, *(math.sqrt(max(0.0, f * f - 1)) / 2.355 for f in factors)])(image)
+            # SciPy, because MONAI's blur takes what lies beyond the edge for 0, which is mid-grey here.
+            sigma = [0.0, 0.0, *(math.sqrt(max(0.0, f * f - 1)) / 2.355 for f in factors)]
+            blurred = ndimage.gaussian_filter(image.numpy(), sigma, mode="nearest")
+            image = MetaTensor(torch.from_numpy(blurred), meta=image.meta)
         return Spacing(pixdim=(-1.0, target, target), mode=mode, padding_mode="border")(image)
 
     def _fit(self, image: MetaTensor, background: float) -> MetaTensor:
@@ -135,7 +138,7 @@ class Augmentation:
     Args:
         rotation_degrees: largest rotation either way.
         shift: largest shift either way, as a share of the side.
-        scale: largest enlargement or reduction, as a share.
+        scale: largest enlargement or reduction of either side, as a share.
         flip: whether left and right may be swapped.
         brightness: largest relative change of the signal.
         contrast: largest exponent 1 + c of the gamma curve, and smallest 1 / (1 + c).
@@ -168,7 +171,7 @@ class Augmentation:
                 prob=1.0,
                 rotate_range=rotation,
                 translate_range=[shift * side for side in image.shape[1:]],
-                scale_range=scale,
+                scale_range=[scale, scale],
                 padding_mode="zeros",
             )
             self._compose = Compose([self._flip, affine, *self._intensity])

@@ -4,7 +4,6 @@ NIfTI is read with nibabel alone: readers that guess, repair or fall back accept
 """
 
 import os
-import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from PIL import Image
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
@@ -66,17 +66,16 @@ def read_volume(path: str | Path, volume_index: int | None = None) -> Volume:
 def _read_nifti(path: Path, volume_index: int | None) -> Volume:
     try:
         image = nibabel.load(path)
-    except (OSError, EOFError, zlib.error, ImageFileError, ValueError, OverflowError) as error:
+    except (OSError, EOFError, zlib.error, ImageFileError, HeaderDataError, ValueError, OverflowError) as error:
         raise ValueError(f"{path}: cannot be read as NIfTI ({error}). Convert or download it again.") from error
     if not isinstance(image, nibabel.Nifti1Image):
         raise ValueError(f"{path}: holds {type(image).__name__}, expected NIfTI. Convert it to .nii.gz.")
     if image.get_data_dtype().kind not in "iuf":
         raise ValueError(f"{path}: voxels are {image.get_data_dtype()}, expected real grey values.")
     _check_orientation(path, image)
+    needs_index = _needs_index(path, image, volume_index)
     try:
-        array = np.asanyarray(
-            image.dataobj[..., volume_index] if _needs_index(path, image, volume_index) else image.dataobj
-        )
+        array = np.asanyarray(image.dataobj[..., volume_index] if needs_index else image.dataobj)
     except (OSError, EOFError, zlib.error, ValueError, MemoryError) as error:
         raise ValueError(f"{path}: voxel data is truncated or broken ({error}). Download it again.") from error
     array = array.reshape(image.shape[:3] + (1,) * (3 - min(3, len(image.shape))))
@@ -115,12 +114,16 @@ def _check_orientation(path: Path, image: nibabel.Nifti1Image) -> None:
 def _read_png(path: Path) -> Volume:
     try:
         with Image.open(path) as picture:
+            # Of 16-bit pictures that are not plain grey Pillow hands out the high bytes alone.
+            squeezed = picture.mode != "I;16" and any(str(tile.args).endswith(";16B") for tile in picture.tile)
             picture.load()
             mode = picture.mode
             resolved = picture.convert("RGBA") if mode in ("P", "PA") else picture
             array = np.asarray(resolved)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be read as PNG ({error}). Export it again.") from error
+    if squeezed:
+        raise ValueError(f"{path}: 16-bit picture with colours or transparency. Export the scan as plain 16-bit grey.")
     if mode == "1":
         raise ValueError(f"{path}: black-and-white picture; expected a grey image.")
     if array.ndim == 3:
@@ -140,14 +143,12 @@ def write_volume(path: str | Path, array: np.ndarray, affine: np.ndarray) -> Non
         affine: (4, 4), voxel indices to RAS+ mm.
     """
     path = Path(path)
-    suffix = ".nii.gz" if path.name.endswith(".nii.gz") else ".nii"
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     image = nibabel.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm", "sec")
-    handle, name = tempfile.mkstemp(suffix=suffix, prefix=".partial-", dir=path.parent)
-    os.close(handle)
     try:
-        nibabel.save(image, name)
-        Path(name).replace(path)
+        nibabel.save(image, partial)
+        partial.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise

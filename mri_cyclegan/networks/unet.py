@@ -20,8 +20,10 @@ class UNet(nn.Module):
         out_channels: channels of the output image.
         base_channels: channels after the first level.
         depth: number of levels; both sides of the input must be multiples of ``2 ** depth``.
-        dropout: probability of dropping a channel value in the first three decoder levels below the innermost; 0 for none.
+        dropout: probability of dropping a value in the first three decoder levels; 0 for none.
         upsample: ``"transposed"`` or ``"resize"``, see :func:`mri_cyclegan.networks.blocks.upsample`.
+        full_resolution_skip: whether a skip connection leads past the first halving too: features of the image at
+            its own resolution join the last layer, which then keeps fine detail. The document has none.
 
     Raises:
         ValueError: an argument is out of range, or an input's sides do not fit the depth.
@@ -31,7 +33,14 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, base_channels: int, depth: int, dropout: float, upsample: str
+        self,
+        in_channels: int,
+        out_channels: int,
+        base_channels: int,
+        depth: int,
+        dropout: float,
+        upsample: str,
+        full_resolution_skip: bool,
     ) -> None:
         super().__init__()
         if depth < 2:
@@ -51,7 +60,13 @@ class UNet(nn.Module):
             )
             for level in reversed(range(1, depth))
         )
-        self.last = nn.Sequential(nn.ReLU(), _up_convolution(2 * widths[0], out_channels, upsample), nn.Tanh())
+        if full_resolution_skip:
+            self.entry = nn.Sequential(nn.Conv2d(in_channels, base_channels, 3, padding=1), nn.LeakyReLU(0.2))
+            self.ups.append(_up(2 * widths[0], base_channels, upsample, dropout=0.0))
+            self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(2 * base_channels, out_channels, 3, padding=1), nn.Tanh())
+        else:
+            self.entry = None
+            self.last = nn.Sequential(nn.ReLU(), _up_convolution(2 * widths[0], out_channels, upsample), nn.Tanh())
         init_normal(self)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -69,7 +84,7 @@ class UNet(nn.Module):
                 f"U-Net of depth {self.depth}: expected sides that are multiples of {step}, got "
                 f"{tuple(image.shape[-2:])}. Change data.image_size or generator.depth."
             )
-        skips = []
+        skips = [] if self.entry is None else [self.entry(image)]
         x = image
         for down in self.downs:
             x = down(x)

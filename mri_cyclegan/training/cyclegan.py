@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -97,6 +97,24 @@ class CycleGAN(pl.LightningModule):
         """What turns b into a for use."""
         return self.generator_ba if self.ema_ba is None else self.ema_ba.network
 
+    @torch.inference_mode()
+    def translate(self, image: Tensor, way: str) -> Tensor:
+        """Translate for use, in evaluation mode whatever the module's own mode is.
+
+        Args:
+            image: (B, 1, H, W), in [-1, 1].
+            way: ``"ab"`` or ``"ba"``.
+
+        Returns:
+            (B, 1, H, W), in [-1, 1].
+        """
+        network = self.translator_ab if way == "ab" else self.translator_ba
+        was_training = network.training
+        network.eval()
+        fake = network(image)
+        network.train(was_training)
+        return fake
+
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, 1, H, W)."""
         real_a, real_b = batch["a"], batch["b"]
@@ -131,7 +149,7 @@ class CycleGAN(pl.LightningModule):
         discriminator_b = self.judge(self.discriminator_b, real_b, self.pool_b.query(generated.fake_b.detach()))
 
         # Step 9: gradients and weights. The two graphs share no weights, so one pair may follow the other.
-        optimizer_generators, optimizer_discriminators = self.optimizers()  # type: ignore[misc]
+        optimizer_generators, optimizer_discriminators = self.optimizers()  # type: ignore[misc, attr-defined]
         self.update(optimizer_generators, generators)
         self.update(optimizer_discriminators, discriminator_a + discriminator_b)
         if self.ema_ab is not None and self.ema_ba is not None:
@@ -176,7 +194,7 @@ class CycleGAN(pl.LightningModule):
         real_logits, fake_logits = discriminator(torch.cat([real, fake.to(real)])).chunk(2)
         return discriminator_adversarial_loss(real_logits, fake_logits, self.adversarial_loss)
 
-    def update(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    def update(self, optimizer: Any, loss: Tensor) -> None:
         """Step 9 for one side: gradients of its loss, then its weights."""
         optimizer.zero_grad()
         self.manual_backward(loss)
@@ -188,7 +206,7 @@ class CycleGAN(pl.LightningModule):
             in_bar = name in ("generators", "discriminator_a", "discriminator_b")
             self.log(f"loss/{name}", value.detach(), on_step=True, on_epoch=True, prog_bar=in_bar, batch_size=1)
 
-    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
+    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         """Adam for both generators, Adam for both discriminators, each with the learning-rate schedule."""
         schedule = constant_then_linear(self.trainer.max_epochs or 0, self.constant_share)
         sides = ((self.generator_ab, self.generator_ba), (self.discriminator_a, self.discriminator_b))
@@ -200,7 +218,11 @@ class CycleGAN(pl.LightningModule):
             )
             for side in sides
         ]
-        return optimizers, [torch.optim.lr_scheduler.LambdaLR(optimizer, schedule) for optimizer in optimizers]
+        names = ("learning_rate/generators", "learning_rate/discriminators")
+        return optimizers, [
+            {"scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, schedule), "name": name}
+            for optimizer, name in zip(optimizers, names, strict=True)
+        ]
 
     def on_train_epoch_end(self) -> None:
         """Step the schedules, once an epoch: under manual optimization nobody else does."""
@@ -214,13 +236,13 @@ class CycleGAN(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Measure both directions on paired slices, see :class:`mri_cyclegan.data.datasets.PairedSlices`."""
-        for way, translator in (("ab", self.translator_ab), ("ba", self.translator_ba)):
+        for way in ("ab", "ba"):
             source, target = batch[way[0]], batch[way[1]]
-            self.metrics[way].update(translator(source), target, batch[f"foreground_{way[1]}"], batch["case"])
+            self.metrics[way].update(self.translate(source, way), target, batch[f"foreground_{way[1]}"], batch["case"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over subjects of each direction, and of both as ``val/psnr`` and ``val/ssim``."""
-        means = {way: {key: value.mean() for key, value in m.compute().items()} for way, m in self.metrics.items()}
+        means = {way: {key: value.nanmean() for key, value in m.compute().items()} for way, m in self.metrics.items()}
         for metric in ("psnr", "ssim"):
             for way in means:
                 self.log(f"val/{metric}_{way}", means[way][metric].float())

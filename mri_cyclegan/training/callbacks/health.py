@@ -38,10 +38,10 @@ class HealthMonitor(pl.Callback):
         self.told: set[tuple[str, str]] = set()
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: dict[str, Tensor], batch_idx: int
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: dict[str, Tensor], batch_idx: int
     ) -> None:
         """Look at the last generated images and discriminator losses."""
-        if (batch_idx + 1) % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        if (batch_idx + 1) % trainer.log_every_n_steps:
             return
         generated: Any = pl_module.latest
         for way, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):
@@ -51,15 +51,14 @@ class HealthMonitor(pl.Callback):
             loss = trainer.callback_metrics.get(f"loss/discriminator_{name}_step")
             self._note("discriminator", name, loss is not None and float(loss) < 0.01, 10 * self.patience)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Compare fixed paired slices with their truth."""
-        cases = [case for case in trainer.datamodule.sample_cases(4) if case.paired]  # type: ignore[attr-defined]
+        cases = [case for case in trainer.datamodule.sample_cases(4) if case.paired]
         if not cases:
             return
         images = {"a": torch.stack([case.a for case in cases]), "b": torch.stack([case.b for case in cases])}
-        for way, translator in (("ab", pl_module.translator_ab), ("ba", pl_module.translator_ba)):
-            with torch.inference_mode():
-                fake = translator(images[way[0]].to(pl_module.device)).float().cpu()
+        for way in ("ab", "ba"):
+            fake = pl_module.translate(images[way[0]].to(pl_module.device), way).float().cpu()
             self._note("inverted", way, contrast_is_inverted(fake, images[way[1]]), self.patience)
 
     def _note(self, sign: str, way: str, shown: bool, patience: int) -> None:

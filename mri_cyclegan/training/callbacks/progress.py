@@ -1,6 +1,7 @@
 """How far the training is: on the screen, and as learning curves."""
 
 import logging
+import sys
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
@@ -9,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
-from mri_cyclegan.evaluation.baselines import copy_source, mean_intensity
+from mri_cyclegan.evaluation.baselines import Translator, copy_source, mean_intensity
 from mri_cyclegan.evaluation.pictures import learning_curves, save_png
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, measure
 
@@ -22,30 +23,35 @@ class TrainingProgressBar(RichProgressBar):
     Where the output is no terminal (a cluster's log file, a pipe), one line an epoch instead.
     """
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def __init__(self, refresh_rate: int) -> None:
+        super().__init__(refresh_rate=refresh_rate)
+        if not sys.stdout.isatty():
+            self.disable()
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock."""
         super().on_train_start(trainer, pl_module)
         self.start = perf_counter()
         self.first_epoch = trainer.current_epoch
 
-    def time_left(self, trainer: pl.Trainer, num_batches_done: int) -> str:
+    def time_left(self, trainer: Any, num_batches_done: int) -> str:
         """Time to the end of the last epoch at the speed so far, h:mm:ss."""
         per_epoch = max(1, int(trainer.num_training_batches))
         done = (trainer.current_epoch - self.first_epoch) * per_epoch + num_batches_done
         remaining = ((trainer.max_epochs or 0) - self.first_epoch) * per_epoch - done
         return str(timedelta(seconds=round((perf_counter() - self.start) / max(1, done) * remaining)))
 
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+    def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         """What stands beside the bar."""
         found = super().get_metrics(trainer, pl_module)
         shown = {key.split("/")[-1].removesuffix("_step"): value for key, value in found.items() if "_epoch" not in key}
         shown.pop("v_num", None)
         return {**shown, "left": self.time_left(trainer, trainer.fit_loop.epoch_loop.batch_idx + 1)}
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Without a terminal, write the epoch's line."""
         super().on_train_epoch_end(trainer, pl_module)
-        if self._console is not None and self._console.is_terminal:
+        if self.is_enabled or not trainer.is_global_zero:
             return
         values = {key: float(value) for key, value in trainer.callback_metrics.items()}
         names = {
@@ -72,13 +78,13 @@ class LearningCurves(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.baselines: dict[str, dict[str, float]] = {}
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Score the baselines on the validation pairs."""
-        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = trainer.datamodule
         if not datamodule.val_pairs:
             return
         slices = datamodule.train_slices
-        methods = {
+        methods: dict[str, dict[str, Translator]] = {
             "copy": {"ab": copy_source, "ba": copy_source},
             "mean": {"ab": mean_intensity(slices.volumes_b), "ba": mean_intensity(slices.volumes_a)},
         }
@@ -92,7 +98,7 @@ class LearningCurves(pl.Callback):
             for name, by_way in scores.items()
         }
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Add the epoch and draw."""
         row = {"epoch": float(trainer.current_epoch)}
         for key, value in trainer.callback_metrics.items():

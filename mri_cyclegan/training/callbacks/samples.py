@@ -1,14 +1,15 @@
 """Pictures of fixed slices during training."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from mri_cyclegan.evaluation.pictures import Row, sample_grid, save_png
+from mri_cyclegan.training.cyclegan import CycleGAN
 
 
 class SampleGrid(pl.Callback):
@@ -25,12 +26,12 @@ class SampleGrid(pl.Callback):
         self.num_cases = num_cases
         self.every_n_epochs = every_n_epochs
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Choose the slices, once."""
-        self.cases = trainer.datamodule.sample_cases(self.num_cases)  # type: ignore[attr-defined]
-        self.contrasts = trainer.datamodule.contrasts  # type: ignore[attr-defined]
+        self.cases = trainer.datamodule.sample_cases(self.num_cases)
+        self.contrasts = trainer.datamodule.contrasts
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Draw."""
         epoch = trainer.current_epoch + 1
         if not trainer.is_global_zero or (epoch % self.every_n_epochs and epoch != trainer.max_epochs):
@@ -41,31 +42,21 @@ class SampleGrid(pl.Callback):
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("samples", picture, trainer.global_step // 2, dataformats="HWC")
 
-    @torch.inference_mode()
-    def _rows(self, pl_module: pl.LightningModule) -> list[Row]:
-        name_a, name_b = self.contrasts
-        to_b, to_a = pl_module.translator_ab, pl_module.translator_ba
-        was_training = [(network, network.training) for network in (to_b, to_a)]
+    def _rows(self, model: CycleGAN) -> list[Row]:
         rows: list[Row] = []
-        for network, _ in was_training:
-            network.eval()
         for case in self.cases:
-            a, b = (image[None].to(pl_module.device) for image in (case.a, case.b))
-            fake_b, fake_a = to_b(a), to_a(b)
-            for source, fake, cycled, identity, truth, names in (
-                (a, fake_b, to_a(fake_b), to_a(a), b, (name_a, name_b)),
-                (b, fake_a, to_b(fake_a), to_b(b), a, (name_b, name_a)),
-            ):
+            images = {"a": case.a[None].to(model.device), "b": case.b[None].to(model.device)}
+            for way, (source, target) in (("ab", self.contrasts), ("ba", self.contrasts[::-1])):
+                back = way[::-1]
+                fake = model.translate(images[way[0]], way)
                 pictures = {
-                    f"real {names[0]}": _picture(source),
-                    f"synthetic {names[1]}": _picture(fake),
-                    f"true {names[1]}": _picture(truth) if case.paired else None,
-                    f"back to {names[0]}": _picture(cycled),
-                    f"identity {names[0]}": _picture(identity),
+                    f"real {source}": _picture(images[way[0]]),
+                    f"synthetic {target}": _picture(fake),
+                    f"true {target}": _picture(images[way[1]]) if case.paired else None,
+                    f"back to {source}": _picture(model.translate(fake, back)),
+                    f"identity {source}": _picture(model.translate(images[way[0]], back)),
                 }
                 rows.append((case.label, pictures))
-        for network, training in was_training:
-            network.train(training)
         return rows
 
 

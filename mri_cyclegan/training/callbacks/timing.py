@@ -30,18 +30,16 @@ class StepTimer(pl.Callback):
         self.num_steps = 0
         self.last_end: float | None = None
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Forget the last epoch; what lies between two epochs is not a step."""
         self._restart()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, *args: Any) -> None:
         """Stop the waiting clock."""
         self.start = perf_counter()
         self.waited_s = 0.0 if self.last_end is None else self.start - self.last_end
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Count the step, except the first of an epoch, which also starts worker processes."""
         first = self.last_end is None
         self.last_end = perf_counter()
@@ -56,8 +54,8 @@ class StepTimer(pl.Callback):
         values = {"time/step_s": self.step_s / self.num_steps, "time/waiting_share": self.waiting_s / self.step_s}
         pl_module.log_dict(values, on_step=True, on_epoch=False, batch_size=1)
 
-    def _tell_time_on_cpu(self, trainer: pl.Trainer) -> None:
-        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+    def _tell_time_on_cpu(self, trainer: Any) -> None:
+        datamodule = trainer.datamodule
         epoch_s = self.step_s * math.ceil(len(datamodule.train_slices) / datamodule.batch_size)
         if epoch_s > 600:
             log.warning(
@@ -67,7 +65,7 @@ class StepTimer(pl.Callback):
                 epoch_s / 3600,
             )
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Warn, once, about an epoch that mostly waited."""
         if self.num_steps < 20 or self.warned or self.waiting_s <= self.warn_above * self.step_s:
             return

@@ -1,0 +1,100 @@
+"""The commands as a user types them, each in a process of its own."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import yaml
+
+import mri_cyclegan
+
+
+def run_train(*words, cwd, **options):
+    command = [sys.executable, "-m", "mri_cyclegan.train", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, **options)
+
+
+def test_a_misspelt_key_ends_in_one_message_with_near_matches(tmp_path):
+    result = run_train("+experiment=demo", "model.lambda_cyle=5", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Unknown key model.lambda_cyle. Did you mean model.lambda_cycle?" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_a_typo_inside_an_experiment_file_is_refused(tmp_path):
+    folder = tmp_path / "own" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("# @package _global_\nname: mine\nmodel:\n  lambda_cyle: 5\n")
+    result = run_train("--config-dir", str(tmp_path / "own"), "+experiment=mine", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "Unknown key model.lambda_cyle. Did you mean lambda_cycle" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_a_missing_data_root_is_one_message(tmp_path):
+    result = run_train("+experiment=demo", "data=bids", f"data.root={tmp_path}/nowhere", cwd=tmp_path)
+    assert result.returncode == 1
+    assert f"data.root: {tmp_path}/nowhere is not a folder" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    (details,) = tmp_path.glob("outputs/train/demo/*/error.txt")
+    assert "Traceback" in details.read_text()
+
+
+def test_a_sweep_gives_a_folder_for_each_value(tmp_path, toy_overrides):
+    result = run_train("-m", *toy_overrides, "trainer.max_epochs=1", "model.lambda_cycle=5,10", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    folders = sorted(path for path in tmp_path.glob("outputs/sweep/demo/*/*") if path.is_dir())
+    assert len(folders) == 2
+    weights = [yaml.safe_load((folder / "config.yaml").read_text())["model"]["lambda_cycle"] for folder in folders]
+    assert weights == [5, 10]
+    assert [f"lambda_cycle={weight}" in folder.name for weight, folder in zip((5, 10), folders, strict=True)] == [
+        True
+    ] * 2
+    for folder in folders:
+        assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_a_killed_run_continues_from_the_next_epoch(tmp_path, toy_overrides):
+    words = [*toy_overrides, "trainer.max_epochs=200"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mri_cyclegan.train", *words, f"run_dir={tmp_path}/first"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+    import torch
+
+    epochs_done = torch.load(checkpoint, weights_only=True)["epoch"] + 1
+    words = [*toy_overrides, f"trainer.max_epochs={epochs_done + 1}", f"ckpt_path={checkpoint}"]
+    result = run_train(*words, f"run_dir={tmp_path}/second", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "second" / "metrics.csv").open() as file:
+        epochs = {int(row["epoch"]) for row in csv.DictReader(file) if row["epoch"]}
+    assert epochs == {epochs_done}
+
+
+def test_a_missing_checkpoint_is_named(tmp_path, toy_overrides):
+    result = run_train(*toy_overrides, "ckpt_path=nowhere.ckpt", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "ckpt_path: nowhere.ckpt does not exist" in result.stdout + result.stderr
+
+
+def test_the_script_and_the_module_are_the_same(tmp_path):
+    listing = subprocess.run([sys.executable, "-m", "mri_cyclegan"], cwd=tmp_path, capture_output=True, text=True)
+    assert listing.returncode == 0
+    assert "train" in listing.stdout
+    wrong = subprocess.run(
+        [sys.executable, "-m", "mri_cyclegan", "tarin"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert wrong.returncode == 2
+    assert mri_cyclegan.__doc__

@@ -1,0 +1,153 @@
+"""What a run on the phantom leaves behind."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mri_cyclegan.data.volume import read_volume
+from mri_cyclegan.inference.portable import load_generator
+from mri_cyclegan.train import train
+
+LOSSES = {
+    f"loss/{name}"
+    for name in (
+        "generators",
+        "adversarial_ab",
+        "adversarial_ba",
+        "cycle_a",
+        "cycle_b",
+        "identity_a",
+        "identity_b",
+        "discriminator_a",
+        "discriminator_b",
+    )
+}
+VALIDATION = {f"val/{metric}{way}" for metric in ("psnr", "ssim") for way in ("", "_ab", "_ba")}
+
+
+def test_metrics_csv_has_every_loss_metric_and_learning_rate(toy_run):
+    run_dir, _, _ = toy_run
+    with (run_dir / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    filled = {key for row in rows for key, value in row.items() if value}
+    assert {f"{name}_step" for name in LOSSES} | {f"{name}_epoch" for name in LOSSES} | VALIDATION <= filled
+    assert {"learning_rate/generators", "learning_rate/discriminators", "time/step_s", "time/waiting_share"} <= filled
+    steps = [int(row["step"]) for row in rows if row["loss/generators_step"]]
+    assert steps == list(range(6)), "the step axis counts batches, not optimizer steps"
+    rates = [float(row["learning_rate/generators"]) for row in rows if row["learning_rate/generators"]]
+    assert rates == pytest.approx([2e-4, 1e-4]) or rates == pytest.approx([rates[0], rates[0] / 2])
+
+
+def test_tensorboard_has_scalars_pictures_text_and_hparams(toy_run):
+    run_dir, _, summary = toy_run
+    events = EventAccumulator(str(run_dir / "tensorboard")).Reload()
+    tags = events.Tags()
+    assert {f"{name}_step" for name in LOSSES} | VALIDATION <= set(tags["scalars"])
+    assert "samples" in tags["images"]
+    assert len(events.Images("samples")) == 2
+    text = events.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "lambda_cycle: 10.0" in text
+    final = events.Scalars("final/ssim_ab")[-1].value
+    assert final == pytest.approx(summary["mean"]["CycleGAN"]["ab"]["ssim"], abs=1e-6)
+    assert any("hparams" in tag for tag in events.summary_metadata)
+
+
+def test_pictures_show_the_fixed_cases_every_epoch(toy_run):
+    run_dir, _, _ = toy_run
+    names = sorted(path.name for path in (run_dir / "samples").iterdir())
+    assert names == ["epoch_0001.png", "epoch_0002.png"]
+    first, second = (np.asarray(Image.open(run_dir / "samples" / name).convert("L"), dtype=float) for name in names)
+    assert first.shape == second.shape
+    assert first.std() > 20  # not an empty page
+    assert not np.array_equal(first, second)
+    assert Image.open(run_dir / "progress.png").size[0] > 500
+
+
+def test_the_split_is_unpaired_and_saved(toy_run):
+    run_dir, _, _ = toy_run
+    split = json.loads((run_dir / "split.json").read_text())
+    subjects = split["subjects"]
+    assert split["subjects_in_both_training_domains"] == []
+    assert len(subjects["train_a"]) == len(subjects["train_b"]) == 2
+    everyone = [name for part in subjects.values() for name in part]
+    assert len(everyone) == len(set(everyone)) == 8
+
+
+def test_the_summary_holds_model_and_baselines_for_each_test_subject(toy_run):
+    run_dir, _, summary = toy_run
+    assert json.loads((run_dir / "summary.json").read_text()) == summary
+    assert summary["measured_on"] == "2 test subjects"
+    assert summary["training_s"] > 0
+    for method in ("CycleGAN", "copy", "mean intensity"):
+        for way in ("ab", "ba"):
+            for metric in ("psnr", "ssim"):
+                values = summary["per_subject"][method][way][metric]
+                assert len(values) == 2
+                assert summary["mean"][method][way][metric] == pytest.approx(np.mean(values))
+
+
+def test_the_table_and_the_files_agree_with_a_computation_by_hand(toy_run):
+    """PSNR of the saved model on one test subject, from its files, with nothing of the training code but the loader."""
+    run_dir, _, summary = toy_run
+    split = json.loads((run_dir / "split.json").read_text())
+    subject = split["subjects"]["test"][0]
+    t1w, t2w = sorted(path for path in split["files"]["test"] if subject in path)
+    from mri_cyclegan.data.transforms import Preprocessing
+
+    settings = json.loads((run_dir / "model" / "model.json").read_text())["preprocessing"]
+    source, target = (Preprocessing(**settings)(read_volume(path)) for path in (t1w, t2w))
+    with torch.inference_mode():
+        prediction = load_generator(run_dir / "model", "ab")(torch.from_numpy(source.slices)[:, None])[:, 0].numpy()
+    error = ((prediction - target.slices) / 2)[target.foreground]
+    psnr = 10 * np.log10(1 / np.mean(error**2))
+    assert summary["per_subject"]["CycleGAN"]["ab"]["psnr"][0] == pytest.approx(psnr, abs=1e-3)
+
+
+def test_checkpoints_load_as_plain_data(toy_run):
+    run_dir, _, summary = toy_run
+    names = sorted(path.name for path in (run_dir / "checkpoints").iterdir())
+    assert names == ["best.ckpt", "last.ckpt"]
+    last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 1
+    assert len(last["optimizer_states"]) == len(last["lr_schedulers"]) == 2
+    assert {"pool_a.images", "pool_b.images", "ema_ab._extra_state"} <= last["state_dict"].keys()
+    assert summary["weights"].startswith("best epoch on validation")
+
+
+def test_configuration_and_environment_are_kept(toy_run):
+    run_dir, _, _ = toy_run
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    assert config["generator"]["depth"] == 3
+    environment = json.loads((run_dir / "environment.json").read_text())
+    assert environment["versions"]["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_without_averaging_the_generators_themselves_are_saved(tmp_path, compose_run, toy_overrides):
+    config = compose_run(tmp_path, *toy_overrides, "model.ema_decay=null", "trainer.max_epochs=1")
+    train(config)
+    state = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    saved = load_generator(tmp_path / "model", "ab").state_dict()
+    for name, tensor in saved.items():
+        assert torch.equal(tensor, state[f"generator_ab.{name}"])
+    assert not any(key.startswith("ema_") for key in state)
+
+
+def test_equal_seeds_give_equal_runs_and_worker_processes_change_nothing(tmp_path, compose_run, toy_overrides, toy_run):
+    _, _, expected = toy_run
+    again = train(compose_run(tmp_path / "again", *toy_overrides, "data.num_workers=2"))
+    other = train(compose_run(tmp_path / "other", *toy_overrides, "seed=1"))
+    assert again["per_subject"] == expected["per_subject"]
+    assert other["per_subject"]["CycleGAN"] != expected["per_subject"]["CycleGAN"]
+
+
+def test_identity_can_be_left_out_and_every_adversarial_loss_trains(tmp_path, compose_run, toy_overrides):
+    for kind in ("bce", "hinge"):
+        overrides = ["model.lambda_identity=0", f"model.adversarial_loss={kind}", "trainer.max_epochs=1"]
+        summary = train(compose_run(tmp_path / kind, *toy_overrides, *overrides))
+        assert np.isfinite(summary["mean"]["CycleGAN"]["ab"]["psnr"])

@@ -1,0 +1,311 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mri_cyclegan.data import slice_cache
+from mri_cyclegan.data.datamodule import MRIDataModule
+from mri_cyclegan.data.phantom import Phantom
+from mri_cyclegan.data.transforms import Augmentation
+
+PHANTOM = Phantom(
+    num_train=4, num_val=2, num_test=1, spacing_mm=8.0, lesion_share=0.5, noise=0.02, bias_strength=0.1, seed=0
+)
+
+
+@pytest.fixture(scope="module")
+def phantom_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("phantom")
+    PHANTOM.write(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def cache_root(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
+    settings = {
+        "layout": "bids",
+        "root": str(root),
+        "contrasts": ["T1w", "T2w"],
+        "subject_pattern": None,
+        "names_identify_subjects": True,
+        "volume_index": None,
+        "split_column": None,
+        "val_share": 0.1,
+        "test_share": 0.1,
+        "split_seed": 0,
+        "allow_paired_subjects": False,
+        "plane": "axial",
+        "spacing_mm": None,
+        "image_size": 24,
+        "min_foreground": 0.05,
+        "augmentation": Augmentation(8, 0.05, 0.1, True, 0.1, 0.1),
+        "batch_size": 3,
+        "val_batch_size": 5,
+        "num_workers": 0,
+        "cache_root": str(cache_root),
+        "seed": 0,
+        "phantom": None,
+    }
+    return MRIDataModule(**settings | changes)
+
+
+def ready(*arguments, **changes) -> MRIDataModule:
+    data = data_module(*arguments, **changes)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+@pytest.fixture
+def data(phantom_root, cache_root) -> MRIDataModule:
+    return ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split")
+
+
+@pytest.fixture
+def bids(tmp_path, head, save_nifti):
+    """Makes a BIDS data set of small heads: subject to the contrasts they have."""
+
+    def make(subjects: dict[str, list[str]], affine: np.ndarray | None = None) -> Path:
+        for number, (subject, contrasts) in enumerate(subjects.items()):
+            for contrast in contrasts:
+                path = tmp_path / "bids" / subject / "anat" / f"{subject}_{contrast}.nii.gz"
+                save_nifti(path, head((16, 18, 12), seed=2 * number + (contrast == "T2w")), affine)
+        return tmp_path / "bids"
+
+    return make
+
+
+def batches(data: MRIDataModule, epoch: int) -> list[dict[str, torch.Tensor]]:
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return list(loader)
+
+
+# Phantom, from files to batches
+
+
+def test_the_split_follows_the_column_and_keeps_subjects_apart(data):
+    split = data.split
+    names = {part: {scan.subject for scan in getattr(split, part)} for part in ("train_a", "train_b", "val", "test")}
+    assert names == {
+        "train_a": {"sub-001", "sub-003"},
+        "train_b": {"sub-002", "sub-004"},
+        "val": {"sub-005", "sub-006"},
+        "test": {"sub-007"},
+    }
+    assert split.subjects_in_both_domains() == []
+    assert {volume.scan.contrast for volume in data.train_slices.volumes_a} == {"T1w"}
+    assert {volume.scan.contrast for volume in data.train_slices.volumes_b} == {"T2w"}
+
+
+def test_describe_counts_subjects_slices_and_pairs(data):
+    num_a, num_b = (
+        sum(int((volume.foreground.mean(axis=(1, 2)) >= 0.05).sum()) for volume in volumes)
+        for volumes in (data.train_slices.volumes_a, data.train_slices.volumes_b)
+    )
+    assert min(num_a, num_b) > 20
+    assert data.describe() == (
+        f"Training on {num_a} T1w slices of 2 subjects and {num_b} T2w slices of 2; "
+        "pairs for validation: 2, for test: 1."
+    )
+
+
+def test_training_batches_have_their_shape_and_range(data):
+    loaded = batches(data, 0)
+    assert sum(len(batch["a"]) for batch in loaded) == len(data.train_slices)
+    assert all(set(batch) == {"a", "b"} for batch in loaded)
+    for name in "ab":
+        assert loaded[0][name].shape == (3, 1, 24, 24)
+        images = torch.cat([batch[name] for batch in loaded])
+        assert images.dtype == torch.float32
+        assert images.min() == -1
+        assert 0.8 < images.max() <= 1
+
+
+def test_training_batches_follow_from_the_seed_and_the_epoch(data, phantom_root, cache_root):
+    def first(seed: int, epoch: int) -> torch.Tensor:
+        fresh = ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split", seed=seed)
+        return batches(fresh, epoch)[0]["b"]
+
+    expected = first(0, 2)
+    torch.manual_seed(123)
+    assert torch.equal(first(0, 2), expected)
+    assert not torch.equal(first(0, 3), expected)
+    assert not torch.equal(first(1, 2), expected)
+
+
+def test_the_order_of_training_slices_follows_the_seed(phantom_root, cache_root):
+    def order(seed: int) -> torch.Tensor:
+        fresh = ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split", augmentation=None, seed=seed)
+        return torch.cat([batch["a"] for batch in batches(fresh, 0)])
+
+    assert torch.equal(order(0), order(0))
+    assert not torch.equal(order(0), order(1))
+
+
+def test_making_loaders_leaves_the_global_random_state_alone(data):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    list(data.train_dataloader())
+    list(data.val_dataloader())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("name", "num_cases"), [("val", 2), ("test", 1)])
+def test_paired_loaders_give_every_slice_of_every_pair_unchanged(data, name, num_cases):
+    pairs = data.val_pairs if name == "val" else data.test_pairs
+    loader = data.val_dataloader() if name == "val" else data.test_dataloader()
+    loaded = list(loader)
+    assert len(pairs) == num_cases
+    assert all(a.scan.subject == b.scan.subject for a, b in pairs)
+    assert loaded[0]["a"].shape == (5, 1, 24, 24)
+    for key, side in (("a", 0), ("b", 1)):
+        expected = np.concatenate([pair[side].slices for pair in pairs])
+        np.testing.assert_array_equal(torch.cat([batch[key] for batch in loaded])[:, 0], expected)
+    cases = torch.cat([batch["case"] for batch in loaded]).tolist()
+    assert cases == [case for case, (a, _) in enumerate(pairs) for _ in range(len(a.slices))]
+
+
+def test_pairs_show_the_same_head(data):
+    for volume_a, volume_b in data.val_pairs:
+        overlap = (volume_a.foreground & volume_b.foreground).sum()
+        assert 2 * overlap / (volume_a.foreground.sum() + volume_b.foreground.sum()) > 0.9
+
+
+def test_sample_cases_show_one_slice_of_one_head_in_both_contrasts(data):
+    cases = data.sample_cases(4)
+    assert [case.paired for case in cases] == [True] * 4
+    assert [case.label.split()[0] for case in cases] == ["sub-005", "sub-006", "sub-005", "sub-006"]
+    for case in cases:
+        subject, index = case.label.split()
+        volume_a, volume_b = next(pair for pair in data.val_pairs if pair[0].scan.subject == subject)
+        np.testing.assert_array_equal(case.a[0], volume_a.slices[int(index)])
+        np.testing.assert_array_equal(case.b[0], volume_b.slices[int(index)])
+        shown = np.flatnonzero(volume_a.foreground.mean(axis=(1, 2)) > 0.02)
+        assert 0.25 < (int(index) - shown[0]) / (shown[-1] - shown[0]) < 0.75
+    assert int(cases[0].label.split()[1]) < int(cases[2].label.split()[1])
+
+
+def test_a_second_module_prepares_nothing_again(data, phantom_root, cache_root, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a scan was read again")
+
+    monkeypatch.setattr(slice_cache, "read_volume", refuse)
+    again = ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split")
+    assert again.describe() == data.describe()
+
+
+def test_a_second_setup_keeps_the_split(data):
+    split, slices = data.split, data.train_slices
+    data.setup("test")
+    assert data.split is split
+    assert data.train_slices is slices
+
+
+# A user's scans
+
+
+def test_all_unfit_files_are_reported_together(tmp_path, bids, save_nifti):
+    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"], "sub-03": ["T1w", "T2w"], "sub-04": ["T1w", "T2w"]})
+    broken = {subject: root / subject / "anat" / f"{subject}_T1w.nii.gz" for subject in ("sub-01", "sub-03", "sub-04")}
+    broken["sub-01"].write_bytes(broken["sub-01"].read_bytes()[:500])
+    save_nifti(broken["sub-03"], np.zeros((8, 8, 8), np.float32))
+    save_nifti(broken["sub-04"], np.ones((8, 8, 8, 2), np.float32))
+    with pytest.raises(ValueError) as caught:
+        data_module(root, tmp_path / "cache").prepare_data()
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 of 6 files are unfit for training:"
+    assert [line.split(": ")[0] for line in lines[1:]] == [f"- {path}" for path in sorted(broken.values())]
+    assert "all voxels have the same value" in lines[2]
+    assert "data.volume_index" in lines[3]
+
+
+def test_a_subject_with_both_contrasts_trains_one_domain_unless_allowed(tmp_path, bids):
+    root = bids({f"sub-{number:02d}": ["T1w", "T2w"] for number in range(6)})
+    apart = ready(root, tmp_path / "cache")
+    assert apart.split.subjects_in_both_domains() == []
+    assert len(apart.val_pairs) == len(apart.test_pairs) == 1
+    shared = ready(root, tmp_path / "cache", allow_paired_subjects=True)
+    assert len(shared.split.subjects_in_both_domains()) == 4
+    other = ready(root, tmp_path / "cache", split_seed=1)
+    assert other.split != apart.split
+
+
+def test_pairs_on_different_grids_are_left_out_with_a_warning(tmp_path, bids, head, save_nifti, caplog):
+    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"], **{f"sub-{n:02d}": ["T1w", "T2w"] for n in (3, 4, 5, 6)}})
+    table = "participant_id\tpart\nsub-01\ttrain\nsub-02\ttrain\n"
+    (root / "participants.tsv").write_text(table + "".join(f"sub-{n:02d}\tval\n" for n in (3, 4, 5, 6)))
+    moved, nearly = np.eye(4), np.eye(4)
+    moved[0, 3], nearly[0, 3] = 0.5, 1e-4
+    save_nifti(root / "sub-03" / "anat" / "sub-03_T2w.nii.gz", head((16, 18, 12)), moved)
+    save_nifti(root / "sub-04" / "anat" / "sub-04_T2w.nii.gz", head((16, 18, 14)))
+    save_nifti(root / "sub-05" / "anat" / "sub-05_T2w.nii.gz", head((16, 18, 12)), nearly)
+    with caplog.at_level(logging.WARNING):
+        data = ready(root, tmp_path / "cache", split_column="part")
+    assert [a.scan.subject for a, _ in data.val_pairs] == ["sub-05", "sub-06"]
+    (message,) = caplog.messages
+    assert "different grids" in message
+    assert "sub-03, sub-04." in message
+
+
+def test_without_pairs_validation_is_empty_and_samples_are_unpaired(tmp_path, bids):
+    contrasts = {f"sub-{number:02d}": ["T1w"] if number % 2 else ["T2w"] for number in range(12)}
+    data = ready(bids(contrasts), tmp_path / "cache", val_share=0.2, test_share=0.2)
+    assert data.val_dataloader() == data.test_dataloader() == []
+    assert data.describe().endswith("pairs for validation: 0, for test: 0.")
+    cases = data.sample_cases(3)
+    val = {scan.subject for scan in data.split.val}
+    assert len(cases) == 3
+    for case in cases:
+        assert not case.paired
+        subject_a, subject_b = (name.split()[0] for name in case.label.split(" / "))
+        assert {subject_a, subject_b} <= val
+        assert contrasts[subject_a] == ["T1w"]
+        assert contrasts[subject_b] == ["T2w"]
+
+
+def test_without_validation_samples_show_training_scans(tmp_path, bids):
+    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"]})
+    (case,) = ready(root, tmp_path / "cache", val_share=0.0, test_share=0.0).sample_cases(1)
+    assert not case.paired
+    assert [name.split()[0] for name in case.label.split(" / ")] == ["sub-01", "sub-02"]
+    assert case.a.shape == case.b.shape == (1, 24, 24)
+    assert not torch.equal(case.a, case.b)
+
+
+@pytest.mark.parametrize(("spacing_mm", "image_size", "warns"), [(1.0, 24, False), (0.5, 24, True), (None, 16, False)])
+def test_cropping_of_the_head_is_warned_about(tmp_path, bids, caplog, spacing_mm, image_size, warns):
+    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"]})
+    with caplog.at_level(logging.WARNING):
+        ready(root, tmp_path / "cache", spacing_mm=spacing_mm, image_size=image_size)
+    crops = [message for message in caplog.messages if "crops up to" in message]
+    assert len(crops) == warns
+    if warns:
+        assert "data.image_size=24" in crops[0]
+        assert "sub-01_T1w.nii.gz" in crops[0] or "sub-02_T2w.nii.gz" in crops[0]
+
+
+def test_pictures_train_without_knowing_their_subjects(tmp_path, head):
+    for contrast, seed in (("T1w", 0), ("T2w", 1)):
+        (tmp_path / "png" / contrast).mkdir(parents=True)
+        for number in range(4):
+            picture = (300 * head((20, 20, 9), seed)[:, :, 3 + number]).clip(0, 65535).astype(np.uint16)
+            Image.fromarray(picture).save(tmp_path / "png" / contrast / f"{number}.png")
+    data = ready(
+        tmp_path / "png", tmp_path / "cache", layout="png", names_identify_subjects=False, val_share=0.0, test_share=0.0
+    )
+    assert data.describe().startswith("Training on 4 T1w slices of 4 subjects and 4 T2w slices of 4;")
+    assert data.split.subjects_in_both_domains() == []
+    assert len(data.train_slices) == 4
+
+
+def test_a_missing_contrast_is_refused(tmp_path, bids):
+    with pytest.raises(ValueError, match="found 1 of T1w, 0 of FLAIR"):
+        data_module(bids({"sub-01": ["T1w", "T2w"]}), tmp_path / "cache", contrasts=["T1w", "FLAIR"]).prepare_data()

@@ -1,0 +1,253 @@
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.data import DataLoader
+from monai.transforms import RandGaussianNoise
+
+from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.slice_cache import CachedVolume
+from mri_cyclegan.data.transforms import Augmentation
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """Makes volumes of constant slices, each of a value of its own: (100 · number + slice) / 1000."""
+
+    def make(number: int, contrast: str, num_slices: int, shares: list[float] | None = None) -> CachedVolume:
+        folder = tmp_path / f"{contrast}-{number}"
+        folder.mkdir()
+        values = (100 * number + np.arange(num_slices)) / 1000
+        shares = [0.5] * num_slices if shares is None else shares
+        np.save(folder / "slices.npy", np.broadcast_to(values[:, None, None], (num_slices, 8, 8)).astype(np.float32))
+        np.save(folder / "foreground.npy", np.arange(64).reshape(8, 8)[None] < 64 * np.array(shares)[:, None, None])
+        (folder / "record.json").write_text(json.dumps({"foreground_share": shares}))
+        return CachedVolume(Scan(f"sub-{contrast}{number}", "", contrast, Path(f"{number}.nii")), folder)
+
+    return make
+
+
+@pytest.fixture
+def textured(tmp_path):
+    """Volumes a and b that hold one picture again and again, so that only augmentation tells items apart."""
+    ramp = np.linspace(-1, 1, 16, dtype=np.float32)
+    pictures = np.broadcast_to(np.minimum.outer(ramp, ramp[::-1]), (12, 16, 16))
+    volumes = []
+    for contrast in ("T1w", "T2w"):
+        folder = tmp_path / contrast
+        folder.mkdir()
+        np.save(folder / "slices.npy", pictures)
+        np.save(folder / "foreground.npy", pictures > -1)
+        (folder / "record.json").write_text(json.dumps({"foreground_share": [0.9] * len(pictures)}))
+        volumes.append(CachedVolume(Scan("s", "", contrast, Path("s.nii")), folder))
+    return volumes
+
+
+def code(image: torch.Tensor) -> int:
+    """Which slice of ``volume`` an image is: 100 · number + slice."""
+    assert image.shape == (1, 8, 8)
+    assert (image == image[0, 0, 0]).all()
+    return round(1000 * float(image[0, 0, 0]))
+
+
+def codes(data: UnpairedSlices, epoch: int) -> list[tuple[int, int]]:
+    items = [data[epoch, index] for index in range(len(data))]
+    return [(code(item["a"]), code(item["b"])) for item in items]
+
+
+def changes() -> Augmentation:
+    return Augmentation(rotation_degrees=8, shift=0.05, scale=0.1, flip=True, brightness=0.1, contrast=0.1)
+
+
+# UnpairedSlices
+
+
+def test_b_is_drawn_anew_each_epoch_and_not_matched_to_a(volume):
+    data = UnpairedSlices([volume(1, "T1w", 30)], [volume(1, "T2w", 30)], 0.0, None, seed=0)
+    first, second = codes(data, 0), codes(data, 1)
+    assert [a for a, _ in first] == [a for a, _ in second] == list(range(100, 130))
+    # Index-matched pairs would agree 30 times, a random draw once in 30.
+    assert sum(a == b for a, b in first) < 8
+    assert sum(one == other for one, other in zip(first, second, strict=True)) < 8
+    # Nor is b a shuffled or shifted list: a draw with replacement repeats some and misses some.
+    assert len({b for _, b in first}) < 30
+
+
+def test_every_b_slice_is_drawn_about_equally_often(volume):
+    data = UnpairedSlices([volume(1, "T1w", 30)], [volume(1, "T2w", 3), volume(2, "T2w", 2)], 0.0, None, seed=0)
+    counts = Counter(b for epoch in range(10) for _, b in codes(data, epoch))
+    assert set(counts) == {100, 101, 102, 200, 201}
+    # 300 draws, 60 expected of each, four standard deviations of a binomial count.
+    assert all(abs(count - 60) < 4 * (300 * 0.2 * 0.8) ** 0.5 for count in counts.values())
+
+
+@pytest.mark.parametrize(("num_a", "num_b"), [(5, 12), (12, 5)])
+def test_an_epoch_is_as_long_as_the_contrast_with_more_slices(volume, num_a, num_b):
+    data = UnpairedSlices([volume(1, "T1w", num_a)], [volume(1, "T2w", num_b)], 0.0, None, seed=0)
+    assert len(data) == 12
+    counts = Counter(a for a, _ in codes(data, 0))
+    assert set(counts) == set(range(100, 100 + num_a))
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_slices_of_all_volumes_of_a_contrast_are_shown(volume):
+    data = UnpairedSlices([volume(1, "T1w", 3), volume(2, "T1w", 4)], [volume(1, "T2w", 2)], 0.0, None, seed=0)
+    assert [a for a, _ in codes(data, 0)] == [100, 101, 102, 200, 201, 202, 203]
+
+
+def test_an_item_follows_from_seed_epoch_and_index_alone(textured):
+    def item(seed, epoch, index):
+        return UnpairedSlices([textured[0]], [textured[1]], 0.0, changes(), seed)[epoch, index]
+
+    torch.manual_seed(0)
+    expected = item(3, 5, 7)
+    data = UnpairedSlices([textured[0]], [textured[1]], 0.0, changes(), 3)
+    for key in [(5, 6), (0, 7), (5, 8)]:
+        data[key]
+    torch.manual_seed(1)
+    assert all(torch.equal(data[5, 7][name], expected[name]) for name in "ab")
+    for other in (item(4, 5, 7), item(3, 6, 7), item(3, 5, 8)):
+        assert not torch.equal(other["a"], expected["a"])
+        assert not torch.equal(other["b"], expected["b"])
+    assert not torch.equal(expected["a"], expected["b"])
+
+
+def test_the_slices_on_disk_are_not_changed_by_a_caller(volume):
+    data = UnpairedSlices([volume(1, "T1w", 3)], [volume(1, "T2w", 3)], 0.0, None, seed=0)
+    data[0, 1]["a"].fill_(9)
+    assert code(data[0, 1]["a"]) == 101
+
+
+def test_slices_with_too_little_foreground_do_not_train(volume):
+    volumes_a = [volume(1, "T1w", 4, [0.0, 0.04, 0.05, 0.9]), volume(2, "T1w", 2, [0.049, 0.3])]
+    data = UnpairedSlices(volumes_a, [volume(1, "T2w", 3, [0.2, 0.0, 0.1])], 0.05, None, seed=0)
+    assert [a for a, _ in codes(data, 0)] == [102, 103, 201]
+    assert {b for epoch in range(9) for _, b in codes(data, epoch)} == {100, 102}
+
+
+@pytest.mark.parametrize("empty", ["T1w", "T2w"])
+def test_a_contrast_without_foreground_is_refused_by_the_key(volume, empty):
+    volumes = [volume(1, name, 2, [0.04, 0.02] if name == empty else [0.5, 0.5]) for name in ("T1w", "T2w")]
+    with pytest.raises(ValueError, match=rf"data\.min_foreground=0\.05: no {empty} slice"):
+        UnpairedSlices(volumes[:1], volumes[1:], 0.05, None, seed=0)
+
+
+# EpochSampler
+
+
+def test_an_epoch_visits_every_index_once_in_another_order_each_time():
+    sampler = EpochSampler(50, seed=0)
+    assert len(sampler) == 50
+    orders = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        keys = list(sampler)
+        assert {epoch_of for epoch_of, _ in keys} == {epoch}
+        assert sorted(index for _, index in keys) == list(range(50))
+        orders.append(tuple(index for _, index in keys))
+    assert len({*orders, tuple(range(50))}) == 4
+
+
+def test_the_order_depends_on_seed_and_epoch_alone():
+    def order(seed, epoch):
+        sampler = EpochSampler(50, seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    resumed = EpochSampler(50, seed=0)
+    list(resumed)
+    resumed.set_epoch(4)
+    assert list(resumed) == list(resumed) == order(0, 4)
+    assert [index for _, index in order(1, 4)] != [index for _, index in order(0, 4)]
+
+
+# Loading
+
+
+def loaded(
+    volumes: list[CachedVolume], num_workers: int, epochs: tuple[int, ...]
+) -> dict[int, dict[str, torch.Tensor]]:
+    """All items of each epoch, in order of loading, as the data module loads them."""
+    data = UnpairedSlices(volumes[:1], volumes[1:], 0.0, changes(), seed=0)
+    sampler = EpochSampler(len(data), seed=0)
+    loader = DataLoader(
+        data,
+        batch_size=3,
+        sampler=sampler,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        generator=torch.Generator().manual_seed(0),
+    )
+    result = {}
+    for epoch in epochs:
+        sampler.set_epoch(epoch)
+        batches = list(loader)
+        result[epoch] = {name: torch.cat([batch[name] for batch in batches]) for name in "ab"}
+    return result
+
+
+def test_workers_load_what_the_main_process_loads(textured):
+    alone, shared = loaded(textured, 0, (0, 1)), loaded(textured, 2, (0, 1))
+    resumed = loaded(textured, 2, (1,))
+    for name in "ab":
+        assert alone[0][name].shape == (12, 1, 16, 16)
+        for epoch in (0, 1):
+            assert torch.equal(alone[epoch][name], shared[epoch][name])
+        assert torch.equal(resumed[1][name], shared[1][name])
+
+
+def test_no_augmentation_is_drawn_twice_by_workers_or_epochs(textured):
+    epochs = loaded(textured, 2, (0, 1, 2))
+    for name in "ab":
+        images = torch.cat([epochs[epoch][name] for epoch in epochs]).flatten(1)
+        distances = torch.cdist(images, images) + torch.eye(len(images)) * 1e9
+        assert distances.min() > 1e-3
+
+
+class CarelessSlices(UnpairedSlices):
+    """Augments by a random state that every worker inherits, as many data sets do."""
+
+    def _load(self, volumes, position, random):
+        return self.noise(super()._load(volumes, position, random)).as_tensor()
+
+
+def test_the_check_above_would_see_workers_that_repeat_each_other(textured):
+    data = CarelessSlices(textured[:1], textured[1:], 0.0, None, seed=0)
+    data.noise = RandGaussianNoise(prob=1.0).set_random_state(seed=0)
+    loader = torch.utils.data.DataLoader(data, batch_size=3, sampler=EpochSampler(len(data), 0), num_workers=2)
+    first, second = (batch["a"] for _, batch in zip(range(2), loader, strict=False))
+    assert torch.equal(first, second)
+
+
+# PairedSlices
+
+
+def test_paired_slices_come_in_order_with_the_number_of_their_case(volume):
+    pairs = [(volume(1, "T1w", 2), volume(3, "T2w", 2)), (volume(2, "T1w", 3), volume(4, "T2w", 3))]
+    data = PairedSlices(pairs)
+    assert len(data) == 5
+    items = [data[index] for index in range(5)]
+    assert [code(item["a"]) for item in items] == [100, 101, 200, 201, 202]
+    assert [code(item["b"]) for item in items] == [300, 301, 400, 401, 402]
+    assert [int(item["case"]) for item in items] == [0, 0, 1, 1, 1]
+    assert items[0]["case"].shape == ()
+
+
+def test_paired_slices_carry_the_foreground_of_each(volume):
+    pair = volume(1, "T1w", 2, [0.25, 0.5]), volume(1, "T2w", 2, [0.75, 1.0])
+    item = PairedSlices([pair])[1]
+    assert item["foreground_a"].dtype == torch.bool
+    assert item["foreground_a"].shape == (1, 8, 8)
+    assert int(item["foreground_a"].sum()) == 32
+    assert int(item["foreground_b"].sum()) == 64
+
+
+def test_paired_slices_batch(volume):
+    data = PairedSlices([(volume(1, "T1w", 3), volume(1, "T2w", 3))])
+    batch = next(iter(DataLoader(data, batch_size=3, generator=torch.Generator())))
+    assert batch["a"].shape == batch["foreground_b"].shape == (3, 1, 8, 8)
+    assert batch["case"].tolist() == [0, 0, 0]

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+import torch
+
+from mri_cyclegan.inference.portable import load_generator, save_model
+from mri_cyclegan.networks.unet import UNet
+
+ARGUMENTS = dict(in_channels=1, out_channels=1, base_channels=2, depth=2, dropout=0.0, upsample="transposed")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(0)
+    generators = {way: UNet(**ARGUMENTS) for way in ("ab", "ba")}
+    architectures = {way: {"name": "UNet", "arguments": ARGUMENTS} for way in generators}
+    save_model(tmp_path / "model", generators, architectures, {"contrasts": {"a": "T1w", "b": "T2w"}})
+    return tmp_path / "model", generators
+
+
+@pytest.mark.parametrize("way", ["ab", "ba"])
+def test_a_loaded_generator_gives_the_saved_ones_output(saved, way):
+    folder, generators = saved
+    image = torch.randn(1, 1, 8, 8)
+    loaded = load_generator(folder, way)
+    assert not loaded.training
+    assert torch.equal(loaded(image), generators[way].eval()(image))
+
+
+def test_changed_weights_are_refused(saved):
+    folder, _ = saved
+    (folder / "generator_ab.safetensors").write_bytes((folder / "generator_ba.safetensors").read_bytes())
+    with pytest.raises(ValueError, match=r"generator_ab\.safetensors.*not those model\.json describes"):
+        load_generator(folder, "ab")
+
+
+def test_an_unknown_network_or_format_is_refused(saved):
+    folder, _ = saved
+    content = json.loads((folder / "model.json").read_text())
+    content["generators"]["ab"]["name"] = "os.system"
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"unknown generator 'os\.system'"):
+        load_generator(folder, "ab")
+    (folder / "model.json").write_text(json.dumps(content | {"format_version": 99}))
+    with pytest.raises(ValueError, match="format 99"):
+        load_generator(folder, "ab")
+    (folder / "model.json").unlink()
+    with pytest.raises(ValueError, match=r"no readable model\.json"):
+        load_generator(folder, "ab")

@@ -1,0 +1,145 @@
+import subprocess
+import sys
+import time
+
+import pytest
+import pytorch_lightning as pl
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
+from hydra.utils import instantiate
+from omegaconf import open_dict
+
+from mri_cyclegan.config import CONF_DIR, check_config, explain_unknown_keys, register, sweep_label
+
+EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
+OPTIONS = sorted(
+    (path.parent.name, path.stem)
+    for path in CONF_DIR.glob("*/*.yaml")
+    if path.parent.name != "experiment" and not path.stem.startswith("_")
+)
+
+
+def composed(tmp_path, *overrides):
+    register()
+    paths = [f"run_dir={tmp_path}", f"data.root={tmp_path}", f"data.cache_root={tmp_path}/cache"]
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return compose("train", overrides=[*paths, *overrides])
+
+
+def build(config):
+    check_config(config)
+    parts = {part: instantiate(config[part]) for part in ("data", "model", "callbacks", "logger")}
+    trainer = {key: value for key, value in config.trainer.items() if key != "precision"}
+    parts["trainer"] = instantiate(trainer, logger=False, accelerator="cpu")
+    return parts
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_and_instantiates(tmp_path, experiment):
+    parts = build(composed(tmp_path, f"+experiment={experiment}"))
+    assert isinstance(parts["model"], pl.LightningModule)
+    assert isinstance(parts["data"], pl.LightningDataModule)
+    assert isinstance(parts["trainer"], pl.Trainer)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_of_every_group_composes_and_instantiates(tmp_path, group, option):
+    build(composed(tmp_path, "+experiment=demo", f"{group}={option}"))
+
+
+def test_the_baseline_is_the_documents(tmp_path):
+    config = composed(tmp_path, "+experiment=baseline")
+    assert (config.data.image_size, config.data.batch_size, config.data.phantom.spacing_mm) == (256, 1, 1.0)
+    assert (config.model.adversarial_loss, config.model.pool_size) == ("lsgan", 50)
+    assert (config.model.lambda_cycle, config.model.lambda_identity) == (10.0, 5.0)
+    assert (config.model.learning_rate, config.model.beta1) == (2e-4, 0.5)
+    assert (config.trainer.max_epochs, config.model.constant_share) == (200, 0.5)
+    assert (config.generator.base_channels, config.generator.depth) == (64, 8)
+
+
+def test_data_can_be_replaced_under_an_experiment(tmp_path):
+    config = composed(tmp_path, "+experiment=demo", "data=bids")
+    assert config.data.layout == "bids"
+    assert config.data.phantom is None
+    assert config.data.image_size == 96
+
+
+@pytest.mark.parametrize(
+    ("key", "suggestion"),
+    [
+        ("model.lambda_cyle", "lambda_cycle"),
+        ("data.imagesize", "image_size"),
+        ("generator.dept", "depth"),
+        ("trainer.max_epoch", "max_epochs"),
+        ("data.phantom.num_trian", "num_train"),
+        ("callbacks.samples.num_case", "num_cases"),
+    ],
+)
+def test_a_misspelt_key_is_refused_with_near_matches(tmp_path, key, suggestion):
+    with pytest.raises(ConfigCompositionException, match=key.rpartition(".")[2]):
+        composed(tmp_path, f"{key}=5")
+    (line,) = explain_unknown_keys([f"{key}=5", "+experiment=demo", "model.lambda_cycle=3", "data=bids"])
+    assert line.startswith(f"Unknown key {key}. Did you mean ")
+    assert suggestion in line
+    # From an experiment file it reaches the configuration, and its constructor's check.
+    config = composed(tmp_path, f"+{key}=5")
+    with pytest.raises(ValueError, match=rf"Unknown key {key}\. Did you mean .*{suggestion}"):
+        check_config(config)
+
+
+def test_a_misspelt_top_level_key_is_refused(tmp_path):
+    with pytest.raises(ConfigCompositionException, match="sead"):
+        composed(tmp_path, "sead=1")
+    with pytest.raises(ValueError, match=r"Unknown key sead\. Did you mean seed"):
+        check_config(composed(tmp_path, "+sead=1"))
+
+
+@pytest.mark.parametrize("target", ["torch.load", "os.system", "pathlib.Path.unlink", "mri_cyclegan.train.main"])
+def test_only_listed_targets_may_be_built(tmp_path, target):
+    config = composed(tmp_path, "+experiment=demo")
+    with open_dict(config):
+        config.callbacks["extra"] = {"_target_": target}
+    with pytest.raises(ValueError, match=rf"callbacks\.extra\._target_: {target} may not be built"):
+        check_config(config)
+
+
+def test_a_target_that_does_not_exist_is_named(tmp_path):
+    config = composed(tmp_path, "+experiment=demo", "generator._target_=mri_cyclegan.networks.unet.VNet")
+    with pytest.raises(ValueError, match=r"generator\._target_: mri_cyclegan\.networks\.unet\.VNet does not exist"):
+        check_config(config)
+
+
+def test_an_image_size_that_does_not_fit_the_depth_is_refused(tmp_path):
+    config = composed(tmp_path, "+experiment=demo", "data.image_size=100")
+    with pytest.raises(ValueError, match=r"data\.image_size=100 does not fit generator\.depth=5.*multiple of 32"):
+        check_config(config)
+
+
+def test_a_missing_value_is_named(tmp_path):
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = compose("train", overrides=[f"run_dir={tmp_path}", "data=bids"])
+    with pytest.raises(ValueError, match=r"No value for data\.root"):
+        check_config(config)
+
+
+def test_sweep_labels_are_folder_names():
+    assert sweep_label("model.lambda_cycle=10,data.root=/a b/c") == "lambda_cycle=10,root=-a-b-c"
+    assert "/" not in sweep_label("data.root=../../etc")
+    assert len(sweep_label("a=" + "x" * 500)) <= 100
+
+
+def test_help_answers_at_once_and_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['train', '--help']\n"
+        "from mri_cyclegan.train import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'monai', 'pytorch_lightning', 'matplotlib', 'nibabel'} & set(sys.modules)))"
+    )
+    start = time.perf_counter()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - start < 10  # 0.7 s on a quiet machine
+    assert result.stdout.splitlines()[-1] == "[]"
+    assert "lambda_cycle" in result.stdout
+    assert "experiment: baseline, demo" in result.stdout
