@@ -43,6 +43,13 @@ def start(run_dir: Path, config: DictConfig) -> None:
     (run_dir / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
 
 
+def log_configuration(trainer: pl.Trainer, config: DictConfig) -> None:
+    """Put the resolved configuration into TensorBoard as text."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("config", "```yaml\n" + OmegaConf.to_yaml(config, resolve=True) + "\n```")
+
+
 def report(
     run_dir: Path,
     config: DictConfig,
@@ -140,7 +147,6 @@ def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, means: dict) -> 
     settings: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, list(parts)), resolve=True)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_text("config", "```yaml\n" + OmegaConf.to_yaml(config, resolve=True) + "\n```")
             logger.log_hyperparams(dict(_flatten(settings, "")), metrics)
             logger.finalize("success")
 

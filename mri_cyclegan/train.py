@@ -67,14 +67,24 @@ def train(config: DictConfig) -> dict[str, Any]:
         config.trainer, callbacks=list(callbacks.values()), logger=loggers, precision=precision_for(config.trainer)
     )
 
+    results.log_configuration(trainer, config)
     start = perf_counter()
-    trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint_to_resume(config.ckpt_path), weights_only=True)
-    if trainer.interrupted:
-        log.warning("Interrupted. Continue with ckpt_path=%s", run_dir / "checkpoints" / "last.ckpt")
-        sys.exit(130)
+    fit(trainer, model, datamodule, checkpoint_to_resume(config.ckpt_path), run_dir / "checkpoints" / "last.ckpt")
     training_s = perf_counter() - start
     weights = load_best_weights(model, callbacks.get("best_checkpoint"))
     return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
+
+
+def fit(trainer: pl.Trainer, model: Any, datamodule: Any, ckpt_path: str | None, last_checkpoint: Path) -> None:
+    """Train; when interrupted, say how to continue and exit with the signal's code, where Lightning would exit with 0."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+    try:
+        trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
+    except SystemExit as stop:
+        where = f"Continue with ckpt_path={last_checkpoint}" if last_checkpoint.is_file() else "No epoch was complete."
+        log.warning("Interrupted. %s", where)
+        sys.exit(143 if isinstance(stop, SIGTERMException) else 130)
 
 
 def quieten_lightning() -> None:

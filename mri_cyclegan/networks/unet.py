@@ -61,7 +61,10 @@ class UNet(nn.Module):
             for level in reversed(range(1, depth))
         )
         if full_resolution_skip:
-            self.entry = nn.Sequential(nn.Conv2d(in_channels, base_channels, 3, padding=1), nn.LeakyReLU(0.2))
+            # Normalized, or its features would be too faint beside those of the last decoder level to matter early on.
+            self.entry = nn.Sequential(
+                nn.Conv2d(in_channels, base_channels, 3, padding=1, bias=False), nn.InstanceNorm2d(base_channels)
+            )
             self.ups.append(_up(2 * widths[0], base_channels, upsample, dropout=0.0))
             self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(2 * base_channels, out_channels, 3, padding=1), nn.Tanh())
         else:

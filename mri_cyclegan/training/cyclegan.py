@@ -44,7 +44,8 @@ class CycleGAN(pl.LightningModule):
         adversarial_loss: ``"lsgan"``, ``"bce"`` or ``"hinge"``.
         lambda_cycle: weight of the cycle-consistency losses.
         lambda_identity: weight of the identity losses; 0 leaves their passes out.
-        learning_rate: of Adam, for generators and discriminators.
+        learning_rate_generators: of Adam.
+        learning_rate_discriminators: of Adam.
         beta1: decay of Adam's mean of gradients.
         constant_share: share of the epochs before the learning rate falls, see
             :func:`mri_cyclegan.training.lr_schedule.constant_then_linear`.
@@ -64,7 +65,8 @@ class CycleGAN(pl.LightningModule):
         adversarial_loss: str,
         lambda_cycle: float,
         lambda_identity: float,
-        learning_rate: float,
+        learning_rate_generators: float,
+        learning_rate_discriminators: float,
         beta1: float,
         constant_share: float,
         pool_size: int,
@@ -80,7 +82,8 @@ class CycleGAN(pl.LightningModule):
         self.discriminator_a, self.discriminator_b = discriminator_a, discriminator_b
         self.adversarial_loss = adversarial_loss
         self.lambda_cycle, self.lambda_identity = lambda_cycle, lambda_identity
-        self.learning_rate, self.beta1 = learning_rate, beta1
+        self.learning_rates = (learning_rate_generators, learning_rate_discriminators)
+        self.beta1 = beta1
         self.constant_share = constant_share
         self.pool_a, self.pool_b = ImagePool(pool_size), ImagePool(pool_size)
         self.ema_ab = None if ema_decay is None else AveragedNetwork(generator_ab, ema_decay)
@@ -213,10 +216,10 @@ class CycleGAN(pl.LightningModule):
         optimizers: list[torch.optim.Optimizer] = [
             torch.optim.Adam(
                 [parameter for network in side for parameter in network.parameters()],
-                lr=self.learning_rate,
+                lr=learning_rate,
                 betas=(self.beta1, 0.999),
             )
-            for side in sides
+            for side, learning_rate in zip(sides, self.learning_rates, strict=True)
         ]
         names = ("learning_rate/generators", "learning_rate/discriminators")
         return optimizers, [

@@ -16,6 +16,8 @@ TOY = [
     "data.num_workers=0",
     "generator.base_channels=4",
     "generator.depth=3",
+    "generator.dropout=0.5",
+    "model.lambda_identity=1",
     "discriminator.base_channels=4",
     "discriminator.num_layers=1",
 ]

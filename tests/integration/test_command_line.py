@@ -17,6 +17,13 @@ def run_train(*words, cwd, **options):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, **options)
 
 
+def wait_for(path):
+    deadline = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert path.exists()
+
+
 def test_a_misspelt_key_ends_in_one_message_with_near_matches(tmp_path):
     result = run_train("+experiment=demo", "model.lambda_cyle=5", cwd=tmp_path)
     assert result.returncode == 1
@@ -66,9 +73,7 @@ def test_a_killed_run_continues_from_the_next_epoch(tmp_path, toy_overrides):
         stderr=subprocess.DEVNULL,
     )
     checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(checkpoint)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -81,6 +86,22 @@ def test_a_killed_run_continues_from_the_next_epoch(tmp_path, toy_overrides):
     with (tmp_path / "second" / "metrics.csv").open() as file:
         epochs = {int(row["epoch"]) for row in csv.DictReader(file) if row["epoch"]}
     assert epochs == {epochs_done}
+
+
+def test_a_terminated_run_says_how_to_continue_and_exits_with_the_signals_code(tmp_path, toy_overrides):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mri_cyclegan.train", *toy_overrides, "trainer.max_epochs=500", f"run_dir={tmp_path}/run"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    wait_for(checkpoint)
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert f"Continue with ckpt_path={checkpoint}" in output
 
 
 def test_a_missing_checkpoint_is_named(tmp_path, toy_overrides):

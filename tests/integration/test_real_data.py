@@ -43,6 +43,7 @@ def test_brainweb_pictures(real_data, tmp_path, compose_run):
         "data=png",
         f"data.root={real_data}/brainweb_png",
         "data.contrasts=[T1,T2]",
+        "data.spacing_mm=null",
         f"data.cache_root={tmp_path}/cache",
     ]
     train(compose_run(tmp_path / "run", *SMALL, *overrides))

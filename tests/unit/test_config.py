@@ -52,7 +52,8 @@ def test_the_baseline_is_the_documents(tmp_path):
     assert (config.data.image_size, config.data.batch_size, config.data.phantom.spacing_mm) == (256, 1, 1.0)
     assert (config.model.adversarial_loss, config.model.pool_size) == ("lsgan", 50)
     assert (config.model.lambda_cycle, config.model.lambda_identity) == (10.0, 5.0)
-    assert (config.model.learning_rate, config.model.beta1) == (2e-4, 0.5)
+    assert config.model.learning_rate_generators == config.model.learning_rate_discriminators == 2e-4
+    assert config.model.beta1 == 0.5
     assert (config.trainer.max_epochs, config.model.constant_share) == (200, 0.5)
     assert (config.generator.base_channels, config.generator.depth) == (64, 8)
 
@@ -61,7 +62,7 @@ def test_data_can_be_replaced_under_an_experiment(tmp_path):
     config = composed(tmp_path, "+experiment=demo", "data=bids")
     assert config.data.layout == "bids"
     assert config.data.phantom is None
-    assert config.data.image_size == 96
+    assert config.data.image_size == 64
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,8 @@ def test_a_target_that_does_not_exist_is_named(tmp_path):
 
 
 def test_an_image_size_that_does_not_fit_the_depth_is_refused(tmp_path):
-    config = composed(tmp_path, "+experiment=demo", "data.image_size=100")
-    with pytest.raises(ValueError, match=r"data\.image_size=100 does not fit generator\.depth=5.*multiple of 32"):
+    config = composed(tmp_path, "+experiment=demo", "data.image_size=98")
+    with pytest.raises(ValueError, match=r"data\.image_size=98 does not fit generator\.depth=2.*multiple of 4"):
         check_config(config)
 
 

@@ -11,11 +11,11 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 ADVICE = {
-    "constant": "Output of generator_{way} is nearly constant. Lower model.learning_rate or raise model.lambda_cycle.",
-    "saturated": "Output of generator_{way} is mostly black or white. Lower model.learning_rate.",
+    "constant": "Output of generator_{way} is nearly constant. Lower model.learning_rate_generators or raise model.lambda_cycle.",
+    "saturated": "Output of generator_{way} is mostly black or white. Lower model.learning_rate_generators.",
     "copy": "Output of generator_{way} is nearly its source. Lower model.lambda_identity or model.lambda_cycle.",
     "discriminator": "Loss of discriminator_{way} has stayed near 0: it wins, and the generator learns little from it. "
-    "Lower model.learning_rate or try another model.adversarial_loss.",
+    "Lower model.learning_rate_discriminators or try another model.adversarial_loss.",
     "inverted": "Output of generator_{way} has its contrast inverted: it correlates negatively with the truth. "
     "Raise model.lambda_identity, or try another seed.",
 }

@@ -7,6 +7,7 @@ from mri_cyclegan.inference.portable import load_generator, save_model
 from mri_cyclegan.networks.unet import UNet
 
 ARGUMENTS = dict(in_channels=1, out_channels=1, base_channels=2, depth=2, dropout=0.0, upsample="transposed")
+ARGUMENTS["full_resolution_skip"] = True
 
 
 @pytest.fixture

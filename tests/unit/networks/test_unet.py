@@ -10,7 +10,7 @@ from mri_cyclegan.networks.unet import UNet
 
 def tiny(**changes):
     arguments = dict(in_channels=1, out_channels=1, base_channels=4, depth=3, dropout=0.0, upsample="transposed")
-    return UNet(**(arguments | changes))
+    return UNet(**(arguments | {"full_resolution_skip": False} | changes))
 
 
 def num_parameters(network):
@@ -29,11 +29,12 @@ def test_the_default_has_the_documents_54_4_million_parameters():
     assert round(num_parameters(network) / 1e6, 1) == 54.4
 
 
+@pytest.mark.parametrize("full_resolution_skip", [False, True])
 @pytest.mark.parametrize("upsample", ["transposed", "resize"])
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (16, 24), (40, 8)])
-def test_output_has_the_inputs_shape_and_lies_within_range(upsample, height, width):
+def test_output_has_the_inputs_shape_and_lies_within_range(upsample, height, width, full_resolution_skip):
     torch.manual_seed(0)
-    output = tiny(upsample=upsample)(torch.randn(2, 1, height, width) * 50)
+    output = tiny(upsample=upsample, full_resolution_skip=full_resolution_skip)(torch.randn(2, 1, height, width) * 50)
     assert output.shape == (2, 1, height, width)
     assert output.abs().max() <= 1
 
@@ -70,6 +71,20 @@ def test_skip_connections_reach_the_output():
             parameter.zero_()  # cut the way through the innermost level
     network(image).sum().backward()
     assert image.grad.abs().sum() > 0
+
+
+def test_the_full_resolution_skip_carries_single_pixels():
+    """Without it every pixel passes through a stride of two; with it a pixel reaches its own place directly."""
+    torch.manual_seed(0)
+    network = tiny(depth=2, full_resolution_skip=True)
+    for parameter in network.ups[-1].parameters():
+        parameter.requires_grad_(False).zero_()  # cut everything below full resolution
+    network.entry[1] = nn.Identity()  # normalization sees the whole map
+    image = torch.randn(1, 1, 8, 8, requires_grad=True)
+    network(image)[0, 0, 4, 4].backward()
+    reach = image.grad[0, 0].nonzero()
+    assert reach.min(dim=0).values.tolist() == [2, 2]
+    assert reach.max(dim=0).values.tolist() == [6, 6]
 
 
 def test_samples_do_not_see_their_batch_neighbours():

@@ -18,7 +18,8 @@ from mri_cyclegan.networks.unet import UNet
 SETTINGS = dict(
     lambda_cycle=7.0,
     lambda_identity=3.0,
-    learning_rate=1e-3,
+    learning_rate_generators=1e-3,
+    learning_rate_discriminators=2e-3,
     beta1=0.5,
     constant_share=1.0,
     pool_size=3,
@@ -35,7 +36,7 @@ class SeedAtStart(pl.Callback):
 
 def make_networks():
     torch.manual_seed(1)
-    generators = [UNet(1, 1, base_channels=4, depth=2, dropout=0.0, upsample="transposed") for _ in range(2)]
+    generators = [UNet(1, 1, 4, 2, 0.0, "transposed", full_resolution_skip=False) for _ in range(2)]
     discriminators = [PatchGAN(1, base_channels=4, num_layers=1) for _ in range(2)]
     networks = [network.double() for network in (*generators, *discriminators)]
     for network in networks:
@@ -109,8 +110,9 @@ def train_straight_line(kind):
     average_ab, average_ba = copy.deepcopy(g_ab), copy.deepcopy(g_ba)
     g_weights = [*g_ab.parameters(), *g_ba.parameters()]
     d_weights = [*d_a.parameters(), *d_b.parameters()]
-    adam = dict(lr=SETTINGS["learning_rate"], betas=(SETTINGS["beta1"], 0.999))
-    g_adam, d_adam = torch.optim.Adam(g_weights, **adam), torch.optim.Adam(d_weights, **adam)
+    betas = (SETTINGS["beta1"], 0.999)
+    g_adam = torch.optim.Adam(g_weights, lr=SETTINGS["learning_rate_generators"], betas=betas)
+    d_adam = torch.optim.Adam(d_weights, lr=SETTINGS["learning_rate_discriminators"], betas=betas)
     pool_a, pool_b, losses = [], [], []
     torch.manual_seed(5)
     for number, batch in enumerate(make_batches()):

@@ -1,0 +1,34 @@
+"""What only a GPU can show: run with `pytest -m gpu`."""
+
+import pytest
+import torch
+
+import mri_cyclegan.training.cyclegan as cyclegan_module
+from mri_cyclegan.train import train
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+def test_a_run_uses_bf16_and_scores_near_the_cpu(tmp_path, compose_run, toy_overrides, toy_run):
+    _, _, on_cpu = toy_run
+    on_gpu = train(compose_run(tmp_path, *toy_overrides, "trainer=auto", "trainer.max_epochs=2"))
+    for way in ("ab", "ba"):
+        difference = on_gpu["mean"]["CycleGAN"][way]["psnr"] - on_cpu["mean"]["CycleGAN"][way]["psnr"]
+        assert abs(difference) < 1.0
+
+
+def test_a_training_step_never_waits_for_the_device(tmp_path, compose_run, toy_overrides, monkeypatch):
+    step = cyclegan_module.CycleGAN.training_step
+
+    def watched(self, batch, batch_index):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            step(self, batch, batch_index)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(cyclegan_module.CycleGAN, "training_step", watched)
+    train(compose_run(tmp_path, *toy_overrides, "trainer=auto", "trainer.max_epochs=1"))
