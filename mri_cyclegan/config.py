@@ -7,6 +7,8 @@ level, so that ``--help`` answers at once.
 import difflib
 import importlib
 import inspect
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -56,17 +58,19 @@ def register() -> None:
 
 
 def sweep_label(overrides: str) -> str:
-    """Overrides of one sweep job as a folder name.
+    """Overrides of one sweep job as a folder name: those that vary over the sweep, by the command line.
 
-    >>> sweep_label("model.lambda_cycle=5,data.root=/scans/my set")
-    'lambda_cycle=5,root=-scans-my-set'
+    Args:
+        overrides: ``key=value`` of the job, joined by commas.
     """
+    varying = {word.partition("=")[0] for word in sys.argv[1:] if re.search(r",|\b(range|choice|glob)\(", word)}
     parts = []
     for override in overrides.split(","):
         key, _, value = override.partition("=")
-        value = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in value)
-        parts.append(f"{key.split('.')[-1]}={value}")
-    return ",".join(parts)[:100]
+        if key in varying:
+            value = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in value)
+            parts.append(f"{key.split('.')[-1]}={value}")
+    return ",".join(parts)[:100] or "job"
 
 
 def check_config(config: DictConfig) -> None:
@@ -143,7 +147,7 @@ def explain_unknown_keys(overrides: Sequence[str]) -> list[str]:
         if "=" not in override or key.startswith(("hydra", "-")) or key in known or key in groups:
             continue
         by_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
-        matches = by_name[:3] or difflib.get_close_matches(key, [*known, *groups], n=3)
+        matches = by_name[:3] or difflib.get_close_matches(key, [*known, *groups], n=3, cutoff=0.8)
         lines.append(f"Unknown key {key}." + (f" Did you mean {' or '.join(matches)}?" if matches else ""))
     return lines
 

@@ -76,7 +76,7 @@ def train(config: DictConfig) -> dict[str, Any]:
 
 
 def fit(trainer: pl.Trainer, model: Any, datamodule: Any, ckpt_path: str | None, last_checkpoint: Path) -> None:
-    """Train; when interrupted, say how to continue and exit with the signal's code, where Lightning would exit with 0."""
+    """Train; when interrupted, say how to continue and exit with the signal's code (Lightning alone would exit 0)."""
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     try:
@@ -95,7 +95,8 @@ def quieten_lightning() -> None:
         ".*does not have many workers.*",  # the loader is measured: see the callback StepTimer
         ".*exists and is not empty.*",  # the run folder holds Hydra's files
         ".*isinstance.treespec, LeafSpec.*",
-        ".*You defined a `validation_step` but have no `val_dataloader`.*",  # said in the user's words
+        ".*Total length of `list` across ranks is zero.*",  # no pairs: said in the user's words
+        ".*You defined a `validation_step` but have no `val_dataloader`.*",
         ".*The number of training batches.*is smaller than the logging interval.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -60,6 +60,7 @@ class UNet(nn.Module):
             )
             for level in reversed(range(1, depth))
         )
+        self.entry: nn.Sequential | None = None
         if full_resolution_skip:
             # Normalized, or its features would be too faint beside those of the last decoder level to matter early on.
             self.entry = nn.Sequential(
@@ -68,7 +69,6 @@ class UNet(nn.Module):
             self.ups.append(_up(2 * widths[0], base_channels, upsample, dropout=0.0))
             self.last = nn.Sequential(nn.ReLU(), nn.Conv2d(2 * base_channels, out_channels, 3, padding=1), nn.Tanh())
         else:
-            self.entry = None
             self.last = nn.Sequential(nn.ReLU(), _up_convolution(2 * widths[0], out_channels, upsample), nn.Tanh())
         init_normal(self)
 

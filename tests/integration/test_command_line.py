@@ -9,8 +9,6 @@ import time
 
 import yaml
 
-import mri_cyclegan
-
 
 def run_train(*words, cwd, **options):
     command = [sys.executable, "-m", "mri_cyclegan.train", *words]
@@ -57,9 +55,7 @@ def test_a_sweep_gives_a_folder_for_each_value(tmp_path, toy_overrides):
     assert len(folders) == 2
     weights = [yaml.safe_load((folder / "config.yaml").read_text())["model"]["lambda_cycle"] for folder in folders]
     assert weights == [5, 10]
-    assert [f"lambda_cycle={weight}" in folder.name for weight, folder in zip((5, 10), folders, strict=True)] == [
-        True
-    ] * 2
+    assert [folder.name for folder in folders] == ["0_lambda_cycle=5", "1_lambda_cycle=10"]
     for folder in folders:
         assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
 
@@ -90,7 +86,14 @@ def test_a_killed_run_continues_from_the_next_epoch(tmp_path, toy_overrides):
 
 def test_a_terminated_run_says_how_to_continue_and_exits_with_the_signals_code(tmp_path, toy_overrides):
     process = subprocess.Popen(
-        [sys.executable, "-m", "mri_cyclegan.train", *toy_overrides, "trainer.max_epochs=500", f"run_dir={tmp_path}/run"],
+        [
+            sys.executable,
+            "-m",
+            "mri_cyclegan.train",
+            *toy_overrides,
+            "trainer.max_epochs=500",
+            f"run_dir={tmp_path}/run",
+        ],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -118,4 +121,3 @@ def test_the_script_and_the_module_are_the_same(tmp_path):
         [sys.executable, "-m", "mri_cyclegan", "tarin"], cwd=tmp_path, capture_output=True, text=True
     )
     assert wrong.returncode == 2
-    assert mri_cyclegan.__doc__

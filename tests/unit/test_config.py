@@ -124,10 +124,14 @@ def test_a_missing_value_is_named(tmp_path):
         check_config(config)
 
 
-def test_sweep_labels_are_folder_names():
-    assert sweep_label("model.lambda_cycle=10,data.root=/a b/c") == "lambda_cycle=10,root=-a-b-c"
+def test_sweep_labels_name_what_varies(monkeypatch):
+    words = ["-m", "+experiment=demo", "model.lambda_cycle=5,10", "data.root=/a b/c,../../etc", "seed=range(3)"]
+    monkeypatch.setattr("sys.argv", ["train", *words])
+    label = sweep_label("+experiment=demo,data.root=/a b/c,model.lambda_cycle=10,seed=2")
+    assert label == "root=-a-b-c,lambda_cycle=10,seed=2"
     assert "/" not in sweep_label("data.root=../../etc")
-    assert len(sweep_label("a=" + "x" * 500)) <= 100
+    assert len(sweep_label("data.root=" + "x" * 500)) <= 100
+    assert sweep_label("trainer.max_epochs=3") == "job"
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy():

@@ -11,7 +11,8 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 ADVICE = {
-    "constant": "Output of generator_{way} is nearly constant. Lower model.learning_rate_generators or raise model.lambda_cycle.",
+    "constant": "Output of generator_{way} is nearly constant. "
+    "Lower model.learning_rate_generators or raise model.lambda_cycle.",
     "saturated": "Output of generator_{way} is mostly black or white. Lower model.learning_rate_generators.",
     "copy": "Output of generator_{way} is nearly its source. Lower model.lambda_identity or model.lambda_cycle.",
     "discriminator": "Loss of discriminator_{way} has stayed near 0: it wins, and the generator learns little from it. "

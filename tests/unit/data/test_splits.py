@@ -163,7 +163,7 @@ def test_a_training_domain_that_cannot_be_filled_is_refused():
 
 @pytest.mark.parametrize(("val_share", "test_share"), [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (1.0, 0.0)])
 def test_impossible_shares_are_refused_by_their_keys(val_share, test_share):
-    with pytest.raises(ValueError, match=r"data\.val_share \+ data\.test_share"):
+    with pytest.raises(ValueError, match=r"data\.val_share and data\.test_share"):
         divide(paired(10), val_share, test_share)
 
 

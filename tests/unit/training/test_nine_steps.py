@@ -189,7 +189,7 @@ def largest_difference(module, kind):
         model.translator_ba,
     )
     worst_weight = max(
-        float((mine - theirs).abs().max())
+        float((mine - theirs).detach().abs().max())
         for network, expected in zip(ours, networks, strict=True)
         for mine, theirs in zip(network.parameters(), expected.parameters(), strict=True)
     )
