@@ -37,7 +37,10 @@ def measure(
             for way in DIRECTIONS:
                 source, target = batch[way[0]], batch[way[1]]
                 meters[name][way].update(method[way](source), target, batch[f"foreground_{way[1]}"], batch["case"])
+    # torchmetrics turns the values of a single subject into a scalar.
     return {
-        name: {way: {key: value.tolist() for key, value in meter.compute().items()} for way, meter in by_way.items()}
+        name: {
+            way: {key: value.reshape(-1).tolist() for key, value in m.compute().items()} for way, m in by_way.items()
+        }
         for name, by_way in meters.items()
     }
