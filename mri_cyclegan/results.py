@@ -13,13 +13,12 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
-from rich.console import Console
-from rich.table import Table
 
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.slice_cache import CachedVolume
 from mri_cyclegan.evaluation.baselines import copy_source, mean_intensity
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, PROTOCOL_VERSION, measure
+from mri_cyclegan.evaluation.summary_table import print_summary
 from mri_cyclegan.inference.portable import save_model
 
 Scores = dict[str, dict[str, dict[str, list[float]]]]
@@ -88,7 +87,7 @@ def report(
     (run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     _save_portable(run_dir / "model", config, model, datamodule, summary)
     _log_final_metrics(trainer, config, summary["mean"])
-    _print(run_dir, datamodule.contrasts, summary)
+    print_summary(run_dir, datamodule.contrasts, summary)
     return summary
 
 
@@ -159,62 +158,3 @@ def _flatten(settings: dict, prefix: str) -> list[tuple[str, Any]]:
         elif key != "_target_":
             flat.append((f"{prefix}{key}", value if isinstance(value, int | float | str | bool) else str(value)))
     return flat
-
-
-def _print(run_dir: Path, contrasts: tuple[str, ...], summary: dict) -> None:
-    console = Console()
-    means = summary["mean"]
-    if means:
-        table = Table(title=f"Foreground PSNR and SSIM on {summary['measured_on']} ({summary['weights']})")
-        table.add_column("method")
-        for source, target in (contrasts, contrasts[::-1]):
-            table.add_column(f"{source} → {target}\nPSNR (dB)", justify="right")
-            table.add_column("\nSSIM", justify="right")
-        for method, by_way in means.items():
-            table.add_row(
-                method, *(_format(metric, by_way[way][metric]) for way in DIRECTIONS for metric in ("psnr", "ssim"))
-            )
-        for baseline in list(means)[1:]:
-            table.add_row(
-                f"gain over {baseline}",
-                *(
-                    _format(metric, means["CycleGAN"][way][metric] - means[baseline][way][metric], signed=True)
-                    for way in DIRECTIONS
-                    for metric in ("psnr", "ssim")
-                ),
-                style="dim",
-            )
-        console.print(table)
-        console.print(_verdict(means, contrasts))
-    for label, path in (
-        ("pictures", run_dir / "samples"),
-        ("curves", run_dir / "progress.png"),
-        ("model", run_dir / "model"),
-        ("numbers", run_dir / "summary.json"),
-    ):
-        console.print(f"{label:<12}{path}", soft_wrap=True, highlight=False)
-    if (run_dir / "tensorboard").is_dir():
-        console.print(
-            f"{'TensorBoard':<12}tensorboard --logdir {shlex.quote(str(run_dir))}", soft_wrap=True, highlight=False
-        )
-
-
-def _verdict(means: dict, contrasts: tuple[str, ...]) -> str:
-    """Where the model does not beat a baseline, in words."""
-    names = {"ab": " → ".join(contrasts), "ba": " → ".join(contrasts[::-1])}
-    lost = [
-        f"{names[way]} {metric.upper()} is not above {baseline}"
-        for baseline in list(means)[1:]
-        for way in DIRECTIONS
-        for metric in ("psnr", "ssim")
-        if means["CycleGAN"][way][metric] <= means[baseline][way][metric]
-    ]
-    return (
-        "Not good enough: " + "; ".join(lost) + "."
-        if lost
-        else "Both directions beat copy and mean intensity in both metrics."
-    )
-
-
-def _format(metric: str, value: float, signed: bool = False) -> str:
-    return f"{value:{'+' if signed else ''}.{2 if metric == 'psnr' else 3}f}"

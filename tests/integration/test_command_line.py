@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import yaml
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 
 def run_train(*words, cwd, **options):
@@ -56,8 +58,8 @@ def test_a_sweep_gives_a_folder_for_each_value(tmp_path, toy_overrides):
     weights = [yaml.safe_load((folder / "config.yaml").read_text())["model"]["lambda_cycle"] for folder in folders]
     assert weights == [5, 10]
     assert [folder.name for folder in folders] == ["0_lambda_cycle=5", "1_lambda_cycle=10"]
-    for folder in folders:
-        assert list((folder / "tensorboard").glob("events.out.tfevents.*"))
+    runs = EventMultiplexer().AddRunsFromDirectory(str(folders[0].parent)).Reload().Runs()
+    assert {Path(run).parts[0] for run in runs} == {folder.name for folder in folders}, "one TensorBoard shows both"
 
 
 def test_a_killed_run_continues_from_the_next_epoch(tmp_path, toy_overrides):
