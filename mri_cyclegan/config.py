@@ -60,6 +60,8 @@ def register() -> None:
 def sweep_label(overrides: str) -> str:
     """Overrides of one sweep job as a folder name: those that vary over the sweep, by the command line.
 
+    No "=" and no "," in it, so that a path in it can be given to Hydra without quotes.
+
     Args:
         overrides: ``key=value`` of the job, joined by commas.
     """
@@ -69,8 +71,8 @@ def sweep_label(overrides: str) -> str:
         key, _, value = override.partition("=")
         if key in varying:
             value = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in value)
-            parts.append(f"{key.split('.')[-1]}={value}")
-    return ",".join(parts)[:100] or "job"
+            parts.append(f"{key.split('.')[-1]}-{value}")
+    return "_".join(parts)[:100] or "job"
 
 
 def check_config(config: DictConfig) -> None:

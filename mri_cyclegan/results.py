@@ -27,9 +27,17 @@ PACKAGES = ("mri-cyclegan", "torch", "pytorch-lightning", "monai", "hydra-core",
 
 
 def start(run_dir: Path, config: DictConfig) -> None:
-    """Write ``config.yaml`` and ``environment.json`` before anything else happens."""
+    """Write ``config.yaml`` and ``environment.json`` before anything else happens.
+
+    Raises:
+        ValueError: the folder holds a run already, perhaps one started in the same second.
+    """
     run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+    try:
+        with (run_dir / "config.yaml").open("x", encoding="utf-8") as file:
+            file.write(OmegaConf.to_yaml(config, resolve=True))
+    except FileExistsError as error:
+        raise ValueError(f"run_dir: {run_dir} holds a run already. Start again, or give another run_dir.") from error
     environment = {
         "command": shlex.join(sys.argv),
         "seed": config.seed,

@@ -12,8 +12,6 @@ Reference:
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -27,6 +25,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
+from mri_cyclegan.data.atomic_folder import atomic_folder
 from mri_cyclegan.data.volume import write_volume
 
 # Changes whenever the images would change at the same settings.
@@ -126,18 +125,8 @@ class Phantom:
         folder = self.folder(root)
         if folder.is_dir():
             return folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
-        try:
+        with atomic_folder(folder) as partial:
             self._write_into(partial)
-            partial.chmod(0o755)
-            partial.rename(folder)
-        except OSError:
-            # Another process finished the same data set first: its copy is as good.
-            if not folder.is_dir():
-                raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
         return folder
 
     def _write_into(self, folder: Path) -> None:

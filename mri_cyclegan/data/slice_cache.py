@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mri_cyclegan.data.atomic_folder import atomic_folder
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.transforms import PERCENTILES, Preprocessing
 from mri_cyclegan.data.volume import read_volume
@@ -99,17 +98,7 @@ class SliceCache:
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         record = prepared.record | {"foreground_share": prepared.foreground.mean(axis=(1, 2)).tolist()}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.folder))
-        try:
+        with atomic_folder(folder) as partial:
             np.save(partial / "slices.npy", prepared.slices)
             np.save(partial / "foreground.npy", prepared.foreground)
             (partial / "record.json").write_text(json.dumps(record))
-            partial.chmod(0o755)
-            partial.rename(folder)
-        except OSError:
-            # Another process prepared the same file first: its copy is as good.
-            if not folder.is_dir():
-                raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)

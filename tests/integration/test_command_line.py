@@ -57,7 +57,7 @@ def test_a_sweep_gives_a_folder_for_each_value(tmp_path, toy_overrides):
     assert len(folders) == 2
     weights = [yaml.safe_load((folder / "config.yaml").read_text())["model"]["lambda_cycle"] for folder in folders]
     assert weights == [5, 10]
-    assert [folder.name for folder in folders] == ["0_lambda_cycle=5", "1_lambda_cycle=10"]
+    assert [folder.name for folder in folders] == ["0_lambda_cycle-5", "1_lambda_cycle-10"]
     runs = EventMultiplexer().AddRunsFromDirectory(str(folders[0].parent)).Reload().Runs()
     assert {Path(run).parts[0] for run in runs} == {folder.name for folder in folders}, "one TensorBoard shows both"
 

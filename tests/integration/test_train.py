@@ -128,6 +128,13 @@ def test_configuration_and_environment_are_kept(toy_run):
     assert environment["versions"]["torch"] == torch.__version__.partition("+")[0]
 
 
+def test_a_folder_that_holds_a_run_is_refused(toy_run):
+    run_dir, config, summary = toy_run
+    with pytest.raises(ValueError, match=f"run_dir: {run_dir} holds a run already"):
+        train(config)
+    assert json.loads((run_dir / "summary.json").read_text()) == summary
+
+
 def test_without_averaging_the_generators_themselves_are_saved(tmp_path, compose_run, toy_overrides):
     config = compose_run(tmp_path, *toy_overrides, "model.ema_decay=null", "trainer.max_epochs=1")
     train(config)

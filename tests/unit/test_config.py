@@ -128,7 +128,7 @@ def test_sweep_labels_name_what_varies(monkeypatch):
     words = ["-m", "+experiment=demo", "model.lambda_cycle=5,10", "data.root=/a b/c,../../etc", "seed=range(3)"]
     monkeypatch.setattr("sys.argv", ["train", *words])
     label = sweep_label("+experiment=demo,data.root=/a b/c,model.lambda_cycle=10,seed=2")
-    assert label == "root=-a-b-c,lambda_cycle=10,seed=2"
+    assert label == "root--a-b-c_lambda_cycle-10_seed-2"
     assert "/" not in sweep_label("data.root=../../etc")
     assert len(sweep_label("data.root=" + "x" * 500)) <= 100
     assert sweep_label("trainer.max_epochs=3") == "job"
