@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-install: $(STAMP) ## Install everything into .venv (once; 2–4 minutes)
+install: $(STAMP) ## Install everything into .venv (once; a few minutes)
 
 demo: $(STAMP) ## Train on the digital phantom, sized for two CPU cores
 	$(BIN)/python -m mri_cyclegan.train +experiment=demo $(ARGS)

@@ -79,8 +79,8 @@ def check_config(config: DictConfig) -> None:
     """Refuse what would fail later or should not run at all.
 
     Raises:
-        ValueError: a ``_target_`` outside the allowlist, a key that its constructor does not take, a missing value, or
-            parts that do not fit each other; the message names the key.
+        ValueError: a ``_target_`` outside the allowlist, a key that its constructor does not take, a missing value or
+            checkpoint, or parts that do not fit each other; the message names the key.
     """
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
@@ -91,6 +91,8 @@ def check_config(config: DictConfig) -> None:
             raise ValueError(f"Unknown key {key}.{_near(key, top_level)}")
     for key, node in _nodes_with_target(config, ""):
         _check_node(key, node)
+    if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
+        raise ValueError(f"ckpt_path: {config.ckpt_path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
     depth, size = config.generator.get("depth"), config.data.image_size
     if depth is not None and size % 2**depth:
         raise ValueError(
@@ -129,7 +131,10 @@ def _check_node(key: str, node: DictConfig) -> None:
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(name, known, n=3)
+    return _did_you_mean(difflib.get_close_matches(name, known, n=3))
+
+
+def _did_you_mean(matches: Sequence[str]) -> str:
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
@@ -150,7 +155,7 @@ def explain_unknown_keys(overrides: Sequence[str]) -> list[str]:
             continue
         by_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
         matches = by_name[:3] or difflib.get_close_matches(key, [*known, *groups], n=3, cutoff=0.8)
-        lines.append(f"Unknown key {key}." + (f" Did you mean {' or '.join(matches)}?" if matches else ""))
+        lines.append(f"Unknown key {key}.{_did_you_mean(matches)}")
     return lines
 
 

@@ -4,9 +4,9 @@ import json
 import platform
 import shlex
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,12 +16,10 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.slice_cache import CachedVolume
-from mri_cyclegan.evaluation.baselines import copy_source, mean_intensity
-from mri_cyclegan.evaluation.protocol import DIRECTIONS, PROTOCOL_VERSION, measure
+from mri_cyclegan.evaluation.baselines import trivial_baselines
+from mri_cyclegan.evaluation.protocol import DIRECTIONS, PROTOCOL_VERSION, Scores, mean_over_subjects, measure
 from mri_cyclegan.evaluation.summary_table import print_summary
 from mri_cyclegan.inference.portable import save_model
-
-Scores = dict[str, dict[str, dict[str, list[float]]]]
 
 PACKAGES = ("mri-cyclegan", "torch", "pytorch-lightning", "monai", "hydra-core", "numpy", "nibabel")
 
@@ -88,7 +86,7 @@ def report(
         "weights": weights,
         "protocol_version": PROTOCOL_VERSION,
         "measured_on": part,
-        "mean": _means(scores),
+        "mean": mean_over_subjects(scores),
         "per_subject": scores,
         "training_s": round(training_s, 1),
     }
@@ -109,20 +107,10 @@ def _score(trainer: pl.Trainer, model: Any, datamodule: MRIDataModule) -> tuple[
     slices = datamodule.train_slices
     methods = {
         "CycleGAN": {"ab": model.translator_ab, "ba": model.translator_ba},
-        "copy": {"ab": copy_source, "ba": copy_source},
-        "mean intensity": {"ab": mean_intensity(slices.volumes_b), "ba": mean_intensity(slices.volumes_a)},
+        **trivial_baselines(slices.volumes_a, slices.volumes_b),
     }
     batches = datamodule.test_dataloader() if part == "test" else datamodule.val_dataloader()
     return f"{len(pairs)} {part} subjects", measure(methods, batches, len(pairs), device)
-
-
-def _means(scores: Scores) -> dict[str, dict[str, dict[str, float]]]:
-    return {
-        method: {
-            way: {metric: fmean(values) for metric, values in by_metric.items()} for way, by_metric in by_way.items()
-        }
-        for method, by_way in scores.items()
-    }
 
 
 def _save_portable(folder: Path, config: DictConfig, model: Any, datamodule: MRIDataModule, summary: dict) -> None:
@@ -130,14 +118,9 @@ def _save_portable(folder: Path, config: DictConfig, model: Any, datamodule: MRI
     for way in DIRECTIONS:
         arguments: Any = OmegaConf.to_container(config.model[f"generator_{way}"], resolve=True)
         architectures[way] = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
-    preprocessing = datamodule.preprocessing
     description = {
         "contrasts": dict(zip("ab", datamodule.contrasts, strict=True)),
-        "preprocessing": {
-            "plane": preprocessing.plane,
-            "spacing_mm": preprocessing.spacing_mm,
-            "image_size": preprocessing.image_size,
-        },
+        "preprocessing": asdict(datamodule.preprocessing),
         "results": {key: summary[key] for key in ("protocol_version", "measured_on", "mean", "weights")},
         "code_version": version("mri-cyclegan"),
     }

@@ -69,7 +69,7 @@ def train(config: DictConfig) -> dict[str, Any]:
 
     results.log_configuration(trainer, config)
     start = perf_counter()
-    fit(trainer, model, datamodule, checkpoint_to_resume(config.ckpt_path), run_dir / "checkpoints" / "last.ckpt")
+    fit(trainer, model, datamodule, config.ckpt_path, run_dir / "checkpoints" / "last.ckpt")
     training_s = perf_counter() - start
     weights = load_best_weights(model, callbacks.get("best_checkpoint"))
     return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
@@ -89,8 +89,7 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, ckpt_path: str | None,
 
 def quieten_lightning() -> None:
     """Keep what Lightning says of itself off the screen; its real warnings stay."""
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # the loader is measured: see the callback StepTimer
         ".*exists and is not empty.*",  # the run folder holds Hydra's files
@@ -110,17 +109,6 @@ def precision_for(trainer_config: DictConfig) -> str:
         return str(trainer_config.precision)
     on_gpu = trainer_config.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
-
-
-def checkpoint_to_resume(path: str | None) -> str | None:
-    """Check that the checkpoint to resume from exists.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if path is not None and not Path(path).is_file():
-        raise ValueError(f"ckpt_path: {path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
-    return path
 
 
 def load_best_weights(model: pl.LightningModule, best_checkpoint: Any) -> str:

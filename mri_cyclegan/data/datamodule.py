@@ -106,6 +106,11 @@ class MRIDataModule(pl.LightningDataModule):
         self.phantom = phantom
         self.split: Split | None = None
 
+    @property
+    def scans_root(self) -> Path:
+        """Folder of the data set: ``root``, or the phantom's below it."""
+        return self.root if self.phantom is None else self.phantom.folder(self.root)
+
     def prepare_data(self) -> None:
         """Make the phantom if asked for, and prepare every scan; refuse all unfit files together."""
         if self.phantom is not None:
@@ -129,8 +134,9 @@ class MRIDataModule(pl.LightningDataModule):
         self._warn_about_cropping()
 
     def _find_scans(self) -> list[Scan]:
-        root = self.root if self.phantom is None else self.phantom.folder(self.root)
-        return find_scans(self.layout, root, self.contrasts, self.subject_pattern, self.names_identify_subjects)
+        return find_scans(
+            self.layout, self.scans_root, self.contrasts, self.subject_pattern, self.names_identify_subjects
+        )
 
     def _prepare(self, scans: list[Scan]) -> None:
         problems = []
@@ -146,11 +152,10 @@ class MRIDataModule(pl.LightningDataModule):
     def _divide(self, scans: list[Scan]) -> Split:
         if self.split_column is None:
             return split_by_subject(scans, self.contrasts, *self.shares, self.split_seed, self.allow_paired_subjects)
-        root = self.root if self.phantom is None else self.phantom.folder(self.root)
         return split_by_column(
             scans,
             self.contrasts,
-            root / "participants.tsv",
+            self.scans_root / "participants.tsv",
             self.split_column,
             self.split_seed,
             self.allow_paired_subjects,

@@ -86,7 +86,8 @@ class Preprocessing:
         if not low < high:
             raise ValueError("the foreground has no contrast. Remove the file.")
         scale = ScaleIntensityRange(low, high, -1.0, 1.0, clip=True)
-        image = self._on_grid(scale(_with_affine(volume.array, volume.affine)), mode="bilinear")
+        image = self._resample(scale(_with_affine(volume.array, volume.affine)), mode="bilinear")
+        image = self._fit(image, background=-1.0)
         mask = _with_affine(foreground.astype(np.float32), volume.affine)
         resampled = self._resample(mask, mode="nearest")
         kept = self._fit(resampled, background=0.0)
@@ -102,9 +103,6 @@ class Preprocessing:
                 "foreground_lost": 1.0 - float(kept.sum() / max(1.0, float(resampled.sum()))),
             },
         )
-
-    def _on_grid(self, image: MetaTensor, mode: str) -> MetaTensor:
-        return self._fit(self._resample(image, mode), background=-1.0)
 
     def _resample(self, image: MetaTensor, mode: str) -> MetaTensor:
         image = Orientation(axcodes=PLANES[self.plane], labels=(("L", "R"), ("P", "A"), ("I", "S")))(image)

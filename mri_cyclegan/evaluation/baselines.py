@@ -11,6 +11,21 @@ from mri_cyclegan.data.slice_cache import CachedVolume
 Translator = Callable[[Tensor], Tensor]
 
 
+def trivial_baselines(
+    volumes_a: Sequence[CachedVolume], volumes_b: Sequence[CachedVolume]
+) -> dict[str, dict[str, Translator]]:
+    """The baselines by name and direction (``"ab"``, ``"ba"``).
+
+    Args:
+        volumes_a: training volumes of contrast a.
+        volumes_b: training volumes of contrast b.
+    """
+    return {
+        "copy": {"ab": copy_source, "ba": copy_source},
+        "mean intensity": {"ab": mean_intensity(volumes_b), "ba": mean_intensity(volumes_a)},
+    }
+
+
 def copy_source(image: Tensor) -> Tensor:
     """The source itself as the prediction."""
     return image

@@ -1,6 +1,7 @@
 """The evaluation protocol's paired part, on the slices a model was trained for."""
 
 from collections.abc import Iterable, Mapping
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -11,6 +12,10 @@ from mri_cyclegan.evaluation.metrics import PairedMetrics
 PROTOCOL_VERSION = 1
 DIRECTIONS = ("ab", "ba")
 
+# method → direction → metric → value of each subject, and the same with the mean over subjects.
+Scores = dict[str, dict[str, dict[str, list[float]]]]
+Means = dict[str, dict[str, dict[str, float]]]
+
 
 @torch.inference_mode()
 def measure(
@@ -18,7 +23,7 @@ def measure(
     batches: Iterable[Mapping[str, Tensor]],
     num_cases: int,
     device: torch.device,
-) -> dict[str, dict[str, dict[str, list[float]]]]:
+) -> Scores:
     """Score several methods on the same paired slices.
 
     Args:
@@ -43,4 +48,12 @@ def measure(
             way: {key: value.reshape(-1).tolist() for key, value in m.compute().items()} for way, m in by_way.items()
         }
         for name, by_way in meters.items()
+    }
+
+
+def mean_over_subjects(scores: Scores) -> Means:
+    """Mean of each metric, of what :func:`measure` returns."""
+    return {
+        method: {way: {metric: fmean(values) for metric, values in of_way.items()} for way, of_way in ways.items()}
+        for method, ways in scores.items()
     }

@@ -10,9 +10,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
-from mri_cyclegan.evaluation.baselines import Translator, copy_source, mean_intensity
+from mri_cyclegan.evaluation.baselines import trivial_baselines
 from mri_cyclegan.evaluation.pictures import learning_curves, save_png
-from mri_cyclegan.evaluation.protocol import DIRECTIONS, measure
+from mri_cyclegan.evaluation.protocol import mean_over_subjects, measure
 
 log = logging.getLogger(__name__)
 
@@ -84,18 +84,11 @@ class LearningCurves(pl.Callback):
         if not datamodule.val_pairs:
             return
         slices = datamodule.train_slices
-        methods: dict[str, dict[str, Translator]] = {
-            "copy": {"ab": copy_source, "ba": copy_source},
-            "mean": {"ab": mean_intensity(slices.volumes_b), "ba": mean_intensity(slices.volumes_a)},
-        }
+        methods = trivial_baselines(slices.volumes_a, slices.volumes_b)
         scores = measure(methods, datamodule.val_dataloader(), len(datamodule.val_pairs), pl_module.device)
         self.baselines = {
-            name: {
-                f"val/{metric}_{way}": sum(values) / len(values)
-                for way in DIRECTIONS
-                for metric, values in by_way[way].items()
-            }
-            for name, by_way in scores.items()
+            name: {f"val/{metric}_{way}": mean for way, of_way in ways.items() for metric, mean in of_way.items()}
+            for name, ways in mean_over_subjects(scores).items()
         }
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
