@@ -15,7 +15,8 @@ from torch import Tensor
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
 from mri_cyclegan.data.layouts import Scan, find_pairs, find_scans
 from mri_cyclegan.data.phantom import Phantom
-from mri_cyclegan.data.slice_cache import CachedVolume, SliceCache
+from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.splits import Split, split_by_column, split_by_subject
 from mri_cyclegan.data.transforms import Augmentation, Preprocessing
 

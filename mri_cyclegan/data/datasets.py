@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from mri_cyclegan.data.slice_cache import CachedVolume
+from mri_cyclegan.data.cached_volume import CachedVolume
 
 
 class UnpairedSlices(Dataset[dict[str, Tensor]]):

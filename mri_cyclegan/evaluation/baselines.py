@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mri_cyclegan.data.slice_cache import CachedVolume
+from mri_cyclegan.data.cached_volume import CachedVolume
 
 Translator = Callable[[Tensor], Tensor]
 

@@ -8,7 +8,8 @@ import pytest
 
 from mri_cyclegan.data import slice_cache
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.slice_cache import CachedVolume, SliceCache
+from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import read_volume
 

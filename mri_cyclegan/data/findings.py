@@ -1,0 +1,79 @@
+"""What is wrong with a file or a data set, and the way out."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing the owner of a data set should know.
+
+    Attributes:
+        severity: ``"error"``: the file is refused; ``"warning"``: it is used, or left out because it holds nothing.
+        path: file or folder.
+        problem: a clause or sentence with the numbers in it.
+        remedy: what to do about it, a sentence.
+    """
+
+    severity: Literal["error", "warning"]
+    path: Path
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem.rstrip('.')}. {self.remedy}".rstrip()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self) | {"path": str(self.path)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Finding":
+        """Inverse of :meth:`as_json`."""
+        return cls(content["severity"], Path(content["path"]), content["problem"], content["remedy"])
+
+
+class UnfitFile(ValueError):
+    """A file that cannot be trained on; its text is the finding's.
+
+    Args:
+        path: the file.
+        problem: see :class:`Finding`.
+        remedy: see :class:`Finding`.
+    """
+
+    severity: Literal["error", "warning"] = "error"
+
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+        self.finding = Finding(self.severity, path, problem, remedy)
+        super().__init__(str(self.finding))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Worker processes raise it too."""
+        return type(self), (self.finding.path, self.finding.problem, self.finding.remedy)
+
+
+class EmptyScan(UnfitFile):
+    """A readable scan that shows nothing: left out with a warning, never a reason to stop."""
+
+    severity = "warning"
+
+
+class UnfitData(ValueError):
+    """Files of a data set that cannot be trained on, all of them in one message.
+
+    Args:
+        findings: errors and warnings; the message lists errors first.
+        num_scans: files looked at.
+        advice: the way out for all of them.
+    """
+
+    def __init__(self, findings: Sequence[Finding], num_scans: int, advice: str) -> None:
+        self.findings = sorted(findings)
+        errors = [finding for finding in self.findings if finding.severity == "error"]
+        listing = "\n".join(f"- {finding}" for finding in errors)
+        super().__init__(
+            f"{len(errors)} {'problem' if len(errors) == 1 else 'problems'} in {num_scans} scans:\n{listing}\n{advice}"
+        )

@@ -1,0 +1,69 @@
+"""Any scan file to one volume in memory, or a refusal that says why."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mri_cyclegan.data.findings import Finding, UnfitFile
+from mri_cyclegan.data.formats.dicom import read_series, series_shape
+from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES, nifti_shape, read_nifti
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES, picture_shape, read_picture
+from mri_cyclegan.data.volume import ReadOptions, Volume
+
+
+def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volume:
+    """Read a NIfTI file, a grey picture, or a folder with one DICOM series.
+
+    Args:
+        path: ``.nii``, ``.nii.gz``, ``.png``, ``.jpg``, or a folder of DICOM files. A picture becomes a volume of one
+            slice, (1, H, W).
+        options: what to do where the file alone does not say.
+
+    Raises:
+        UnfitFile: the file is missing, broken, or not one grey 3-D image; the message names it and says what to do.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    try:
+        if name.endswith(NIFTI_SUFFIXES):
+            volume = read_nifti(path, options)
+        elif name.endswith(PICTURE_SUFFIXES):
+            volume = read_picture(path)
+        elif path.is_dir():
+            volume = read_series(path, options)
+        else:
+            known = ", ".join((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES))
+            raise UnfitFile(path, "unknown file type", f"Expected {known}, or a folder of DICOM files.")
+    except OSError as error:
+        raise UnfitFile(path, f"cannot be read ({error.strerror or error})", "Check that it exists and may be read.")
+    except MemoryError as error:
+        raise UnfitFile(path, "does not fit into memory", "Crop or resample it, or use a larger machine.") from error
+    return _with_finite_voxels(path, volume, options)
+
+
+def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[tuple[int, int, int], np.ndarray]:
+    """Shape and affine of what :func:`read_volume` would give, by the headers alone.
+
+    Raises:
+        UnfitFile: as :func:`read_volume`, as far as the headers show it.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    try:
+        if name.endswith(NIFTI_SUFFIXES):
+            return nifti_shape(path, options)
+        return picture_shape(path) if name.endswith(PICTURE_SUFFIXES) else series_shape(path, options)
+    except OSError as error:
+        raise UnfitFile(path, f"cannot be read ({error.strerror or error})", "Check that it exists and may be read.")
+
+
+def _with_finite_voxels(path: Path, volume: Volume, options: ReadOptions) -> Volume:
+    wrong = ~np.isfinite(volume.array)
+    num_wrong = int(np.count_nonzero(wrong))
+    if num_wrong == 0:
+        return volume
+    problem = f"{num_wrong} of {wrong.size} voxels are NaN or infinite"
+    if options.nonfinite == "raise":
+        raise UnfitFile(path, problem, "Repair or remove the file, or set data.nonfinite=zero to make them 0.")
+    warning = Finding("warning", path, f"{problem}; they are taken for 0", "Repair the file.")
+    return Volume(np.where(wrong, np.float32(0), volume.array), volume.affine, (*volume.warnings, warning))
