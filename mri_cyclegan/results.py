@@ -4,6 +4,7 @@ import json
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.evaluation.baselines import trivial_baselines
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, PROTOCOL_VERSION, Scores, mean_over_subjects, measure
 from mri_cyclegan.evaluation.summary_table import print_summary
@@ -46,6 +48,14 @@ def start(run_dir: Path, config: DictConfig) -> None:
         "versions": {name: version(name) for name in PACKAGES},
     }
     (run_dir / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+
+
+def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
+    """Write ``findings.json``, where there are any: what was doubtful about the scans, and which were left out."""
+    if findings:
+        content = [finding.as_json() for finding in sorted(findings)]
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        (run_dir / "findings.json").write_text(text, encoding="utf-8")
 
 
 def log_configuration(trainer: pl.Trainer, config: DictConfig) -> None:

@@ -55,6 +55,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     datamodule.prepare_data()
     datamodule.setup()
     datamodule.split.save(run_dir / "split.json")
+    results.save_findings(run_dir, datamodule.findings)
     log.info(datamodule.describe())
 
     model = instantiate(config.model)

@@ -1,10 +1,14 @@
-"""Folders that appear whole or not at all."""
+"""Folders and files that appear whole or not at all, whatever stops the process or the machine."""
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+PREFIX = ".partial-"
 
 
 @contextmanager
@@ -17,14 +21,69 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         folder: must not exist; its parents are made.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    partial, lock = _locked_folder(folder.parent)
     try:
         yield partial
         partial.chmod(0o755)  # a temporary folder is its owner's alone
+        for path in (*partial.rglob("*"), partial):
+            _sync(path)
         try:
             partial.rename(folder)
         except OSError:
             if not folder.is_dir():
                 raise
+        _sync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        os.close(lock)
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove what killed processes left half-written in ``parent``; what is being written stays."""
+    for partial in parent.glob(f"{PREFIX}*"):
+        try:
+            lock = os.open(partial, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
+        except OSError:  # its owner is alive
+            continue
+        finally:
+            os.close(lock)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a small file that can be made again: whole or not at all, but not forced to disk at once."""
+    handle, name = tempfile.mkstemp(prefix=PREFIX, dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        with suppress(FileNotFoundError):  # another process took it for abandoned
+            Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _locked_folder(parent: Path) -> tuple[Path, int]:
+    """A new folder, locked as long as this process lives, so that no other takes it for abandoned."""
+    while True:
+        partial = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        try:
+            lock = os.open(partial, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except FileNotFoundError:
+            continue
+        if partial.is_dir():
+            return partial, lock
+        os.close(lock)  # another process cleaned it away before it was locked
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

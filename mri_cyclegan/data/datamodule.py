@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +10,24 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from monai.data import DataLoader
-from rich.progress import track
 from torch import Tensor
 
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
-from mri_cyclegan.data.layouts import Scan, find_pairs, find_scans
+from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
+from mri_cyclegan.data.integrity import find_duplicates
+from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
+from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.splits import Split, split_by_column, split_by_subject
 from mri_cyclegan.data.transforms import Augmentation, Preprocessing
+from mri_cyclegan.data.volume import ReadOptions
 
 log = logging.getLogger(__name__)
+
+# Findings shown on the screen; the run folder has all of them.
+MAX_LOGGED = 10
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,9 @@ class MRIDataModule(pl.LightningDataModule):
     Args:
         layout: see :func:`mri_cyclegan.data.layouts.find_scans`; likewise ``root``, ``contrasts``,
             ``subject_pattern`` and ``names_identify_subjects``.
-        volume_index: which volume of 4-D files to take.
+        volume_index: see :class:`mri_cyclegan.data.volume.ReadOptions`; likewise ``nonfinite``,
+            ``assume_orientation`` and ``series_uids``.
+        on_unfit: ``"raise"`` refuses a data set with unfit files, ``"skip"`` leaves these files out.
         split_column: column of ``participants.tsv`` with each subject's part; None to draw the parts.
         val_share: see :func:`mri_cyclegan.data.splits.split_by_subject`; likewise ``test_share``, ``split_seed`` and
             ``allow_paired_subjects``.
@@ -56,6 +65,7 @@ class MRIDataModule(pl.LightningDataModule):
         batch_size: slices of each contrast in a training batch.
         val_batch_size: slices in a validation batch.
         num_workers: loader processes; 0 loads in the main process.
+        num_processes: that prepare slices; None for one a core, at most eight.
         cache_root: folder of the prepared slices.
         seed: of sample order, draws of b and augmentation.
         phantom: makes the data set below ``root`` first; None for scans that exist.
@@ -69,6 +79,10 @@ class MRIDataModule(pl.LightningDataModule):
         subject_pattern: str | None,
         names_identify_subjects: bool,
         volume_index: int | None,
+        nonfinite: str,
+        assume_orientation: str | None,
+        series_uids: Sequence[str],
+        on_unfit: str,
         split_column: str | None,
         val_share: float,
         test_share: float,
@@ -82,6 +96,7 @@ class MRIDataModule(pl.LightningDataModule):
         batch_size: int,
         val_batch_size: int,
         num_workers: int,
+        num_processes: int | None,
         cache_root: str,
         seed: int,
         phantom: Phantom | None,
@@ -97,7 +112,13 @@ class MRIDataModule(pl.LightningDataModule):
         self.split_seed = split_seed
         self.allow_paired_subjects = allow_paired_subjects
         self.preprocessing = Preprocessing(plane, spacing_mm, image_size)
-        self.cache = SliceCache(Path(cache_root).expanduser(), self.preprocessing, volume_index)
+        options = ReadOptions(volume_index, nonfinite, assume_orientation, tuple(map(str, series_uids)))
+        self.cache = SliceCache(Path(cache_root).expanduser(), self.preprocessing, options)
+        if on_unfit not in ("raise", "skip"):
+            raise ValueError(f"data.on_unfit: expected raise or skip, got {on_unfit!r}.")
+        self.on_unfit = on_unfit
+        self.num_processes = num_processes
+        self.findings: list[Finding] = []
         self.min_foreground = min_foreground
         self.augmentation = augmentation
         self.batch_size = batch_size
@@ -113,16 +134,36 @@ class MRIDataModule(pl.LightningDataModule):
         return self.root if self.phantom is None else self.phantom.folder(self.root)
 
     def prepare_data(self) -> None:
-        """Make the phantom if asked for, and prepare every scan; refuse all unfit files together."""
+        """Make the phantom if asked for, and prepare every scan.
+
+        Raises:
+            UnfitData: files are unfit, all of them in one message, and ``on_unfit`` is ``"raise"``.
+        """
         if self.phantom is not None:
             self.phantom.write(self.root)
-        self._prepare(self._find_scans())
+        found = self._find_scans()
+        require_both_contrasts(self.layout, self.scans_root, self.contrasts, found.scans)
+        self.findings = [
+            *found.findings,
+            *self.cache.prepare(found.scans, available_processes(self.num_processes)),
+            *self._duplicates([volume for scan in found.scans if (volume := self.cache.find(scan))]),
+        ]
+        errors = [finding for finding in self.findings if finding.severity == "error"]
+        if errors and self.on_unfit == "raise":
+            advice = "Repair or remove them, or set data.on_unfit=skip to train without them."
+            raise UnfitData(self.findings, len(found.scans), advice)
+        for finding in sorted(self.findings)[:MAX_LOGGED]:
+            log.warning("%s", finding)
+        if len(self.findings) > MAX_LOGGED:
+            log.warning("… and %d more findings about the scans.", len(self.findings) - MAX_LOGGED)
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the subjects and open their slices."""
+        """Split the subjects of fit scans and open their slices."""
         if self.split is not None:
             return
-        self.split = self._divide(self._find_scans())
+        scans = self._fit_scans()
+        require_both_contrasts(self.layout, self.scans_root, self.contrasts, scans)
+        self.split = self._divide(scans)
         self.train_slices = UnpairedSlices(
             [self.cache.get(scan) for scan in self.split.train_a],
             [self.cache.get(scan) for scan in self.split.train_b],
@@ -134,21 +175,23 @@ class MRIDataModule(pl.LightningDataModule):
         self.test_pairs = self._pairs(self.split.test)
         self._warn_about_cropping()
 
-    def _find_scans(self) -> list[Scan]:
+    def _find_scans(self) -> Found:
         return find_scans(
             self.layout, self.scans_root, self.contrasts, self.subject_pattern, self.names_identify_subjects
         )
 
-    def _prepare(self, scans: list[Scan]) -> None:
-        problems = []
-        for scan in track(scans, "Preparing slices", transient=True):
-            try:
-                self.cache.get(scan)
-            except ValueError as error:
-                problems.append(str(error))
-        if problems:
-            listing = "\n".join(f"- {problem}" for problem in problems)
-            raise ValueError(f"{len(problems)} of {len(scans)} files are unfit for training:\n{listing}")
+    def _fit_scans(self) -> list[Scan]:
+        """Scans to use, in every process the same: not unfit, not empty, not a copy of another."""
+        dropped = EmptyScan if self.on_unfit == "raise" else UnfitFile
+        volumes = []
+        for scan in self._find_scans().scans:
+            with suppress(dropped):
+                volumes.append(self.cache.get(scan))
+        copies = {finding.path for finding in self._duplicates(volumes)}
+        return [volume.scan for volume in volumes if volume.scan.path not in copies]
+
+    def _duplicates(self, volumes: Sequence[CachedVolume]) -> list[Finding]:
+        return find_duplicates({volume.scan: volume.record["voxel_hash"] for volume in volumes})
 
     def _divide(self, scans: list[Scan]) -> Split:
         if self.split_column is None:

@@ -2,13 +2,27 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from mri_cyclegan.data.volume import NIFTI_SUFFIXES, PNG_SUFFIXES
+from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.formats.dicom import series_files
+from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.walking import walk
 
-LAYOUTS = ("bids", "folder", "png")
+# Layout to what is searched for below the folder of the data set.
+SEARCHED = {
+    "bids": "sub-*/[ses-*/]anat/*_{contrast}.nii[.gz]",
+    "folder": "{contrast}/**/*.nii[.gz]",
+    "png": "{contrast}/**/*.png or *.jpg",
+    "dicom": "{contrast}/<subject>/**/ with DICOM files",
+}
+LAYOUTS = tuple(SEARCHED)
+
+MEND_LINK = "Mend the link, fetch what it points to, or remove it."
 
 
 @dataclass(frozen=True, order=True)
@@ -33,18 +47,26 @@ class Scan:
         return _strip_contrast(_strip_suffix(self.path.name), self.contrast)
 
 
+class Found(NamedTuple):
+    """Scans of a data set, sorted, and what could not be searched."""
+
+    scans: list[Scan]
+    findings: list[Finding]
+
+
 def find_scans(
     layout: str,
     root: str | Path,
     contrasts: Sequence[str],
     subject_pattern: str | None = None,
     names_identify_subjects: bool = True,
-) -> list[Scan]:
-    """List the scans under ``root``, sorted.
+) -> Found:
+    """List the scans under ``root``.
 
     Args:
         layout: ``"bids"``: ``sub-*/[ses-*/]anat/*_<contrast>.nii[.gz]``; ``"folder"``: NIfTI files in one subfolder
-            a contrast, at any depth; ``"png"``: the same with PNG files, each one slice.
+            a contrast, at any depth; ``"png"``: the same with PNG or JPEG files, each one slice; ``"dicom"``: the same
+            with folders of DICOM files, each one series. For BIDS, ``root`` may also be one subject's folder.
         root: folder of the data set.
         contrasts: names of the two contrasts, (a, b): BIDS suffixes, or names of the subfolders.
         subject_pattern: regular expression whose first group finds the subject in a path below its contrast's folder.
@@ -53,7 +75,7 @@ def find_scans(
             folder has subjects of its own and there are no pairs.
 
     Raises:
-        ValueError: the folder is missing, a contrast has no file, or ``subject_pattern`` does not fit a file.
+        ValueError: the folder is missing, or a setting does not fit the layout or a file.
     """
     root = Path(root).expanduser()
     if layout not in LAYOUTS:
@@ -62,15 +84,43 @@ def find_scans(
         raise ValueError(f"data.contrasts: expected two different names, got {list(contrasts)}.")
     if not root.is_dir():
         raise ValueError(f"data.root: {root} is not a folder. Set data.root to the folder of the data set.")
+    findings: list[Finding] = []
     if layout == "bids":
-        scans = _find_bids(root, contrasts)
-        searched = [f"sub-*/[ses-*/]anat/*_{contrast}.nii[.gz]" for contrast in contrasts]
+        if subject_pattern is not None or not names_identify_subjects:
+            raise ValueError(
+                "data.subject_pattern and data.names_identify_subjects do not apply to BIDS, where the folder sub-* is "
+                "the subject. Leave them out, or choose data=folder."
+            )
+        scans = _find_bids(root, contrasts, findings)
     else:
-        suffixes = PNG_SUFFIXES if layout == "png" else NIFTI_SUFFIXES
-        scans = _find_folders(root, contrasts, suffixes, subject_pattern, names_identify_subjects)
-        searched = [f"{contrast}/**/*[{'|'.join(suffixes)}]" for contrast in contrasts]
-    _check_both_present(root, contrasts, scans, searched)
-    return sorted(scans)
+        scans = []
+        for contrast in contrasts:
+            for path in _scan_paths(layout, root / contrast, findings):
+                relative = path.relative_to(root / contrast)
+                subject = _subject_of(relative, contrast, subject_pattern)
+                session = next((part for part in relative.parts if part.startswith("ses-")), "")
+                scans.append(Scan(subject if names_identify_subjects else f"{contrast}/{subject}", session, contrast, path))
+    return Found(sorted(scans), findings)
+
+
+def require_both_contrasts(layout: str, root: str | Path, contrasts: Sequence[str], scans: Sequence[Scan]) -> None:
+    """Refuse a data set with scans of one contrast only, or of none.
+
+    Raises:
+        ValueError: says what was searched for, what was found, and what the folder holds.
+    """
+    root = Path(root).expanduser()
+    counts = {contrast: sum(scan.contrast == contrast for scan in scans) for contrast in contrasts}
+    if all(counts.values()):
+        return
+    found = ", ".join(f"{count} of {contrast}" for contrast, count in counts.items())
+    searched = " and ".join(SEARCHED[layout].format(contrast=contrast) for contrast in contrasts)
+    entries = sorted(path.name for path in root.iterdir())
+    raise ValueError(
+        f"{root}: both contrasts are needed, found {found}. Searched for {searched}; the folder holds "
+        f"{', '.join(entries[:8]) or 'nothing'}{' …' if len(entries) > 8 else ''}. Set data.contrasts, or data= to the "
+        f"layout that fits ({', '.join(LAYOUTS)})."
+    )
 
 
 def find_pairs(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[tuple[Scan, Scan]]:
@@ -91,35 +141,52 @@ def find_pairs(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[tuple[Sc
     return pairs
 
 
-def _find_bids(root: Path, contrasts: Sequence[str]) -> list[Scan]:
+def _find_bids(root: Path, contrasts: Sequence[str], findings: list[Finding]) -> list[Scan]:
+    if root.name.startswith("sub-"):
+        root, only = root.parent, root.name
+    else:
+        only = ""
+    names = {contrast: re.compile(rf".+_{re.escape(contrast)}\.nii(\.gz)?", re.IGNORECASE) for contrast in contrasts}
     scans = []
-    for subject in sorted(root.glob("sub-*")):
-        for anat in sorted([*subject.glob("anat"), *subject.glob("ses-*/anat")]):
-            session = anat.parent.name if anat.parent != subject else ""
-            for contrast in contrasts:
-                scans += [
-                    Scan(subject.name, session, contrast, path)
-                    for path in sorted(anat.glob(f"*_{contrast}.nii*"))
-                    if path.name.endswith(NIFTI_SUFFIXES) and not path.name.startswith(".")
-                ]
-    return scans
-
-
-def _find_folders(
-    root: Path, contrasts: Sequence[str], suffixes: tuple[str, ...], pattern: str | None, names_identify_subjects: bool
-) -> list[Scan]:
-    scans = []
-    for contrast in contrasts:
-        folder = root / contrast
-        for path in sorted(folder.rglob("*")):
-            relative = path.relative_to(folder)
-            hidden = any(part.startswith(".") for part in relative.parts)
-            if hidden or not path.name.lower().endswith(suffixes):
+    for subject in sorted(root.glob(only or "sub-*")):
+        if subject.is_symlink() and not subject.exists():
+            findings.append(Finding("error", subject, f"a link to {subject.readlink()}, which does not exist", MEND_LINK))
+        if not subject.is_dir():
+            continue
+        for folder, files in walk(subject, findings, _is_bids_folder):
+            if folder.name != "anat":
                 continue
-            subject = _subject_of(relative, contrast, pattern)
-            session = next((part for part in relative.parts if part.startswith("ses-")), "")
-            scans.append(Scan(subject if names_identify_subjects else f"{contrast}/{subject}", session, contrast, path))
+            session = folder.parent.name if folder.parent != subject else ""
+            scans += [
+                Scan(subject.name, session, contrast, path)
+                for path in files
+                for contrast, name in names.items()
+                if name.fullmatch(path.name)
+            ]
     return scans
+
+
+def _is_bids_folder(parts: tuple[str, ...]) -> bool:
+    return parts == ("anat",) or (parts[0].startswith("ses-") and parts[1:] in ((), ("anat",)))
+
+
+def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[Path]:
+    """Files, or folders of a DICOM series, below the folder of a contrast."""
+    if not folder.is_dir():
+        return
+    for found, files in walk(folder, findings):
+        if layout == "dicom":
+            if series_files(found) and found != folder:
+                yield found
+            elif series_files(found):
+                problem = "DICOM files lie directly in the contrast's folder, so their subject is unknown"
+                findings.append(Finding("error", folder, problem, "Give each series a folder of its own in it."))
+            continue
+        for path in files:
+            if path.name.lower().endswith(PICTURE_SUFFIXES if layout == "png" else NIFTI_SUFFIXES):
+                yield path
+            elif path.is_symlink() and not path.exists():
+                findings.append(Finding("error", path, f"a link to {path.readlink()}, which does not exist", MEND_LINK))
 
 
 def _subject_of(relative: Path, contrast: str, pattern: str | None) -> str:
@@ -140,23 +207,10 @@ def _subject_of(relative: Path, contrast: str, pattern: str | None) -> str:
 
 
 def _strip_suffix(name: str) -> str:
-    return re.sub(r"(\.nii(\.gz)?|\.png)$", "", name, flags=re.IGNORECASE)
+    return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", name, flags=re.IGNORECASE)
 
 
 def _strip_contrast(stem: str, contrast: str) -> str:
     """Drop a trailing contrast: ``sub-012_T1w``, ``IXI002-T1`` and ``012 t1`` name subject 012, not its T1w."""
     short = contrast.removesuffix("w")
     return re.sub(rf"[-_ .]?(?<![A-Za-z0-9])({re.escape(contrast)}|{re.escape(short)})$", "", stem, flags=re.I) or stem
-
-
-def _check_both_present(root: Path, contrasts: Sequence[str], scans: list[Scan], searched: list[str]) -> None:
-    counts = {contrast: sum(scan.contrast == contrast for scan in scans) for contrast in contrasts}
-    if all(counts.values()):
-        return
-    found = ", ".join(f"{count} of {contrast}" for contrast, count in counts.items())
-    entries = sorted(path.name for path in root.iterdir())
-    raise ValueError(
-        f"{root}: both contrasts are needed, found {found}. Searched for {' and '.join(searched)}; the folder holds "
-        f"{', '.join(entries[:8]) or 'nothing'}{' …' if len(entries) > 8 else ''}. Set data.contrasts, or data= to the "
-        f"layout that fits (bids, folder, png)."
-    )

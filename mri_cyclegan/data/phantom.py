@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mri_cyclegan.data.atomic_folder import atomic_folder
-from mri_cyclegan.data.volume import write_volume
+from mri_cyclegan.data.formats.nifti import write_volume
 
 # Changes whenever the images would change at the same settings.
 VERSION = 2

@@ -1,71 +1,157 @@
-"""Preprocessed slices on disk, memory-mapped."""
+"""Preprocessed slices on disk."""
 
 import hashlib
 import json
-from dataclasses import asdict
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from mri_cyclegan.data.atomic_folder import atomic_folder
+from mri_cyclegan.data.atomic_folder import atomic_folder, remove_abandoned
 from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
+from mri_cyclegan.data.integrity import voxel_hash
 from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.parallel import map_in_processes
+from mri_cyclegan.data.reading import read_shape, read_volume
+from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.transforms import PERCENTILES, Preprocessing
-from mri_cyclegan.data.volume import read_volume
+from mri_cyclegan.data.volume import ReadOptions
 
 # Changes whenever the slices of a file would change at the same settings.
-VERSION = 2
+VERSION = 3
+
+# A process takes seconds to start: each should have this many voxels to prepare.
+VOXELS_PER_PROCESS = 40_000_000
+
+# Left free on the disk, whatever the estimate says.
+SPARE_BYTES = 200_000_000
 
 
 class SliceCache:
     """Folder of prepared volumes, one subfolder each.
 
     The subfolder's name is a hash of the file's bytes and of everything that shapes its slices, so an entry is never
-    stale: a changed file or setting has another name. Entries appear whole or not at all.
+    stale: a changed file or setting has another name. Entries appear whole or not at all, and any of them may be
+    removed: it is made again.
 
     Args:
         folder: made if it does not exist.
         preprocessing: how volumes become slices.
-        volume_index: see :func:`mri_cyclegan.data.volume.read_volume`.
+        options: how doubtful files are read.
     """
 
-    def __init__(self, folder: str | Path, preprocessing: Preprocessing, volume_index: int | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, preprocessing: Preprocessing, options: ReadOptions = ReadOptions()
+    ) -> None:
         self.folder = Path(folder)
         self.preprocessing = preprocessing
-        self.volume_index = volume_index
-        self._names: dict[Path, str] = {}
+        self.options = options
+        self._sources = SourceHashes(self.folder / "sources")
 
     def get(self, scan: Scan) -> CachedVolume:
         """Slices of a scan, prepared now if they were not.
 
         Raises:
-            ValueError: the file is unfit; the message names it.
+            UnfitFile: the message names it and says why.
         """
-        folder = self.folder / self._name(scan.path)
-        if not folder.is_dir():
-            self._prepare(scan.path, folder)
-        return CachedVolume(scan, folder)
+        volume = CachedVolume(scan, self.folder / self._name(scan.path))
+        existed = volume.folder.is_dir()
+        if not volume.is_complete():
+            if existed:  # entries appear whole, so somebody damaged it since
+                shutil.rmtree(volume.folder)
+            self._prepare(scan.path, volume.folder)
+        return volume
+
+    def find(self, scan: Scan) -> CachedVolume | None:
+        """Slices of a scan if they are prepared."""
+        try:
+            volume = CachedVolume(scan, self.folder / self._name(scan.path))
+        except UnfitFile:
+            return None
+        return volume if volume.is_complete() else None
+
+    def prepare(self, scans: Sequence[Scan], num_processes: int) -> list[Finding]:
+        """Prepare all scans that are not, in several processes where that pays.
+
+        Returns:
+            What is wrong or doubtful about the scans: errors of those that are unfit, and warnings.
+
+        Raises:
+            ValueError: the disk is too full, or the folder cannot be written.
+        """
+        for folder in (self.folder, self._sources.folder):
+            remove_abandoned(folder)
+        missing = [scan for scan in scans if self.find(scan) is None]
+        sizes = [self._num_voxels_and_bytes(scan) for scan in missing]
+        self._check_free_space(sum(num_bytes for _, num_bytes in sizes))
+        num_useful = 1 + sum(num_voxels for num_voxels, _ in sizes) // VOXELS_PER_PROCESS
+        results = map_in_processes(
+            partial(_prepare_in_process, self),
+            missing,
+            min(num_processes, num_useful),
+            "Preparing slices",
+            lambda scan: [_killed(scan)],
+        )
+        refused = [finding for findings in results for finding in findings]
+        return refused + [finding for scan in scans if (volume := self.find(scan)) for finding in volume.warnings]
 
     def _name(self, path: Path) -> str:
-        if path not in self._names:
-            settings = {"version": VERSION, "percentiles": PERCENTILES, "volume_index": self.volume_index}
-            digest = hashlib.sha256(json.dumps(settings | asdict(self.preprocessing), sort_keys=True).encode())
-            try:
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-            except OSError as error:
-                raise ValueError(f"{path}: cannot be read ({error.strerror}).") from error
-            self._names[path] = digest.hexdigest()[:32]
-        return self._names[path]
+        settings = {"version": VERSION, "percentiles": PERCENTILES, "options": asdict(self.options)}
+        words = json.dumps(settings | asdict(self.preprocessing), sort_keys=True) + self._sources.of(path)
+        return hashlib.sha256(words.encode()).hexdigest()[:32]
+
+    def _num_voxels_and_bytes(self, scan: Scan) -> tuple[int, int]:
+        try:
+            shape, affine = read_shape(scan.path, self.options)
+        except UnfitFile:
+            return 0, 0  # preparing it says why
+        return int(np.prod(shape)), self.preprocessing.num_bytes(shape, affine)
+
+    def _check_free_space(self, num_bytes: int) -> None:
+        existing = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.is_dir())
+        free = shutil.disk_usage(existing).free
+        if num_bytes and free < num_bytes + SPARE_BYTES:
+            raise ValueError(
+                f"data.cache_root: the slices need {num_bytes / 1e9:.1f} GB, but {self.folder} has {free / 1e9:.1f} GB "
+                "free. Set data.cache_root to a larger disk, or lower data.image_size."
+            )
 
     def _prepare(self, path: Path, folder: Path) -> None:
-        volume = read_volume(path, self.volume_index)
+        volume = read_volume(path, self.options)
         try:
             prepared = self.preprocessing(volume)
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        record = prepared.record | {"foreground_share": prepared.foreground.mean(axis=(1, 2)).tolist()}
-        with atomic_folder(folder) as partial:
-            np.save(partial / "slices.npy", prepared.slices)
-            np.save(partial / "foreground.npy", prepared.foreground)
-            (partial / "record.json").write_text(json.dumps(record))
+            raise EmptyScan(path, str(error), "It is left out.") from error
+        record = prepared.record | {
+            "foreground_share": prepared.foreground.mean(axis=(1, 2)).tolist(),
+            "shape": list(prepared.slices.shape),
+            "voxel_hash": voxel_hash(volume),
+            "warnings": [finding.as_json() for finding in volume.warnings],
+        }
+        try:
+            with atomic_folder(folder) as unfinished:
+                np.save(unfinished / "slices.npy", prepared.slices)
+                np.save(unfinished / "foreground.npy", prepared.foreground)
+                (unfinished / "record.json").write_text(json.dumps(record))
+        except OSError as error:
+            raise ValueError(
+                f"data.cache_root: {self.folder} cannot be written ({error.strerror or error}). "
+                "Make room, or set data.cache_root to another folder."
+            ) from error
+
+
+def _prepare_in_process(cache: SliceCache, scan: Scan) -> list[Finding]:
+    try:
+        cache.get(scan)
+    except UnfitFile as error:
+        return [error.finding]
+    return []
+
+
+def _killed(scan: Scan) -> Finding:
+    problem = "the process that prepared it was killed, probably because memory ran out"
+    return Finding("error", scan.path, problem, "Lower data.num_processes, or crop the scan.")

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import nibabel
 import numpy as np
 import torch
 from monai.data import MetaTensor
@@ -81,10 +82,10 @@ class Preprocessing:
         """
         foreground = foreground_mask(volume.array)
         if not foreground.any():
-            raise ValueError("all voxels have the same value. Remove the file.")
+            raise ValueError("all voxels have the same value")
         low, high = (float(value) for value in np.percentile(volume.array[foreground], PERCENTILES))
         if not low < high:
-            raise ValueError("the foreground has no contrast. Remove the file.")
+            raise ValueError("the foreground has no contrast")
         scale = ScaleIntensityRange(low, high, -1.0, 1.0, clip=True)
         image = self._resample(scale(_with_affine(volume.array, volume.affine)), mode="bilinear")
         image = self._fit(image, background=-1.0)
@@ -103,6 +104,12 @@ class Preprocessing:
                 "foreground_lost": 1.0 - float(kept.sum() / max(1.0, float(resampled.sum()))),
             },
         )
+
+    def num_bytes(self, shape: tuple[int, int, int], affine: np.ndarray) -> int:
+        """Bytes that the slices of a volume take on disk: float32 intensities and a bool foreground."""
+        world_axis = {"axial": 2, "coronal": 1, "sagittal": 0}[self.plane]
+        axis = int(np.argmax(nibabel.io_orientation(affine)[:, 0] == world_axis))
+        return shape[axis] * self.image_size**2 * 5
 
     def _resample(self, image: MetaTensor, mode: str) -> MetaTensor:
         image = Orientation(axcodes=PLANES[self.plane], labels=(("L", "R"), ("P", "A"), ("I", "S")))(image)

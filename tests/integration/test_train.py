@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mri_cyclegan.data.volume import read_volume
+from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.inference.portable import load_generator
 from mri_cyclegan.train import train
 

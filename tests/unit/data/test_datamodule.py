@@ -1,6 +1,9 @@
 import logging
+import os
+import shutil
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from PIL import Image
 
 from mri_cyclegan.data import slice_cache
 from mri_cyclegan.data.datamodule import MRIDataModule
+from mri_cyclegan.data.layouts import find_scans
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.transforms import Augmentation
 
@@ -36,6 +40,11 @@ def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
         "subject_pattern": None,
         "names_identify_subjects": True,
         "volume_index": None,
+        "nonfinite": "raise",
+        "assume_orientation": None,
+        "series_uids": [],
+        "on_unfit": "raise",
+        "num_processes": 1,
         "split_column": None,
         "val_share": 0.1,
         "test_share": 0.1,
@@ -220,11 +229,61 @@ def test_all_unfit_files_are_reported_together(tmp_path, bids, save_nifti):
     save_nifti(broken["sub-04"], np.ones((8, 8, 8, 2), np.float32))
     with pytest.raises(ValueError) as caught:
         data_module(root, tmp_path / "cache").prepare_data()
-    lines = str(caught.value).splitlines()
-    assert lines[0] == "3 of 6 files are unfit for training:"
-    assert [line.split(": ")[0] for line in lines[1:]] == [f"- {path}" for path in sorted(broken.values())]
-    assert "all voxels have the same value" in lines[2]
-    assert "data.volume_index" in lines[3]
+    first, *lines, advice = str(caught.value).splitlines()
+    assert first == "2 problems in 6 scans:"
+    assert [line.split(": ")[0] for line in lines] == [f"- {broken[name]}" for name in ("sub-01", "sub-04")]
+    assert "truncated" in lines[0]
+    assert "data.volume_index" in lines[1]
+    assert "data.on_unfit=skip" in advice
+
+
+def test_an_empty_scan_is_dropped_with_a_report(tmp_path, bids, save_nifti, caplog):
+    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"], "sub-03": ["T1w"]})
+    empty = save_nifti(root / "sub-03" / "anat" / "sub-03_T1w.nii.gz", np.zeros((8, 8, 8), np.float32))
+    data = ready(root, tmp_path / "cache", val_share=0, test_share=0)
+    assert [volume.scan.subject for volume in data.train_slices.volumes_a] == ["sub-01"]
+    assert [(finding.severity, finding.path) for finding in data.findings] == [("warning", empty)]
+    assert f"{empty}: all voxels have the same value. It is left out." in caplog.messages
+
+
+def test_unfit_files_are_skipped_on_request_and_reported(tmp_path, bids, caplog):
+    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"], "sub-03": ["T1w"], "sub-04": ["T2w"]})
+    paths = {scan.subject: scan.path for scan in find_scans("bids", root, ("T1w", "T2w")).scans}
+    paths["sub-03"].write_bytes(b"no image")
+    shutil.copy(paths["sub-02"], paths["sub-04"])
+    data = ready(root, tmp_path / "cache", val_share=0, test_share=0, on_unfit="skip")
+    assert {volume.scan.subject for volume in data.train_slices.volumes_a} == {"sub-01"}
+    assert {volume.scan.subject for volume in data.train_slices.volumes_b} == {"sub-02"}
+    assert {finding.path for finding in data.findings} == {paths["sub-03"], paths["sub-04"]}
+    assert len(caplog.messages) == 2
+    paths["sub-01"].unlink()
+    with pytest.raises(ValueError, match="both contrasts are needed, found 0 of T1w, 1 of T2w"):
+        ready(root, tmp_path / "cache", val_share=0, test_share=0, on_unfit="skip")
+
+
+def test_a_scan_copied_under_another_name_is_caught(tmp_path, bids):
+    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"], "sub-03": ["T1w"]})
+    original, copy = (root / name / "anat" / f"{name}_T1w.nii.gz" for name in ("sub-01", "sub-03"))
+    image = nibabel.as_closest_canonical(nibabel.load(original)).as_reoriented(np.array([[0, -1], [2, 1], [1, 1]]))
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj, dtype=np.float64), image.affine), copy)
+    with pytest.raises(ValueError, match=f"{copy}: the same voxels as {original}"):
+        ready(root, tmp_path / "cache")
+
+
+def test_a_replaced_source_file_is_prepared_again(tmp_path, bids, head, save_nifti):
+    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"]})
+    path = root / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
+    os.utime(path, (1e9, 1e9))
+    before = ready(root, tmp_path / "cache", val_share=0, test_share=0).train_slices.volumes_a[0].slices.copy()
+    save_nifti(path, head((16, 18, 12), seed=9))
+    os.utime(path, (1e9, 1e9))
+    after = ready(root, tmp_path / "cache", val_share=0, test_share=0).train_slices.volumes_a[0].slices
+    assert not np.array_equal(before, after)
+
+
+def test_an_unknown_answer_to_unfit_files_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"data\.on_unfit: expected raise or skip, got 'ignore'"):
+        data_module(tmp_path, tmp_path, on_unfit="ignore")
 
 
 def test_a_subject_with_both_contrasts_trains_one_domain_unless_allowed(tmp_path, bids):
@@ -244,9 +303,9 @@ def test_pairs_on_different_grids_are_left_out_with_a_warning(tmp_path, bids, he
     (root / "participants.tsv").write_text(table + "".join(f"sub-{n:02d}\tval\n" for n in (3, 4, 5, 6)))
     moved, nearly = np.eye(4), np.eye(4)
     moved[0, 3], nearly[0, 3] = 0.5, 1e-4
-    save_nifti(root / "sub-03" / "anat" / "sub-03_T2w.nii.gz", head((16, 18, 12)), moved)
-    save_nifti(root / "sub-04" / "anat" / "sub-04_T2w.nii.gz", head((16, 18, 14)))
-    save_nifti(root / "sub-05" / "anat" / "sub-05_T2w.nii.gz", head((16, 18, 12)), nearly)
+    save_nifti(root / "sub-03" / "anat" / "sub-03_T2w.nii.gz", head((16, 18, 12), seed=21), moved)
+    save_nifti(root / "sub-04" / "anat" / "sub-04_T2w.nii.gz", head((16, 18, 14), seed=22))
+    save_nifti(root / "sub-05" / "anat" / "sub-05_T2w.nii.gz", head((16, 18, 12), seed=23), nearly)
     with caplog.at_level(logging.WARNING):
         data = ready(root, tmp_path / "cache", split_column="part")
     assert [a.scan.subject for a, _ in data.val_pairs] == ["sub-05", "sub-06"]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mri_cyclegan.data.layouts import Scan, find_pairs, find_scans
+from mri_cyclegan.data.layouts import Scan, find_pairs, find_scans, require_both_contrasts
 
 CONTRASTS = ("T1w", "T2w")
 
@@ -13,6 +13,13 @@ def touch(root: Path, *names: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     return root
+
+
+def scans_of(layout, root, contrasts, *settings, **named) -> list[Scan]:
+    scans, findings = find_scans(layout, root, contrasts, *settings, **named)
+    assert findings == []
+    require_both_contrasts(layout, root, contrasts, scans)
+    return scans
 
 
 def found(scans: list[Scan], root: Path) -> list[tuple[str, str, str, str]]:
@@ -34,7 +41,7 @@ def test_bids_scans_are_found_with_and_without_sessions(tmp_path):
         "sub-01/anat/sub-01_T2w.nii.gz",
         "sub-01/anat/sub-01_T1w.nii",
     )
-    assert found(find_scans("bids", tmp_path, CONTRASTS), tmp_path) == [
+    assert found(scans_of("bids", tmp_path, CONTRASTS), tmp_path) == [
         ("sub-01", "", "T1w", "sub-01/anat/sub-01_T1w.nii"),
         ("sub-01", "", "T2w", "sub-01/anat/sub-01_T2w.nii.gz"),
         ("sub-02", "ses-1", "T1w", "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz"),
@@ -55,14 +62,14 @@ def test_bids_takes_scans_of_the_contrasts_alone(tmp_path):
         "derivatives/lesions/sub-01/anat/sub-01_T1w.nii.gz",
         "sourcedata/sub-01_T1w.nii.gz",
     )
-    names = [scan.path.relative_to(tmp_path).as_posix() for scan in find_scans("bids", tmp_path, CONTRASTS)]
+    names = [scan.path.relative_to(tmp_path).as_posix() for scan in scans_of("bids", tmp_path, CONTRASTS)]
     assert names == ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T2w.nii.gz"]
 
 
 def test_hidden_files_of_bids_are_ignored(tmp_path):
     # A Mac leaves a file ._NAME of attributes beside each NAME on foreign disks.
     touch(tmp_path, *[f"sub-01/anat/{dot}sub-01_{name}.nii.gz" for dot in ("", "._") for name in CONTRASTS])
-    assert [scan.path.name for scan in find_scans("bids", tmp_path, CONTRASTS)] == [
+    assert [scan.path.name for scan in scans_of("bids", tmp_path, CONTRASTS)] == [
         "sub-01_T1w.nii.gz",
         "sub-01_T2w.nii.gz",
     ]
@@ -82,7 +89,7 @@ def test_hidden_files_of_bids_are_ignored(tmp_path):
 )
 def test_the_subject_of_a_flat_folder_is_the_name_less_the_contrast(tmp_path, contrasts, name_a, name_b, subject):
     touch(tmp_path, f"{contrasts[0]}/{name_a}", f"{contrasts[1]}/{name_b}")
-    scans = find_scans("folder", tmp_path, contrasts)
+    scans = scans_of("folder", tmp_path, contrasts)
     assert [(scan.subject, scan.contrast) for scan in scans] == [(subject, contrasts[0]), (subject, contrasts[1])]
     assert pair_names(scans, contrasts) == [(name_a, name_b)]
 
@@ -90,19 +97,19 @@ def test_the_subject_of_a_flat_folder_is_the_name_less_the_contrast(tmp_path, co
 @pytest.mark.parametrize("name", ["ABCT1.nii", "sub-T1w01.nii", "T1w.nii"])
 def test_a_contrast_within_a_word_stays_part_of_the_subject(tmp_path, name):
     touch(tmp_path, f"T1w/{name}", "T2w/b.nii")
-    assert {scan.subject for scan in find_scans("folder", tmp_path, CONTRASTS)} == {Path(name).stem, "b"}
+    assert {scan.subject for scan in scans_of("folder", tmp_path, CONTRASTS)} == {Path(name).stem, "b"}
 
 
 def test_the_subject_of_a_nested_folder_is_the_first_folder(tmp_path):
     touch(tmp_path, "T1w/p7/visit/scan_a.nii.gz", "T2w/p7/other.nii.gz", "T2w/p8/other.nii.gz")
-    scans = find_scans("folder", tmp_path, CONTRASTS)
+    scans = scans_of("folder", tmp_path, CONTRASTS)
     assert [(scan.subject, scan.contrast) for scan in scans] == [("p7", "T1w"), ("p7", "T2w"), ("p8", "T2w")]
     assert pair_names(scans) == [("scan_a.nii.gz", "other.nii.gz")]
 
 
 def test_png_slices_are_found_whatever_the_case_of_their_suffix(tmp_path):
     touch(tmp_path, "T1w/p1/001.png", "T1w/p1/002.PNG", "T2w/p1/001.png", "T2w/p1/001.nii.gz", "T2w/readme.txt")
-    scans = find_scans("png", tmp_path, CONTRASTS)
+    scans = scans_of("png", tmp_path, CONTRASTS)
     assert found(scans, tmp_path) == [
         ("p1", "", "T1w", "T1w/p1/001.png"),
         ("p1", "", "T1w", "T1w/p1/002.PNG"),
@@ -113,15 +120,15 @@ def test_png_slices_are_found_whatever_the_case_of_their_suffix(tmp_path):
 
 def test_names_that_identify_nobody_give_no_pairs(tmp_path):
     touch(tmp_path, *[f"{contrast}/{number}.png" for contrast in CONTRASTS for number in range(3)])
-    assert len(find_pairs(find_scans("png", tmp_path, CONTRASTS), CONTRASTS)) == 3
-    scans = find_scans("png", tmp_path, CONTRASTS, names_identify_subjects=False)
+    assert len(find_pairs(scans_of("png", tmp_path, CONTRASTS), CONTRASTS)) == 3
+    scans = scans_of("png", tmp_path, CONTRASTS, names_identify_subjects=False)
     assert find_pairs(scans, CONTRASTS) == []
     assert len({scan.subject for scan in scans}) == 6
 
 
 def test_subject_pattern_finds_the_subject_in_the_path_below_the_contrast(tmp_path):
     touch(tmp_path, "T1w/siteA/x-s012-day1.nii", "T2w/siteB/y-s012-day2.nii", "T2w/siteB/y-s013.nii")
-    scans = find_scans("folder", tmp_path, CONTRASTS, subject_pattern=r"s(\d+)")
+    scans = scans_of("folder", tmp_path, CONTRASTS, subject_pattern=r"s(\d+)")
     assert [(scan.subject, scan.contrast) for scan in scans] == [("012", "T1w"), ("012", "T2w"), ("013", "T2w")]
 
 
@@ -129,7 +136,7 @@ def test_subject_pattern_finds_the_subject_in_the_path_below_the_contrast(tmp_pa
 def test_a_subject_pattern_that_finds_nothing_is_refused(tmp_path, pattern):
     touch(tmp_path, "T1w/s1.nii", "T2w/s2.nii")
     with pytest.raises(ValueError, match=r"data\.subject_pattern"):
-        find_scans("folder", tmp_path, CONTRASTS, subject_pattern=pattern)
+        scans_of("folder", tmp_path, CONTRASTS, subject_pattern=pattern)
 
 
 @pytest.mark.parametrize("layout", ["folder", "png"])
@@ -137,13 +144,13 @@ def test_hidden_files_and_folders_are_ignored(tmp_path, layout):
     suffix = "png" if layout == "png" else "nii.gz"
     hidden = ["T1w/._1.", "T1w/.checkpoints/2.", "T1w/p/.old/3.", "T2w/.partial-4."]
     touch(tmp_path, *[name + suffix for name in ["T1w/1.", "T2w/1.", *hidden]])
-    names = [scan.path.relative_to(tmp_path).as_posix() for scan in find_scans(layout, tmp_path, CONTRASTS)]
+    names = [scan.path.relative_to(tmp_path).as_posix() for scan in scans_of(layout, tmp_path, CONTRASTS)]
     assert names == [f"T1w/1.{suffix}", f"T2w/1.{suffix}"]
 
 
 def test_a_hidden_folder_above_the_data_set_does_not_hide_it(tmp_path):
     root = touch(tmp_path / ".data" / "set", "T1w/1.png", "T2w/1.png")
-    assert len(find_scans("png", root, CONTRASTS)) == 2
+    assert len(scans_of("png", root, CONTRASTS)) == 2
 
 
 # Mistakes
@@ -153,14 +160,14 @@ def test_a_hidden_folder_above_the_data_set_does_not_hide_it(tmp_path):
     ("layout", "name", "searched"),
     [
         ("bids", "sub-01/anat/sub-01_T1w.nii.gz", "sub-*/[ses-*/]anat/*_T2w.nii[.gz]"),
-        ("folder", "T1w/sub-01.nii.gz", "T2w/**/*[.nii|.nii.gz]"),
-        ("png", "T1w/1.png", "T2w/**/*[.png]"),
+        ("folder", "T1w/sub-01.nii.gz", "T2w/**/*.nii[.gz]"),
+        ("png", "T1w/1.png", "T2w/**/*.png or *.jpg"),
     ],
 )
 def test_a_missing_contrast_is_refused_with_what_was_searched_and_found(tmp_path, layout, name, searched):
     touch(tmp_path, name)
     with pytest.raises(ValueError) as caught:
-        find_scans(layout, tmp_path, CONTRASTS)
+        scans_of(layout, tmp_path, CONTRASTS)
     message = str(caught.value)
     assert message.startswith(f"{tmp_path}: both contrasts are needed, found 1 of T1w, 0 of T2w.")
     assert searched in message
@@ -169,23 +176,23 @@ def test_a_missing_contrast_is_refused_with_what_was_searched_and_found(tmp_path
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="found 0 of T1w, 0 of T2w.*holds nothing"):
-        find_scans("bids", tmp_path, CONTRASTS)
+        scans_of("bids", tmp_path, CONTRASTS)
 
 
 def test_a_root_that_is_no_folder_is_refused_by_its_key(tmp_path):
     with pytest.raises(ValueError, match=r"data\.root: .*nowhere is not a folder"):
-        find_scans("bids", tmp_path / "nowhere", CONTRASTS)
+        scans_of("bids", tmp_path / "nowhere", CONTRASTS)
 
 
 def test_an_unknown_layout_is_refused_by_its_key(tmp_path):
-    with pytest.raises(ValueError, match=r"data\.layout: expected one of bids, folder, png, got 'dicom'"):
-        find_scans("dicom", tmp_path, CONTRASTS)
+    with pytest.raises(ValueError, match=r"data\.layout: expected one of bids, folder, png, dicom, got 'nrrd'"):
+        scans_of("nrrd", tmp_path, CONTRASTS)
 
 
 @pytest.mark.parametrize("contrasts", [["T1w"], ["T1w", "T1w"], ["T1w", "T2w", "FLAIR"]])
 def test_contrasts_are_two_different_names(tmp_path, contrasts):
     with pytest.raises(ValueError, match=r"data\.contrasts: expected two different names"):
-        find_scans("bids", tmp_path, contrasts)
+        scans_of("bids", tmp_path, contrasts)
 
 
 # Pairs
@@ -194,7 +201,7 @@ def test_contrasts_are_two_different_names(tmp_path, contrasts):
 def test_several_runs_pair_by_their_entities(tmp_path):
     touch(tmp_path, *[f"sub-01/anat/sub-01_run-{run}_{name}.nii.gz" for run in (1, 2) for name in CONTRASTS])
     touch(tmp_path, "sub-01/anat/sub-01_run-3_T1w.nii.gz", "sub-01/anat/sub-01_acq-fast_run-3_T2w.nii.gz")
-    assert pair_names(find_scans("bids", tmp_path, CONTRASTS)) == [
+    assert pair_names(scans_of("bids", tmp_path, CONTRASTS)) == [
         ("sub-01_run-1_T1w.nii.gz", "sub-01_run-1_T2w.nii.gz"),
         ("sub-01_run-2_T1w.nii.gz", "sub-01_run-2_T2w.nii.gz"),
     ]
@@ -202,13 +209,13 @@ def test_several_runs_pair_by_their_entities(tmp_path):
 
 def test_a_single_scan_of_each_contrast_pairs_whatever_its_entities(tmp_path):
     touch(tmp_path, "sub-01/anat/sub-01_acq-mprage_T1w.nii.gz", "sub-01/anat/sub-01_acq-tse_T2w.nii.gz")
-    assert len(find_pairs(find_scans("bids", tmp_path, CONTRASTS), CONTRASTS)) == 1
+    assert len(find_pairs(scans_of("bids", tmp_path, CONTRASTS), CONTRASTS)) == 1
 
 
 def test_scans_of_different_sessions_or_subjects_are_no_pair(tmp_path):
     touch(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii", "sub-01/ses-2/anat/sub-01_ses-2_T2w.nii")
     touch(tmp_path, "sub-02/anat/sub-02_T1w.nii", "sub-03/anat/sub-03_T2w.nii")
-    assert find_pairs(find_scans("bids", tmp_path, CONTRASTS), CONTRASTS) == []
+    assert find_pairs(scans_of("bids", tmp_path, CONTRASTS), CONTRASTS) == []
 
 
 def test_a_pair_is_in_the_order_of_the_contrasts():

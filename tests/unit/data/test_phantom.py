@@ -12,7 +12,8 @@ from mri_cyclegan.data import phantom as phantom_module
 from mri_cyclegan.data.layouts import find_pairs, find_scans
 from mri_cyclegan.data.phantom import SEQUENCES, TISSUES, Phantom, PhantomSubject, spin_echo_signal
 from mri_cyclegan.data.splits import split_by_column
-from mri_cyclegan.data.volume import read_volume, write_volume
+from mri_cyclegan.data.formats.nifti import write_volume
+from mri_cyclegan.data.reading import read_volume
 
 TINY = Phantom(
     num_train=3, num_val=1, num_test=1, spacing_mm=8.0, lesion_share=1.0, noise=0.02, bias_strength=0.1, seed=0
@@ -239,7 +240,7 @@ def test_the_files_hold_the_subjects_voxels_on_the_atlas_grid(written):
 
 
 def test_the_data_set_is_read_as_any_bids_data_set(written):
-    scans = find_scans("bids", written, ("T1w", "T2w"))
+    scans = find_scans("bids", written, ("T1w", "T2w")).scans
     assert len(scans) == 7
     assert [a.subject for a, _ in find_pairs(scans, ("T1w", "T2w"))] == ["sub-004", "sub-005"]
     split = split_by_column(scans, ("T1w", "T2w"), written / "participants.tsv", "split", 0, False)

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mri_cyclegan.data.volume import PICTURE_AFFINE, read_volume, write_volume
+from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.formats.nifti import write_volume
+from mri_cyclegan.data.formats.picture import PICTURE_AFFINE
+from mri_cyclegan.data.reading import read_volume
+from mri_cyclegan.data.volume import ReadOptions
 
 AFFINE = np.array([[-0.9, 0.4, 0, 80], [0.1, 1.1, 0.2, -120], [0, -0.2, 2.5, -70], [0, 0, 0, 1.0]])
 
@@ -20,10 +24,11 @@ def random():
 
 
 def refusal(path, **arguments) -> str:
-    """The message of a refusal, which is a plain ValueError that starts with the file's path."""
-    with pytest.raises(ValueError) as caught:
-        read_volume(path, **arguments)
-    assert type(caught.value) is ValueError
+    """The message of a refusal, which starts with the file's path and ends with the way out."""
+    with pytest.raises(UnfitFile) as caught:
+        read_volume(path, ReadOptions(**arguments))
+    assert caught.value.finding.path == path
+    assert caught.value.finding.remedy.endswith(".")
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value).removeprefix(f"{path}: ")
 
@@ -113,7 +118,7 @@ def test_a_4d_image_is_refused_with_the_way_out(tmp_path, random, save_nifti):
 @pytest.mark.parametrize("index", [0, 2])
 def test_volume_index_takes_one_volume_of_a_4d_image(tmp_path, random, save_nifti, index):
     array = random.random((4, 5, 6, 3)).astype(np.float32)
-    volume = read_volume(save_nifti(tmp_path / "scan.nii.gz", array), volume_index=index)
+    volume = read_volume(save_nifti(tmp_path / "scan.nii.gz", array), ReadOptions(volume_index=index))
     np.testing.assert_array_equal(volume.array, array[..., index])
 
 
@@ -125,7 +130,7 @@ def test_a_volume_index_beyond_the_file_is_refused(tmp_path, random, save_nifti,
 
 def test_volume_index_does_not_matter_to_a_3d_image(tmp_path, random, save_nifti):
     array = random.random((4, 5, 6)).astype(np.float32)
-    volume = read_volume(save_nifti(tmp_path / "scan.nii.gz", array), volume_index=2)
+    volume = read_volume(save_nifti(tmp_path / "scan.nii.gz", array), ReadOptions(volume_index=2))
     np.testing.assert_array_equal(volume.array, array)
 
 
@@ -157,7 +162,7 @@ def test_a_5d_image_is_refused(tmp_path, save_nifti, shape):
 def test_nan_and_infinite_voxels_are_counted_and_refused(tmp_path, save_nifti):
     array = np.zeros((4, 4, 4), np.float32)
     array[0, 0, 0], array[1, 1, 1], array[2, 2, 2] = np.nan, np.inf, -np.inf
-    assert refusal(save_nifti(tmp_path / "scan.nii.gz", array)).startswith("3 voxels are NaN or infinite")
+    assert refusal(save_nifti(tmp_path / "scan.nii.gz", array)).startswith("3 of 64 voxels are NaN or infinite")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 0.99])
@@ -246,8 +251,10 @@ def test_a_folder_with_the_name_of_a_file_is_refused(tmp_path, name):
 
 
 def test_an_unknown_file_type_is_refused_with_those_expected(tmp_path):
-    (tmp_path / "scan.jpg").write_bytes(b"x")
-    assert refusal(tmp_path / "scan.jpg") == "unknown file type; expected .nii, .nii.gz, .png."
+    (tmp_path / "scan.bmp").write_bytes(b"x")
+    assert refusal(tmp_path / "scan.bmp") == (
+        "unknown file type. Expected .nii, .nii.gz, .png, .jpg, .jpeg, or a folder of DICOM files."
+    )
 
 
 # PNG

@@ -1,0 +1,97 @@
+"""Where the voxels of a NIfTI file lie."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+
+from mri_cyclegan.data.findings import Finding, UnfitFile
+from mri_cyclegan.data.volume import ReadOptions
+
+
+def voxel_affine(
+    path: Path, header: nibabel.Nifti1Header, shape: tuple[int, int, int], options: ReadOptions
+) -> tuple[np.ndarray, list[Finding]]:
+    """Voxels to RAS+ mm: the sform if it is set, else the qform, else what the user assumes; and what is doubtful.
+
+    Raises:
+        UnfitFile: there is none, or it is broken.
+    """
+    spacing = _spacing(path, header)
+    has_sform, has_qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
+    qform = _qform(path, header) if has_qform else None
+    warnings = []
+    if has_sform:
+        affine = header.get_sform()
+    elif qform is not None:
+        affine = qform
+    elif options.assume_orientation:
+        affine = _assumed_affine(options.assume_orientation, spacing, shape)
+        problem = f"neither sform nor qform is set; {options.assume_orientation} is assumed"
+        warnings.append(Finding("warning", path, problem, "Compare a picture of it with one whose sides you know."))
+    else:
+        remedy = "Convert the scan again from its source, or set data.assume_orientation, for example to RAS."
+        raise UnfitFile(path, "neither sform nor qform is set, so left and right are unknown", remedy)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
+        problem = "the affine is singular or not finite, so voxel positions are unknown"
+        raise UnfitFile(path, problem, "Convert it again.")
+    affine = np.asarray(affine, dtype=np.float64)
+    return affine, warnings + _doubts(path, affine, qform, spacing, shape)
+
+
+def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
+    num_axes = min(3, int(header["dim"][0]))
+    spacing = np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    if not (np.isfinite(spacing[:num_axes]).all() and (spacing[:num_axes] > 0).all()):
+        problem = f"voxel sizes {tuple(map(float, spacing[:num_axes]))} mm in pixdim; expected numbers above 0"
+        raise UnfitFile(path, problem, "Convert it again.")
+    spacing[num_axes:] = 1.0  # axes that do not exist often say 0
+    header["pixdim"][1 + num_axes : 4] = 1.0
+    return spacing
+
+
+def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
+    try:
+        qform = header.get_qform()
+    except (HeaderDataError, ValueError) as error:
+        raise UnfitFile(path, f"the qform's quaternion is invalid ({error})", "Convert it again.") from error
+    if not np.isfinite(qform).all():
+        raise UnfitFile(path, "the qform's quaternion is not finite", "Convert it again.")
+    return qform
+
+
+def _assumed_affine(codes: str, spacing: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1
+    for axis, code in enumerate(codes):
+        row = next(index for index, pair in enumerate(("LR", "PA", "IS")) if code in pair)
+        affine[row, axis] = spacing[axis] * (1 if code in "RAS" else -1)
+    affine[:3, 3] = -affine[:3, :3] @ (np.array(shape) - 1) / 2
+    return affine
+
+
+def _doubts(
+    path: Path, affine: np.ndarray, qform: np.ndarray | None, spacing: np.ndarray, shape: tuple[int, ...]
+) -> list[Finding]:
+    doubts = []
+    if qform is not None:
+        corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], (1,))).reshape(4, -1)
+        apart = float(np.linalg.norm(((affine - qform) @ corners)[:3], axis=0).max())
+        if apart > 0.1:
+            problem = f"sform and qform disagree by up to {apart:.1f} mm; the sform is used"
+            doubts.append((problem, "Harmless after a registration; else convert it again."))
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.allclose(lengths, spacing, rtol=0.02):
+        problem = f"pixdim says {_by(spacing)} mm, the affine {_by(lengths)} mm; the affine is used"
+        doubts.append((problem, "Convert it again, or correct pixdim."))
+    if lengths.min() < 0.05 or lengths.max() > 20:
+        doubts.append((f"voxels of {_by(lengths)} mm are no plausible head scan", "Check the units in its header."))
+    axes = affine[:3, :3] / lengths
+    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-2:
+        doubts.append(("the affine is sheared; slices keep the shear", "Resample it onto a straight grid."))
+    return [Finding("warning", path, problem, remedy) for problem, remedy in doubts]
+
+
+def _by(sizes: np.ndarray) -> str:
+    return " × ".join(f"{size:.3g}" for size in sizes)

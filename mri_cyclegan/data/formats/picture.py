@@ -1,0 +1,97 @@
+"""Grey PNG and JPEG pictures of one slice."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mri_cyclegan.data.findings import Finding, UnfitFile
+from mri_cyclegan.data.volume import Volume
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+# A picture is one axial slice seen from below, anterior at the top, with square pixels of 1 mm for want of a better
+# number: axis 0 runs to Superior, rows run to Posterior, columns to Left.
+PICTURE_AFFINE = np.array([[0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
+
+# Larger pictures are no slice of a scan; a small file can claim them.
+MAX_PIXELS = 2**26
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError)
+
+
+def read_picture(path: Path) -> Volume:
+    """Read a picture, 8 or 16 bit, as a volume of one slice, (1, H, W), the right way up.
+
+    Raises:
+        UnfitFile: it is broken, too large, or not grey.
+    """
+    doubts: tuple[Finding, ...] = ()
+    _check_sums(path)
+    with _open(path) as picture:
+        if picture.format == "JPEG":
+            doubts = (Finding("warning", path, "JPEG is lossy", "Export the slices as PNG."),)
+        # Of 16-bit pictures that are not plain grey Pillow hands out the high bytes alone.
+        if picture.mode != "I;16" and any(str(tile.args).endswith(";16B") for tile in picture.tile):
+            problem = "16-bit picture with colours or transparency"
+            raise UnfitFile(path, problem, "Export the scan as plain 16-bit grey.")
+        mode = picture.mode
+        try:
+            picture.load()
+            array = np.asarray(picture.convert("RGBA") if mode in ("P", "PA") else picture)
+        except _BROKEN as error:
+            raise UnfitFile(path, f"truncated or broken picture ({error})", "Export it again.") from error
+    return Volume(np.ascontiguousarray(_grey(path, array, mode)[None], dtype=np.float32), PICTURE_AFFINE, doubts)
+
+
+def picture_shape(path: Path) -> tuple[tuple[int, int, int], np.ndarray]:
+    """Shape (1, H, W) and affine by the header alone.
+
+    Raises:
+        UnfitFile: it is no picture, or too large.
+    """
+    with _open(path) as picture:
+        return (1, picture.height, picture.width), PICTURE_AFFINE
+
+
+def _check_sums(path: Path) -> None:
+    """Pillow compares a PNG's checksums only when asked to."""
+    with _open(path) as picture:
+        try:
+            picture.verify()
+        except _BROKEN as error:
+            raise UnfitFile(path, f"truncated or broken picture ({error})", "Export it again.") from error
+
+
+def _open(path: Path) -> Image.Image:
+    if path.is_file() and path.stat().st_size == 0:
+        raise UnfitFile(path, "the file is empty", "Export it again.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of sizes that are refused below
+            picture = Image.open(path, formats=("PNG", "JPEG"))
+    except Image.DecompressionBombError as error:
+        raise UnfitFile(path, f"claims too many pixels ({error})", "Crop or resample it.") from error
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except _BROKEN as error:
+        raise UnfitFile(path, "neither PNG nor JPEG", "Export it again as PNG.") from error
+    if picture.width * picture.height > MAX_PIXELS:
+        picture.close()
+        problem = f"claims {picture.width} × {picture.height} pixels; at most {MAX_PIXELS:,} are read"
+        raise UnfitFile(path, problem, "Crop or resample it.")
+    return picture
+
+
+def _grey(path: Path, array: np.ndarray, mode: str) -> np.ndarray:
+    if mode == "1":
+        raise UnfitFile(path, "black-and-white picture; expected grey", "Export the scan as 8- or 16-bit grey.")
+    if mode == "CMYK":
+        raise UnfitFile(path, "colour picture (CMYK); expected grey", "Export the scan as 8- or 16-bit grey.")
+    if array.ndim == 2:
+        return array
+    colours = array[..., : 1 if mode == "LA" else 3]
+    if (colours != colours[..., :1]).any():
+        raise UnfitFile(path, f"colour picture ({mode}); expected grey", "Export the scan as 8- or 16-bit grey.")
+    return colours[..., 0]

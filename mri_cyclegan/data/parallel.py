@@ -1,0 +1,67 @@
+"""The same work on many files, in several processes."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from rich.progress import track
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MAX_PROCESSES = 8
+
+
+def available_processes(num_processes: int | None) -> int:
+    """How many processes to use: as asked, or one for each core this process may use, at most eight.
+
+    Raises:
+        ValueError: ``num_processes`` is under 1.
+    """
+    if num_processes is not None and num_processes < 1:
+        raise ValueError(f"data.num_processes: expected at least 1, or null; got {num_processes}.")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return num_processes or min(MAX_PROCESSES, cores)
+
+
+def map_in_processes(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    num_processes: int,
+    description: str,
+    on_death: Callable[[Item], Result],
+) -> list[Result]:
+    """Results in the order of the items, with a progress bar.
+
+    Args:
+        function: of one item; importable, as it runs in other processes.
+        items: arguments.
+        num_processes: 1 works in this process.
+        description: beside the bar.
+        on_death: result for an item whose process was killed, as the system does when memory runs out.
+    """
+    bar = track(_results(function, items, num_processes, on_death), description, total=len(items), transient=True)
+    return list(bar)
+
+
+def _results(
+    function: Callable[[Item], Result], items: Sequence[Item], num_processes: int, on_death: Callable[[Item], Result]
+) -> Iterator[Result]:
+    if num_processes == 1 or len(items) < 2:
+        yield from map(function, items)
+        return
+    num_done = 0
+    try:
+        workers = Parallel(n_jobs=num_processes, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
+        for result in workers(delayed(function)(item) for item in items):
+            num_done += 1
+            yield result
+    except TerminatedWorkerError:
+        # Nobody says whose process died: each item that is left gets one of its own.
+        for item in items[num_done:]:
+            try:
+                yield from Parallel(n_jobs=2)([delayed(function)(item)])
+            except TerminatedWorkerError:
+                yield on_death(item)

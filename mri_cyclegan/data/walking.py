@@ -1,0 +1,52 @@
+"""Walks through folders as they really are: with links, loops and places that may not be read."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mri_cyclegan.data.findings import Finding
+
+
+def walk(
+    root: Path, findings: list[Finding], enter: Callable[[tuple[str, ...]], bool] = lambda parts: True
+) -> Iterator[tuple[Path, list[Path]]]:
+    """Each folder below ``root``, itself first, with its files; sorted, hidden ones left out, links followed.
+
+    A link that leads nowhere is given as a file, so that whoever wants the file says that it is broken.
+
+    Args:
+        root: where to start.
+        findings: gets what could not be entered.
+        enter: whether to enter a folder, by its parts below ``root``.
+    """
+    yield from _walk(root, (), [], findings, enter)
+
+
+def _walk(
+    folder: Path, parts: tuple[str, ...], above: list[tuple[int, int]], findings: list[Finding], enter: Callable
+) -> Iterator[tuple[Path, list[Path]]]:
+    try:
+        status = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        remedy = "Give yourself permission to read it, or remove it."
+        findings.append(Finding("error", folder, f"the folder cannot be listed ({error.strerror})", remedy))
+        return
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:
+        problem = "a link that leads back to a folder above it; not followed"
+        findings.append(Finding("warning", folder, problem, "Remove the link."))
+        return
+    shown = [entry for entry in entries if not entry.name.startswith(".")]
+    folders = [entry for entry in shown if _is_folder(entry)]
+    yield folder, [folder / entry.name for entry in shown if entry not in folders]
+    for entry in folders:
+        if enter((*parts, entry.name)):
+            yield from _walk(folder / entry.name, (*parts, entry.name), [*above, identity], findings, enter)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
