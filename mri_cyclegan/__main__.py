@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-COMMANDS = {"train": "train a model"}
+COMMANDS = {"train": "train a model", "verify": "check a data set before training"}
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.evaluation.baselines import trivial_baselines
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, PROTOCOL_VERSION, Scores, mean_over_subjects, measure

@@ -56,14 +56,13 @@ def remove_abandoned(parent: Path) -> None:
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a small file that can be made again: whole or not at all, but not forced to disk at once."""
-    handle, name = tempfile.mkstemp(prefix=PREFIX, dir=path.parent)
+    partial = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        partial.write_text(text, encoding="utf-8")
         with suppress(FileNotFoundError):  # another process took it for abandoned
-            Path(name).replace(path)
+            partial.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 

@@ -12,13 +12,13 @@ import torch
 from monai.data import DataLoader
 from torch import Tensor
 
+from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
-from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.splits import Split, split_by_column, split_by_subject
 from mri_cyclegan.data.transforms import Augmentation, Preprocessing

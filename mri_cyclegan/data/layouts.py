@@ -99,7 +99,9 @@ def find_scans(
                 relative = path.relative_to(root / contrast)
                 subject = _subject_of(relative, contrast, subject_pattern)
                 session = next((part for part in relative.parts if part.startswith("ses-")), "")
-                scans.append(Scan(subject if names_identify_subjects else f"{contrast}/{subject}", session, contrast, path))
+                scans.append(
+                    Scan(subject if names_identify_subjects else f"{contrast}/{subject}", session, contrast, path)
+                )
     return Found(sorted(scans), findings)
 
 
@@ -150,7 +152,9 @@ def _find_bids(root: Path, contrasts: Sequence[str], findings: list[Finding]) ->
     scans = []
     for subject in sorted(root.glob(only or "sub-*")):
         if subject.is_symlink() and not subject.exists():
-            findings.append(Finding("error", subject, f"a link to {subject.readlink()}, which does not exist", MEND_LINK))
+            findings.append(
+                Finding("error", subject, f"a link to {subject.readlink()}, which does not exist", MEND_LINK)
+            )
         if not subject.is_dir():
             continue
         for folder, files in walk(subject, findings, _is_bids_folder):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -44,9 +44,7 @@ class SliceCache:
         options: how doubtful files are read.
     """
 
-    def __init__(
-        self, folder: str | Path, preprocessing: Preprocessing, options: ReadOptions = ReadOptions()
-    ) -> None:
+    def __init__(self, folder: str | Path, preprocessing: Preprocessing, options: ReadOptions = ReadOptions()) -> None:
         self.folder = Path(folder)
         self.preprocessing = preprocessing
         self.options = options

@@ -50,6 +50,14 @@ class SourceHashes:
         return digest
 
 
+def source_bytes(path: Path) -> int:
+    """Size of a file, or of all files of a DICOM series; 0 if it cannot be told."""
+    try:
+        return sum(file.stat().st_size for file in (series_files(path) if path.is_dir() else [path]))
+    except OSError:
+        return 0
+
+
 def _signature(file: Path) -> list[int]:
     status = file.stat()
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

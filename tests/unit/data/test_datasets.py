@@ -8,9 +8,9 @@ import torch
 from monai.data import DataLoader
 from monai.transforms import RandGaussianNoise
 
+from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.transforms import Augmentation
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from mri_cyclegan.data import slice_cache
-from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.data.reading import read_volume
 
 PREPROCESSING = Preprocessing("axial", 1.0, 24)
 

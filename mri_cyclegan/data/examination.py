@@ -1,0 +1,208 @@
+"""One scan looked at in full: is it fit, and what does it show."""
+
+import base64
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import nibabel
+import numpy as np
+from PIL import Image
+
+from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
+from mri_cyclegan.data.foreground import foreground_mask
+from mri_cyclegan.data.integrity import voxel_hash
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.reading import read_volume
+from mri_cyclegan.data.volume import ReadOptions, Volume
+
+# World axes in the order of a canonical (RAS+) array, and the plane each is the normal of.
+AXES = ("left-right", "posterior-anterior", "inferior-superior")
+NORMAL_OF = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+PERCENTILES = (0.5, 25, 50, 75, 99.5)
+NUM_HEIGHTS = 20
+NUM_BINS = 48
+
+# The head is found on a coarser grid: its outline in mm is all that is asked for.
+COARSE_SIDE = 128
+THUMBNAIL_PIXELS = 112
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one scan shows. Triples are along :data:`AXES`.
+
+    Attributes:
+        shape: of the stored array, in its own order of axes.
+        spacing_mm: likewise.
+        orientation: axis codes of the stored array, such as ``RAS``.
+        canonical_shape: of the array reoriented to RAS+.
+        canonical_spacing_mm: likewise.
+        field_of_view_mm: of the whole image.
+        head_low_mm: where the foreground begins, from the middle of the field of view.
+        head_high_mm: where it ends.
+        head_is_cut: whether the foreground reaches both or either border of the field of view.
+        percentiles: intensities of the foreground at :data:`PERCENTILES`.
+        histogram: counts of foreground voxels in :data:`NUM_BINS` equal bins from the lowest to the highest intensity.
+        intensity_range: lowest and highest intensity.
+        foreground_profile: plane to the share of foreground at :data:`NUM_HEIGHTS` heights, from the first slice of
+            that plane that shows the head to the last.
+        affine: (4, 4), rows of the stored array's affine.
+        voxel_hash: see :func:`mri_cyclegan.data.integrity.voxel_hash`.
+    """
+
+    shape: tuple[int, ...]
+    spacing_mm: tuple[float, ...]
+    orientation: str
+    canonical_shape: tuple[int, ...]
+    canonical_spacing_mm: tuple[float, ...]
+    field_of_view_mm: tuple[float, ...]
+    head_low_mm: tuple[float, ...]
+    head_high_mm: tuple[float, ...]
+    head_is_cut: tuple[bool, ...]
+    percentiles: tuple[float, ...]
+    histogram: tuple[int, ...]
+    intensity_range: tuple[float, float]
+    foreground_profile: dict[str, tuple[float, ...]]
+    affine: list[list[float]]
+    voxel_hash: str
+
+    @property
+    def head_mm(self) -> tuple[float, ...]:
+        """Extent of the foreground along :data:`AXES`."""
+        return tuple(high - low for low, high in zip(self.head_low_mm, self.head_high_mm, strict=True))
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Outcome of :func:`examine`.
+
+    Attributes:
+        scan: what was looked at.
+        findings: errors and warnings.
+        facts: None if the scan is unfit.
+        thumbnail: the middle slices of the three planes side by side, as a WebP data URI; empty if unfit.
+    """
+
+    scan: Scan
+    findings: list[Finding] = field(default_factory=list)
+    facts: Facts | None = None
+    thumbnail: str = ""
+
+
+def examine(scan: Scan, options: ReadOptions) -> Examined:
+    """Read a scan to its last byte and describe it; what is wrong with it is part of the answer, never an exception."""
+    try:
+        volume = read_volume(scan.path, options)
+        facts, picture = _describe(volume)
+    except UnfitFile as error:
+        return Examined(scan, [error.finding])
+    except MemoryError:
+        problem, remedy = "does not fit into memory", "Crop or resample it, or use a larger machine."
+        return Examined(scan, [Finding("error", scan.path, problem, remedy)])
+    except ValueError as error:
+        return Examined(scan, [EmptyScan(scan.path, str(error), "It is left out.").finding])
+    return Examined(scan, list(volume.warnings), facts, picture)
+
+
+def _describe(volume: Volume) -> tuple[Facts, str]:
+    array, spacing = _canonical(volume)
+    steps = tuple(max(1, -(-size // COARSE_SIDE)) for size in array.shape)
+    coarse = array[tuple(slice(None, None, step) for step in steps)]
+    head = foreground_mask(coarse)
+    if not head.any():
+        raise ValueError("all voxels have the same value")
+    low, high, cut = _bounds(head, np.array(array.shape), np.array(steps), spacing)
+    percentiles = np.percentile(coarse[head], PERCENTILES)
+    lowest, highest = float(array.min()), float(array.max())
+    facts = Facts(
+        shape=volume.array.shape,
+        spacing_mm=volume.spacing_mm,
+        orientation="".join(nibabel.aff2axcodes(volume.affine)),
+        canonical_shape=array.shape,
+        canonical_spacing_mm=tuple(map(float, spacing)),
+        field_of_view_mm=tuple(map(float, spacing * array.shape)),
+        head_low_mm=low,
+        head_high_mm=high,
+        head_is_cut=cut,
+        percentiles=tuple(map(float, percentiles)),
+        histogram=tuple(map(int, np.histogram(coarse[head], NUM_BINS, (lowest, highest))[0])),
+        intensity_range=(lowest, highest),
+        foreground_profile={plane: _profile(head, axis) for plane, axis in NORMAL_OF.items()},
+        affine=volume.affine.tolist(),
+        voxel_hash=voxel_hash(volume),
+    )
+    middle = [int(step * np.flatnonzero(_any_but(head, axis)).mean()) for axis, step in enumerate(steps)]
+    return facts, _thumbnail(array, spacing, middle, (max(0.0, lowest), float(percentiles[-1])))
+
+
+def _canonical(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
+    """Array in RAS+ order, and its voxel size along each axis."""
+    orientation = nibabel.io_orientation(volume.affine)
+    array = nibabel.apply_orientation(volume.array, orientation)
+    spacing = np.empty(3)
+    spacing[orientation[:, 0].astype(int)] = volume.spacing_mm
+    return array, spacing
+
+
+def _any_but(head: np.ndarray, axis: int) -> np.ndarray:
+    return head.any(axis=tuple(other for other in range(3) if other != axis))
+
+
+def _bounds(
+    head: np.ndarray, shape: np.ndarray, steps: np.ndarray, spacing: np.ndarray
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[bool, ...]]:
+    low, high, cut = [], [], []
+    for axis in range(3):
+        shown = np.flatnonzero(_any_but(head, axis))
+        first, last = shown[0] * steps[axis], min(shown[-1] * steps[axis] + steps[axis], shape[axis])
+        low.append(float((first - shape[axis] / 2) * spacing[axis]))
+        high.append(float((last - shape[axis] / 2) * spacing[axis]))
+        cut.append(bool(shape[axis] > 1 and (shown[0] == 0 or shown[-1] == head.shape[axis] - 1)))
+    return tuple(low), tuple(high), tuple(cut)
+
+
+def _profile(head: np.ndarray, axis: int) -> tuple[float, ...]:
+    share = head.mean(axis=tuple(other for other in range(3) if other != axis))
+    shown = np.flatnonzero(share)
+    heights = np.linspace(shown[0], shown[-1], NUM_HEIGHTS)
+    return tuple(float(value) for value in np.interp(heights, np.arange(len(share)), share))
+
+
+def _thumbnail(array: np.ndarray, spacing: np.ndarray, middle: list[int], window: tuple[float, float]) -> str:
+    """Axial, coronal and sagittal slice, upright and in radiological order, as a data URI."""
+    slices = {
+        "axial": (array[::-1, ::-1, middle[2]].T, spacing[[1, 0]]),
+        "coronal": (array[::-1, middle[1], ::-1].T, spacing[[2, 0]]),
+        "sagittal": (array[middle[0], ::-1, ::-1].T, spacing[[2, 1]]),
+    }
+    strip = Image.new("L", (3 * THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    for number, (pixels, pixel_mm) in enumerate(slices.values()):
+        if min(pixels.shape) == 1:
+            continue
+        grey = np.clip((pixels - window[0]) / max(window[1] - window[0], 1e-12), 0, 1)
+        size_mm = np.array(grey.shape) * pixel_mm
+        rows, columns = np.maximum(1, np.round(size_mm / size_mm.max() * THUMBNAIL_PIXELS)).astype(int)
+        small = Image.fromarray((grey * 255).astype(np.uint8)).resize((int(columns), int(rows)), Image.Resampling.BOX)
+        corner = (
+            number * THUMBNAIL_PIXELS + (THUMBNAIL_PIXELS - small.width) // 2,
+            (THUMBNAIL_PIXELS - small.height) // 2,
+        )
+        strip.paste(small, corner)
+    content = io.BytesIO()
+    strip.save(content, "WEBP", quality=70)
+    return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()
+
+
+def facts_as_json(examined: Examined) -> dict[str, Any]:
+    """Plain JSON values of a scan's facts and findings; the picture stays out."""
+    scan = examined.scan
+    return {
+        "path": str(scan.path),
+        "subject": scan.subject,
+        "session": scan.session,
+        "contrast": scan.contrast,
+        "findings": [finding.as_json() for finding in examined.findings],
+        "facts": None if examined.facts is None else vars(examined.facts) | {"head_mm": examined.facts.head_mm},
+    }

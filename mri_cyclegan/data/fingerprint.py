@@ -1,0 +1,200 @@
+"""What the scans of a data set have in common, and the settings that follow from it."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from scipy.stats import rankdata
+
+from mri_cyclegan.data.examination import AXES, NORMAL_OF, Examined, Facts
+from mri_cyclegan.data.findings import Finding
+
+# Sides are a multiple of this, so that a U-Net can halve them five times or more.
+SIDE_MULTIPLE = 32
+MAX_SIDE = 512
+DEEPEST = 8
+
+# A plane is preferred when the slices along it are this much thicker than the pixels across.
+THICK_SLICES = 1.5
+
+# Slices with less foreground than this share of the fullest slice teach little.
+LEAST_FOREGROUND = 0.25
+
+# Two contrasts are told apart by framing when the head's extent differs by more than this share …
+FRAMING_DIFFERENCE = 0.1
+# … and, where there are at least so many scans of each, a threshold on it sorts them with this area under the curve.
+MIN_SCANS_TO_RANK = 5
+FRAMING_AUC = 0.9
+
+
+@dataclass(frozen=True)
+class ContrastFingerprint:
+    """Scans of one contrast; medians over scans, triples along :data:`AXES`.
+
+    Attributes:
+        num_subjects: people.
+        num_scans: files.
+        shapes: array shape, as text, to number of scans; the commonest first.
+        spacings_mm: likewise.
+        orientations: likewise, axis codes.
+        field_of_view_mm: of the image.
+        head_mm: extent of the foreground.
+        num_cut: scans whose head reaches the border of the field of view, along each axis.
+        percentiles: of the foreground's intensities, see :data:`mri_cyclegan.data.examination.PERCENTILES`.
+        foreground_profile: plane to the share of foreground at relative heights of the head.
+    """
+
+    num_subjects: int
+    num_scans: int
+    shapes: dict[str, int]
+    spacings_mm: dict[str, int]
+    orientations: dict[str, int]
+    field_of_view_mm: tuple[float, ...]
+    head_mm: tuple[float, ...]
+    num_cut: tuple[int, ...]
+    percentiles: tuple[float, ...]
+    foreground_profile: dict[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Settings that fit the scans.
+
+    Attributes:
+        plane: across the thickest slices; axial where voxels are about cubes.
+        spacing_mm: the coarser contrast's pixel size, so that neither is enlarged; None for pictures.
+        image_size: holds every head, a multiple of :data:`SIDE_MULTIPLE`.
+        depth: deepest U-Net that the size allows, at most :data:`DEEPEST`.
+        slice_range: relative heights of the head between which slices show enough of it in both contrasts.
+    """
+
+    plane: str
+    spacing_mm: float | None
+    image_size: int
+    depth: int
+    slice_range: tuple[float, float]
+
+    def overrides(self) -> list[str]:
+        """As words for the command line."""
+        low, high = self.slice_range
+        return [
+            f"data.plane={self.plane}",
+            f"data.spacing_mm={'null' if self.spacing_mm is None else f'{self.spacing_mm:g}'}",
+            f"data.image_size={self.image_size}",
+            f"data.slice_range=[{low:g},{high:g}]",
+            f"generator.depth={self.depth}",
+        ]
+
+
+def fingerprint(examined: Sequence[Examined], contrast: str) -> ContrastFingerprint:
+    """Describe the fit scans of a contrast; there is at least one."""
+    fit = [one for one in examined if one.facts is not None and one.scan.contrast == contrast]
+    facts = [one.facts for one in fit if one.facts is not None]
+    return ContrastFingerprint(
+        num_subjects=len({one.scan.subject for one in fit}),
+        num_scans=len(fit),
+        shapes=_counted(" × ".join(map(str, one.shape)) for one in facts),
+        spacings_mm=_counted(" × ".join(f"{size:.3g}" for size in one.spacing_mm) for one in facts),
+        orientations=_counted(one.orientation for one in facts),
+        field_of_view_mm=_medians([one.field_of_view_mm for one in facts]),
+        head_mm=_medians([one.head_mm for one in facts]),
+        num_cut=tuple(int(count) for count in np.sum([one.head_is_cut for one in facts], axis=0)),
+        percentiles=_medians([one.percentiles for one in facts]),
+        foreground_profile={plane: _medians([one.foreground_profile[plane] for one in facts]) for plane in NORMAL_OF},
+    )
+
+
+def propose(facts_by_contrast: Sequence[Sequence[Facts]], pictures: bool) -> Proposal:
+    """Settings that fit both contrasts.
+
+    Args:
+        facts_by_contrast: facts of every fit scan of a and of b; neither is empty.
+        pictures: whether the scans are pictures, whose pixels have no known size.
+    """
+    every = [facts for of_contrast in facts_by_contrast for facts in of_contrast]
+    plane = _plane(every)
+    rows, columns = (axis for axis in range(3) if axis != NORMAL_OF[plane])
+    if pictures:
+        spacing = None
+        pixels = max(max(one.canonical_shape[rows], one.canonical_shape[columns]) for one in every)
+    else:
+        medians = [
+            median(max(one.canonical_spacing_mm[rows], one.canonical_spacing_mm[columns]) for one in of_contrast)
+            for of_contrast in facts_by_contrast
+        ]
+        spacing = round(max(medians), 2)
+        # Cropping is centred on the field of view, so a head off its middle needs room on both sides.
+        reach = [max(abs(one.head_low_mm[axis]), one.head_high_mm[axis]) for one in every for axis in (rows, columns)]
+        pixels = math.ceil(2 * max(reach) / spacing)
+    size = min(MAX_SIDE, SIDE_MULTIPLE * math.ceil(pixels / SIDE_MULTIPLE))
+    depth = max(depth for depth in range(1, DEEPEST + 1) if size % 2**depth == 0)
+    return Proposal(plane, spacing, size, depth, _slice_range(facts_by_contrast, plane))
+
+
+def compare_framing(
+    root: Path, contrasts: Sequence[str], facts_by_contrast: Sequence[Sequence[Facts]]
+) -> list[Finding]:
+    """A warning for each axis along which the two contrasts show visibly different parts of the head."""
+    findings = []
+    for axis, name in enumerate(AXES):
+        if max(one.canonical_shape[axis] for facts in facts_by_contrast for one in facts) == 1:
+            continue
+        extents = [np.array([one.head_mm[axis] for one in facts]) for facts in facts_by_contrast]
+        middles = [float(np.median(extent)) for extent in extents]
+        difference = abs(middles[0] - middles[1]) / max(middles)
+        few = min(map(len, extents)) < MIN_SCANS_TO_RANK
+        if difference > FRAMING_DIFFERENCE and (few or _auc(*extents) >= FRAMING_AUC):
+            problem = (
+                f"the head's {name} extent is {middles[0]:.0f} mm in {contrasts[0]}, {middles[1]:.0f} mm in "
+                f"{contrasts[1]}: a discriminator can tell the contrasts apart by framing alone"
+            )
+            remedy = "Crop both to the same anatomy (e.g. with robustfov), or narrow data.slice_range."
+            findings.append(Finding("warning", root, problem, remedy))
+    return findings
+
+
+def _counted(values: object) -> dict[str, int]:
+    return dict(Counter(values).most_common())  # type: ignore[call-overload]
+
+
+def _medians(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    return tuple(float(value) for value in np.median(np.array(rows), axis=0))
+
+
+def _plane(facts: Sequence[Facts]) -> str:
+    """The plane most scans were acquired in: their single slice, or their thickest."""
+    votes: Counter[str] = Counter({"axial": 0})
+    for one in facts:
+        thickness = {plane: one.canonical_spacing_mm[axis] for plane, axis in NORMAL_OF.items()}
+        single = [plane for plane, axis in NORMAL_OF.items() if one.canonical_shape[axis] == 1]
+        thickest = max(thickness, key=lambda plane: thickness[plane])
+        others = [size for plane, size in thickness.items() if plane != thickest]
+        if len(single) == 1:
+            votes[single[0]] += 1
+        elif thickness[thickest] > THICK_SLICES * max(others):
+            votes[thickest] += 1
+        else:
+            votes["axial"] += 1
+    return votes.most_common(1)[0][0]
+
+
+def _slice_range(facts_by_contrast: Sequence[Sequence[Facts]], plane: str) -> tuple[float, float]:
+    enough = np.ones(len(facts_by_contrast[0][0].foreground_profile[plane]), dtype=bool)
+    for facts in facts_by_contrast:
+        profile = np.median([one.foreground_profile[plane] for one in facts], axis=0)
+        enough &= profile >= LEAST_FOREGROUND * profile.max()
+    shown = np.flatnonzero(enough) / (len(enough) - 1)
+    if len(shown) < 2:
+        return (0.0, 1.0)
+    return (math.floor(shown[0] * 20) / 20, math.ceil(shown[-1] * 20) / 20)
+
+
+def _auc(one: np.ndarray, other: np.ndarray) -> float:
+    """Chance that a threshold sorts a random pair rightly, in [0.5, 1]."""
+    ranks = rankdata(np.concatenate([one, other]))[: len(one)].sum()
+    auc = (ranks - len(one) * (len(one) + 1) / 2) / (len(one) * len(other))
+    return float(max(auc, 1 - auc))

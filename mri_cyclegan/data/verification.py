@@ -1,0 +1,219 @@
+"""A whole data set looked at: every scan, and all of them together."""
+
+import csv
+import os
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from mri_cyclegan.data.examination import Examined, Facts, examine, facts_as_json
+from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
+from mri_cyclegan.data.integrity import find_duplicates
+from mri_cyclegan.data.layouts import find_pairs, find_scans, require_both_contrasts
+from mri_cyclegan.data.parallel import map_in_processes
+from mri_cyclegan.data.source_hash import source_bytes
+from mri_cyclegan.data.volume import ReadOptions
+
+REPORT_VERSION = 1
+
+# A process takes seconds to start: each should have this much to read.
+BYTES_PER_PROCESS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What there is to know about a data set before training on it.
+
+    Attributes:
+        root: its folder.
+        layout: see :func:`mri_cyclegan.data.layouts.find_scans`.
+        contrasts: (a, b).
+        examined: every scan, sorted.
+        findings: errors first, then warnings, each sorted by path.
+        fingerprints: contrast to its fingerprint; contrasts without a fit scan are missing.
+        proposal: settings that fit; None unless both contrasts have a fit scan.
+        split_column: column of ``participants.tsv`` that names each subject's part, if there is one.
+        num_pairs: pairs of both contrasts of one subject and session on one grid.
+        seconds: that it took.
+        num_bytes: size of all scan files.
+        peak_memory_bytes: largest resident size of any of the processes.
+    """
+
+    root: Path
+    layout: str
+    contrasts: tuple[str, ...]
+    examined: list[Examined]
+    findings: list[Finding]
+    fingerprints: dict[str, ContrastFingerprint]
+    proposal: Proposal | None
+    split_column: str | None
+    num_pairs: int
+    seconds: float
+    num_bytes: int
+    peak_memory_bytes: int
+
+    @property
+    def num_errors(self) -> int:
+        """Findings that make training refuse the data set."""
+        return sum(finding.severity == "error" for finding in self.findings)
+
+    def overrides(self) -> list[str]:
+        """Words for the training command: where the data set is, and the proposed settings."""
+        if self.proposal is None:
+            return []
+        where = [f"data={self.layout}", f"data.root={_quoted(self.root)}"]
+        if self.contrasts != ("T1w", "T2w"):
+            where.append(f"data.contrasts=[{','.join(map(_quoted, self.contrasts))}]")
+        if self.split_column:
+            where.append(f"data.split_column={_quoted(self.split_column)}")
+        return where + self.proposal.overrides()
+
+    def as_json(self) -> dict[str, Any]:
+        """Content of ``verify.json``."""
+        return {
+            "version": REPORT_VERSION,
+            "root": str(self.root),
+            "layout": self.layout,
+            "contrasts": list(self.contrasts),
+            "num_scans": len(self.examined),
+            "num_pairs": self.num_pairs,
+            "num_errors": self.num_errors,
+            "num_warnings": len(self.findings) - self.num_errors,
+            "findings": [finding.as_json() for finding in self.findings],
+            "fingerprints": {name: vars(one) for name, one in self.fingerprints.items()},
+            "proposal": None if self.proposal is None else vars(self.proposal),
+            "overrides": self.overrides(),
+            "seconds": round(self.seconds, 2),
+            "num_bytes": self.num_bytes,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "scans": [facts_as_json(one) for one in self.examined],
+        }
+
+
+def verify(
+    root: Path,
+    layout: str,
+    contrasts: Sequence[str],
+    options: ReadOptions,
+    num_processes: int,
+    subject_pattern: str | None = None,
+    names_identify_subjects: bool = True,
+) -> Verification:
+    """Find and examine every scan, and the data set as a whole.
+
+    Raises:
+        ValueError: the folder is missing, or a setting does not fit it.
+    """
+    start = perf_counter()
+    contrasts = tuple(contrasts)
+    scans, findings = find_scans(layout, root, contrasts, subject_pattern, names_identify_subjects)
+    num_bytes = sum(source_bytes(scan.path) for scan in scans)
+    examined = map_in_processes(
+        partial(_examine_in_process, options=options),
+        scans,
+        min(num_processes, 1 + num_bytes // BYTES_PER_PROCESS),
+        "Reading scans",
+        lambda scan: (Examined(scan, [_killed(scan.path)]), 0),
+    )
+    peak_bytes = max([_peak_memory_bytes(), *(peak for _, peak in examined)])
+    looked_at = [one for one, _ in examined]
+    aligned, pair_findings = _check_pairs(root, looked_at, contrasts)
+    together = [*_check_contrasts(layout, root, contrasts, looked_at), *pair_findings]
+    facts = [[one.facts for one in looked_at if one.facts and one.scan.contrast == name] for name in contrasts]
+    if all(facts):
+        together += compare_framing(root, contrasts, facts)
+    return Verification(
+        root=root,
+        layout=layout,
+        contrasts=contrasts,
+        examined=looked_at,
+        findings=sorted([*findings, *together, *(finding for one in looked_at for finding in one.findings)]),
+        fingerprints={name: fingerprint(looked_at, name) for name, some in zip(contrasts, facts, strict=True) if some},
+        proposal=propose(facts, pictures=layout == "png") if all(facts) else None,
+        split_column=_split_column(root),
+        num_pairs=aligned,
+        seconds=perf_counter() - start,
+        num_bytes=num_bytes,
+        peak_memory_bytes=peak_bytes,
+    )
+
+
+def _split_column(root: Path) -> str | None:
+    """The first column of ``participants.tsv`` that holds nothing but parts."""
+    try:
+        with (root / "participants.tsv").open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.DictReader(lines, delimiter="\t"))
+    except (OSError, ValueError, csv.Error):
+        return None
+    names = list(rows[0]) if rows else []
+    return next((name for name in names if {row[name] for row in rows} <= {"train", "val", "test"}), None)
+
+
+def _examine_in_process(scan: Any, options: ReadOptions) -> tuple[Examined, int]:
+    return examine(scan, options), _peak_memory_bytes()
+
+
+def _peak_memory_bytes() -> int:
+    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _killed(path: Path) -> Finding:
+    problem = "the process that read it was killed, probably because memory ran out"
+    return Finding("error", path, problem, "Use fewer processes (--jobs), or crop the scan.")
+
+
+def _check_contrasts(layout: str, root: Path, contrasts: Sequence[str], examined: list[Examined]) -> list[Finding]:
+    """Both contrasts must be there, before and after unfit scans are left out, and no scan twice."""
+    findings = []
+    try:
+        require_both_contrasts(layout, root, contrasts, [one.scan for one in examined])
+        fit = [one.scan for one in examined if one.facts is not None]
+        require_both_contrasts(layout, root, contrasts, fit)
+    except ValueError as error:
+        problem = str(error).removeprefix(f"{root}: ")
+        findings.append(Finding("error", root, problem, ""))
+    subjects = {one.scan.subject for one in examined if one.facts}
+    if len(subjects) == 1:
+        problem = f"{subjects.pop()} is the only subject, but each contrast trains on subjects of its own"
+        findings.append(Finding("warning", root, problem, "Add scans, or set data.allow_paired_subjects=true."))
+    return findings + find_duplicates({one.scan: one.facts.voxel_hash for one in examined if one.facts})
+
+
+def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str]) -> tuple[int, list[Finding]]:
+    """Number of pairs that paired metrics can use, and those that they cannot."""
+    facts = {one.scan: one.facts for one in examined if one.facts}
+    pairs = find_pairs(list(facts), contrasts)
+    findings = []
+    for a, b in pairs:
+        if not _same_grid(facts[a], facts[b]):
+            problem = f"on another grid than {b.path.name}: {_grid(facts[a])} and {_grid(facts[b])}"
+            remedy = "Fine for training; for paired metrics register the two and resample one onto the other."
+            findings.append(Finding("warning", a.path, problem, remedy))
+    aligned = len(pairs) - len(findings)
+    if facts and aligned == 0:
+        problem = "no subject has both contrasts on one grid, so there will be no paired metrics"
+        findings.append(Finding("warning", root, problem, "Judge by pictures, or add a few registered pairs."))
+    return aligned, findings
+
+
+def _same_grid(one: Facts, other: Facts) -> bool:
+    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=1e-3)
+
+
+def _grid(facts: Facts) -> str:
+    shape, spacing = (" × ".join(f"{size:.3g}" for size in sizes) for sizes in (facts.shape, facts.spacing_mm))
+    return f"{shape} voxels of {spacing} mm {facts.orientation}"
+
+
+def _quoted(word: object) -> str:
+    """In Hydra's quotes where its grammar needs them."""
+    text = str(word)
+    return text if all(letter.isalnum() or letter in "/._-+" for letter in text) else f'"{text}"'

@@ -1,0 +1,104 @@
+"""What ``verify`` shows: a table on the screen, ``verify.json``, and the page ``verify.html``."""
+
+import json
+import shlex
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.data.examination import AXES
+from mri_cyclegan.data.verification import Verification
+
+# On the screen; the files have all of them.
+MAX_ROWS = 40
+
+
+def write_reports(verification: Verification, folder: Path) -> None:
+    """Write ``verify.json`` and ``verify.html``, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(verification.as_json(), indent=1, ensure_ascii=False)
+    write_text_atomically(folder / "verify.json", text + "\n")
+    pages = Environment(
+        loader=PackageLoader("mri_cyclegan"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = pages.get_template("verify.html").render(
+        report=verification,
+        command=training_command(verification),
+        axes=AXES,
+        num_warnings=len(verification.findings) - verification.num_errors,
+        examined=sorted(verification.examined, key=lambda one: (one.facts is not None, not one.findings, one.scan)),
+    )
+    write_text_atomically(folder / "verify.html", page)
+
+
+def training_command(verification: Verification) -> str:
+    """The command that trains on the data set with the proposed settings; empty without a proposal."""
+    words = verification.overrides()
+    return shlex.join(["python", "-m", "mri_cyclegan.train", "+experiment=baseline", *words]) if words else ""
+
+
+def print_report(verification: Verification, folder: Path) -> None:
+    """Print findings, what the scans have in common, the proposed settings, and where the reports are."""
+    console = Console()
+    if verification.findings:
+        console.print(_findings_table(verification))
+    if verification.fingerprints:
+        console.print(_fingerprint_table(verification))
+    if command := training_command(verification):
+        console.print("Settings that fit these scans:", style="bold")
+        console.print(Text(f"  {command}"), soft_wrap=True)
+    num_warnings = len(verification.findings) - verification.num_errors
+    console.print(
+        f"{len(verification.examined)} scans, {verification.num_pairs} pairs on one grid; "
+        f"{verification.num_errors} errors, {num_warnings} warnings. "
+        f"{verification.seconds:.1f} s, {len(verification.examined) / verification.seconds:.1f} files/s, "
+        f"peak memory {verification.peak_memory_bytes / 2**20:.0f} MiB a process.",
+        highlight=False,
+    )
+    console.print(Text(f"report  {folder / 'verify.html'}"), soft_wrap=True)
+
+
+def _findings_table(verification: Verification) -> Table:
+    table = Table(title="Findings", show_lines=True, expand=True)
+    table.add_column("", width=7)
+    table.add_column("path", ratio=3, overflow="fold")
+    table.add_column("finding", ratio=4, overflow="fold")
+    table.add_column("what to do", ratio=3, overflow="fold")
+    for finding in verification.findings[:MAX_ROWS]:
+        style = "red" if finding.severity == "error" else "yellow"
+        path = finding.path.relative_to(verification.root) if finding.path != verification.root else finding.path
+        table.add_row(Text(finding.severity, style), *map(Text, (str(path), finding.problem, finding.remedy)))
+    if len(verification.findings) > MAX_ROWS:
+        table.caption = f"… and {len(verification.findings) - MAX_ROWS} more, in the report"
+    return table
+
+
+def _fingerprint_table(verification: Verification) -> Table:
+    table = Table(title=f"{verification.root} ({verification.layout})")
+    table.add_column("")
+    prints = verification.fingerprints
+    for name, one in prints.items():
+        table.add_column(f"{name}: {one.num_scans} scans, {one.num_subjects} subjects")
+    for label, attribute in (("voxels", "shapes"), ("spacing (mm)", "spacings_mm"), ("orientation", "orientations")):
+        table.add_row(label, *(_commonest(getattr(one, attribute)) for one in prints.values()))
+    for label, attribute in (("field of view (mm)", "field_of_view_mm"), ("head (mm)", "head_mm")):
+        table.add_row(
+            label, *(" × ".join(f"{size:.0f}" for size in getattr(one, attribute)) for one in prints.values())
+        )
+    table.add_row("head cut off", *(f"{max(one.num_cut)} scans" for one in prints.values()))
+    table.add_row("intensities", *(f"{one.percentiles[0]:.4g} to {one.percentiles[-1]:.4g}" for one in prints.values()))
+    return table
+
+
+def _commonest(counts: dict[str, int]) -> str:
+    value, count = next(iter(counts.items()))
+    others = f"  (+ {len(counts) - 1} others)" if len(counts) > 1 else ""
+    return f"{value}{others}" if count == sum(counts.values()) else f"{value}: {count}{others}"
