@@ -147,7 +147,7 @@ def _canonical(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _any_but(head: np.ndarray, axis: int) -> np.ndarray:
-    return head.any(axis=tuple(other for other in range(3) if other != axis))
+    return np.asarray(head.any(axis=tuple(other for other in range(3) if other != axis)))
 
 
 def _bounds(
@@ -185,11 +185,8 @@ def _thumbnail(array: np.ndarray, spacing: np.ndarray, middle: list[int], window
         size_mm = np.array(grey.shape) * pixel_mm
         rows, columns = np.maximum(1, np.round(size_mm / size_mm.max() * THUMBNAIL_PIXELS)).astype(int)
         small = Image.fromarray((grey * 255).astype(np.uint8)).resize((int(columns), int(rows)), Image.Resampling.BOX)
-        corner = (
-            number * THUMBNAIL_PIXELS + (THUMBNAIL_PIXELS - small.width) // 2,
-            (THUMBNAIL_PIXELS - small.height) // 2,
-        )
-        strip.paste(small, corner)
+        left, top = ((THUMBNAIL_PIXELS - side) // 2 for side in small.size)
+        strip.paste(small, (number * THUMBNAIL_PIXELS + left, top))
     content = io.BytesIO()
     strip.save(content, "WEBP", quality=70)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()

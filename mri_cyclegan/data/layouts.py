@@ -22,8 +22,6 @@ SEARCHED = {
 }
 LAYOUTS = tuple(SEARCHED)
 
-MEND_LINK = "Mend the link, fetch what it points to, or remove it."
-
 
 @dataclass(frozen=True, order=True)
 class Scan:
@@ -99,9 +97,9 @@ def find_scans(
                 relative = path.relative_to(root / contrast)
                 subject = _subject_of(relative, contrast, subject_pattern)
                 session = next((part for part in relative.parts if part.startswith("ses-")), "")
-                scans.append(
-                    Scan(subject if names_identify_subjects else f"{contrast}/{subject}", session, contrast, path)
-                )
+                if not names_identify_subjects:
+                    subject = f"{contrast}/{subject}"
+                scans.append(Scan(subject, session, contrast, path))
     return Found(sorted(scans), findings)
 
 
@@ -152,9 +150,7 @@ def _find_bids(root: Path, contrasts: Sequence[str], findings: list[Finding]) ->
     scans = []
     for subject in sorted(root.glob(only or "sub-*")):
         if subject.is_symlink() and not subject.exists():
-            findings.append(
-                Finding("error", subject, f"a link to {subject.readlink()}, which does not exist", MEND_LINK)
-            )
+            findings.append(_broken_link(subject))
         if not subject.is_dir():
             continue
         for folder, files in walk(subject, findings, _is_bids_folder):
@@ -190,7 +186,12 @@ def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[
             if path.name.lower().endswith(PICTURE_SUFFIXES if layout == "png" else NIFTI_SUFFIXES):
                 yield path
             elif path.is_symlink() and not path.exists():
-                findings.append(Finding("error", path, f"a link to {path.readlink()}, which does not exist", MEND_LINK))
+                findings.append(_broken_link(path))
+
+
+def _broken_link(path: Path) -> Finding:
+    problem = f"a link to {path.readlink()}, which does not exist"
+    return Finding("error", path, problem, "Mend the link, fetch what it points to, or remove it.")
 
 
 def _subject_of(relative: Path, contrast: str, pattern: str | None) -> str:

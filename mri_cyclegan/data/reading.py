@@ -35,7 +35,7 @@ def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volum
             known = ", ".join((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES))
             raise UnfitFile(path, "unknown file type", f"Expected {known}, or a folder of DICOM files.")
     except OSError as error:
-        raise UnfitFile(path, f"cannot be read ({error.strerror or error})", "Check that it exists and may be read.")
+        raise unreadable(path, error) from error
     except MemoryError as error:
         raise UnfitFile(path, "does not fit into memory", "Crop or resample it, or use a larger machine.") from error
     return _with_finite_voxels(path, volume, options)
@@ -54,7 +54,15 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
             return nifti_shape(path, options)
         return picture_shape(path) if name.endswith(PICTURE_SUFFIXES) else series_shape(path, options)
     except OSError as error:
-        raise UnfitFile(path, f"cannot be read ({error.strerror or error})", "Check that it exists and may be read.")
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> UnfitFile:
+    """The refusal of a file that the system does not give."""
+    if path.is_symlink() and not path.exists():
+        problem = f"a link to {path.readlink()}, which does not exist"
+        return UnfitFile(path, problem, "Mend the link, fetch what it points to, or remove it.")
+    return UnfitFile(path, f"cannot be read ({error.strerror or error})", "Check that it exists and may be read.")
 
 
 def _with_finite_voxels(path: Path, volume: Volume, options: ReadOptions) -> Volume:

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from mri_cyclegan.data.atomic_folder import write_text_atomically
-from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.dicom import series_files
+from mri_cyclegan.data.reading import unreadable
 
 # A file changed so recently may change again within one tick of the file system's clock.
 SETTLED_S = 2.0
@@ -41,8 +41,7 @@ class SourceHashes:
                 return remembered["sha256"]
             digest = _hash(files)
         except OSError as error:
-            remedy = "Check that it exists and may be read."
-            raise UnfitFile(path, f"cannot be read ({_cause(path, error)})", remedy) from error
+            raise unreadable(path, error) from error
         newest = max((max(entry[1:3]) for entry in signature), default=0)
         if newest < time.time_ns() - SETTLED_S * 1e9:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -77,9 +76,3 @@ def _read(note: Path) -> dict:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _cause(path: Path, error: OSError) -> str:
-    if path.is_symlink() and not path.exists():
-        return f"a link to {path.readlink()}, which does not exist"
-    return error.strerror or str(error)

@@ -121,7 +121,7 @@ def _read_layout(path: Path, file: BinaryIO, options: ReadOptions) -> _Layout:
     header = _read_header(path, file)
     full_shape = _full_shape(path, header)
     dtype = _dtype(path, header)
-    shape = (*full_shape, 1, 1)[:3]
+    shape: tuple[int, int, int] = (*full_shape, 1, 1)[:3]  # type: ignore[assignment]
     num_voxels = int(np.prod(shape, dtype=object))
     if num_voxels > MAX_VOXELS:
         raise UnfitFile(

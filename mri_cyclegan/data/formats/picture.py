@@ -33,7 +33,8 @@ def read_picture(path: Path) -> Volume:
         if picture.format == "JPEG":
             doubts = (Finding("warning", path, "JPEG is lossy", "Export the slices as PNG."),)
         # Of 16-bit pictures that are not plain grey Pillow hands out the high bytes alone.
-        if picture.mode != "I;16" and any(str(tile.args).endswith(";16B") for tile in picture.tile):
+        tiles = getattr(picture, "tile", [])
+        if picture.mode != "I;16" and any(str(tile.args).endswith(";16B") for tile in tiles):
             problem = "16-bit picture with colours or transparency"
             raise UnfitFile(path, problem, "Export the scan as plain 16-bit grey.")
         mode = picture.mode
