@@ -19,7 +19,7 @@ from mri_cyclegan.data.volume import ReadOptions
 EXIT_WARNINGS, EXIT_ERRORS = 1, 2
 
 Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[misc]
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()

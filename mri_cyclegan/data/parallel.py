@@ -1,7 +1,10 @@
 """The same work on many files, in several processes."""
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from joblib import Parallel, delayed
@@ -12,6 +15,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_PROCESSES = 8
+
+# Parents that this process, as a worker, is watching.
+_watched: set[int] = set()
 
 
 def available_processes(num_processes: int | None) -> int:
@@ -53,6 +59,7 @@ def _results(
         yield from map(function, items)
         return
     num_done = 0
+    function = partial(_in_worker, function, os.getpid())
     try:
         workers = Parallel(n_jobs=num_processes, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
         for result in workers(delayed(function)(item) for item in items):
@@ -65,3 +72,17 @@ def _results(
                 yield from Parallel(n_jobs=2)([delayed(function)(item)])
             except TerminatedWorkerError:
                 yield on_death(item)
+
+
+def _in_worker(function: Callable[[Item], Result], parent: int, item: Item) -> Result:
+    """Work of a process that ends with its parent: joblib's would go on after the parent was killed."""
+    if parent not in _watched:
+        _watched.add(parent)
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return function(item)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from mri_cyclegan.data.atomic_folder import atomic_folder
+from mri_cyclegan.data.atomic_folder import atomic_folder, remove_abandoned, write_text_atomically
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path):
@@ -36,3 +38,34 @@ def test_an_error_of_the_disk_is_not_taken_for_a_faster_process(tmp_path):
     target.mkdir()
     with pytest.raises(OSError, match="disk full"), atomic_folder(target):
         raise OSError("disk full")
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_written_stays(tmp_path):
+    (tmp_path / ".partial-left").mkdir()
+    (tmp_path / ".partial-left" / "half").touch()
+    (tmp_path / ".partial-1-note.json").touch()
+    with atomic_folder(tmp_path / "entry") as partial:
+        remove_abandoned(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [partial.name]
+        (partial / "whole").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["entry", "whole"]
+
+
+def test_nothing_abandoned_is_fine(tmp_path):
+    remove_abandoned(tmp_path / "nowhere")
+
+
+def test_a_text_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "note.json"
+    write_text_atomically(path, "old é")
+    write_text_atomically(path, "new é")
+    assert path.read_text(encoding="utf-8") == "new é"
+
+    def fail(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_text_atomically(path, "third")
+    assert [found.name for found in tmp_path.iterdir()] == ["note.json"]
+    assert path.read_text(encoding="utf-8") == "new é"

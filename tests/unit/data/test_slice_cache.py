@@ -1,7 +1,12 @@
 import errno
+import os
 import pickle
+import shutil
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -189,3 +194,112 @@ def test_a_volume_travels_to_another_process_without_its_arrays(folder, scan):
     np.testing.assert_array_equal(arrived.slices, expected[0])
     np.testing.assert_array_equal(arrived.foreground, expected[1])
     assert arrived.record == expected[2]
+
+
+# Many scans at once
+
+
+@pytest.fixture
+def scans(tmp_path, head, save_nifti):
+    paths = [save_nifti(tmp_path / "many" / f"{number}.nii.gz", head((16, 20, 12), number)) for number in range(6)]
+    return [Scan(f"sub-{path.name[0]}", "", "T1w", path) for path in paths]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "sources" not in path.parts
+    }
+
+
+def test_unfit_scans_are_reported_beside_the_warnings_of_others(folder, scans, save_nifti):
+    scans[1].path.write_bytes(b"no image")
+    save_nifti(scans[2].path, np.zeros((8, 8, 8), np.float32))
+    sheared = np.eye(4)
+    sheared[0, 1] = 0.3
+    save_nifti(scans[3].path, np.random.default_rng(0).random((16, 20, 12)).astype(np.float32), sheared)
+    for _ in range(2):  # made now, then found
+        findings = SliceCache(folder, PREPROCESSING).prepare(scans, 1)
+        assert [(one.severity, one.path) for one in sorted(findings)] == [
+            ("error", scans[1].path),
+            ("warning", scans[2].path),
+            ("warning", scans[3].path),
+        ]
+        assert "sheared" in sorted(findings)[2].problem
+
+
+def test_two_processes_make_what_one_makes(tmp_path, scans, monkeypatch):
+    monkeypatch.setattr(slice_cache, "VOXELS_PER_PROCESS", 1)
+    for number in (1, 2):
+        assert SliceCache(tmp_path / str(number), PREPROCESSING).prepare(scans, number) == []
+    assert content(tmp_path / "1") == content(tmp_path / "2")
+    assert len(content(tmp_path / "1")) == 3 * len(scans)
+
+
+def test_a_damaged_or_removed_entry_is_made_again_and_the_others_stay(folder, scans):
+    cache = SliceCache(folder, PREPROCESSING)
+    cache.prepare(scans, 1)
+    before = content(folder)
+    entries = [cache.get(scan).folder for scan in scans]
+    with (entries[0] / "slices.npy").open("r+b") as file:
+        file.truncate(1000)
+    (entries[1] / "record.json").unlink()
+    shutil.rmtree(entries[2])
+    untouched = (entries[3] / "slices.npy").stat().st_mtime_ns
+    assert cache.find(scans[0]) is cache.find(scans[1]) is cache.find(scans[2]) is None
+    cache.prepare(scans, 1)
+    assert content(folder) == before
+    assert (entries[3] / "slices.npy").stat().st_mtime_ns == untouched
+
+
+def test_a_disk_too_full_is_refused_before_anything_is_written(folder, scans, monkeypatch):
+    needed = sum(PREPROCESSING.num_bytes((16, 20, 12), np.eye(4)) for _ in scans)
+    usage = shutil.disk_usage(folder.parent.parent)
+    for free, refused in ((needed + slice_cache.SPARE_BYTES - 1, True), (needed + slice_cache.SPARE_BYTES, False)):
+        monkeypatch.setattr(slice_cache.shutil, "disk_usage", lambda _, free=free: usage._replace(free=free))
+        if refused:
+            with pytest.raises(ValueError, match=r"data\.cache_root: the slices need 0\.0 GB, but .* has 0\.2 GB free"):
+                SliceCache(folder, PREPROCESSING).prepare(scans, 1)
+            assert not folder.exists()
+        else:
+            SliceCache(folder, PREPROCESSING).prepare(scans, 1)
+    monkeypatch.setattr(slice_cache.shutil, "disk_usage", lambda _: usage._replace(free=0))
+    assert SliceCache(folder, PREPROCESSING).prepare(scans, 1) == []  # nothing to write
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_the_estimate_of_an_entrys_size_is_what_it_takes(folder, scan, plane):
+    preprocessing = replace(PREPROCESSING, plane=plane)
+    cached = SliceCache(folder, preprocessing).get(scan)
+    volume = read_volume(scan.path)
+    estimate = preprocessing.num_bytes(volume.array.shape, volume.affine)
+    assert estimate == cached.slices.nbytes + cached.foreground.nbytes
+
+
+def test_killed_at_any_moment_the_next_start_completes_the_same_cache(tmp_path, scans):
+    """20 times SIGKILL while the cache is built, on one folder; then a start to the end."""
+    SliceCache(tmp_path / "whole", PREPROCESSING).prepare(scans, 1)
+    expected = content(tmp_path / "whole")
+    start = perf_counter()
+    shutil.rmtree(tmp_path / "whole")
+    SliceCache(tmp_path / "whole", PREPROCESSING).prepare(scans, 1)
+    takes_s = perf_counter() - start
+    random = np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            SliceCache(tmp_path / "killed", PREPROCESSING).prepare(scans, 1)
+            time.sleep(60)
+        time.sleep(takes_s * random.uniform(0, 0.4))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        kept = {name: data for name, data in content(tmp_path / "killed").items() if ".partial" not in name}
+        assert kept.items() <= expected.items()
+        outcomes.add(len(kept) // 3)
+        if kept:  # go on with less, so that there is something to do each time
+            shutil.rmtree(tmp_path / "killed" / next(iter(kept)).split("/")[0])
+    assert len(outcomes) > 1
+    SliceCache(tmp_path / "killed", PREPROCESSING).prepare(scans, 1)
+    assert content(tmp_path / "killed") == expected
