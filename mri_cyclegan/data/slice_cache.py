@@ -24,8 +24,8 @@ from mri_cyclegan.data.volume import ReadOptions
 # Changes whenever the slices of a file would change at the same settings.
 VERSION = 3
 
-# A process takes seconds to start: each should have this many voxels to prepare, about a dozen scans of 1 mm.
-VOXELS_PER_PROCESS = 80_000_000
+# A process takes some seconds to start: each should have this much to prepare, about twenty scans of 1 mm.
+VOXELS_PER_PROCESS = 150_000_000
 
 # Left free on the disk, whatever the estimate says.
 SPARE_BYTES = 200_000_000
