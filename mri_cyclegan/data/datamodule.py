@@ -17,7 +17,8 @@ from mri_cyclegan.data.layouts import Scan, find_pairs, find_scans
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.slice_cache import SliceCache
-from mri_cyclegan.data.splits import Split, split_by_column, split_by_subject
+from mri_cyclegan.data.split_settings import SplitSettings
+from mri_cyclegan.data.splits import Split, divide
 from mri_cyclegan.data.transforms import Augmentation, Preprocessing
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,8 @@ class MRIDataModule(pl.LightningDataModule):
         layout: see :func:`mri_cyclegan.data.layouts.find_scans`; likewise ``root``, ``contrasts``,
             ``subject_pattern`` and ``names_identify_subjects``.
         volume_index: which volume of 4-D files to take.
-        split_column: column of ``participants.tsv`` with each subject's part; None to draw the parts.
-        val_share: see :func:`mri_cyclegan.data.splits.split_by_subject`; likewise ``test_share``, ``split_seed`` and
+        split_file: see :class:`mri_cyclegan.data.split_settings.SplitSettings`; likewise ``split_column``,
+            ``num_folds``, ``fold``, ``val_share``, ``test_share``, ``stratify_by``, ``split_seed`` and
             ``allow_paired_subjects``.
         plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.
         min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`.
@@ -69,9 +70,13 @@ class MRIDataModule(pl.LightningDataModule):
         subject_pattern: str | None,
         names_identify_subjects: bool,
         volume_index: int | None,
+        split_file: str | None,
         split_column: str | None,
+        num_folds: int | None,
+        fold: int,
         val_share: float,
         test_share: float,
+        stratify_by: str | None,
         split_seed: int,
         allow_paired_subjects: bool,
         plane: str,
@@ -92,10 +97,17 @@ class MRIDataModule(pl.LightningDataModule):
         self.contrasts = (str(contrasts[0]), str(contrasts[1])) if len(contrasts) == 2 else tuple(contrasts)
         self.subject_pattern = subject_pattern
         self.names_identify_subjects = names_identify_subjects
-        self.split_column = split_column
-        self.shares = (val_share, test_share)
-        self.split_seed = split_seed
-        self.allow_paired_subjects = allow_paired_subjects
+        self.split_settings = SplitSettings(
+            split_file=split_file,
+            split_column=split_column,
+            num_folds=num_folds,
+            fold=fold,
+            val_share=val_share,
+            test_share=test_share,
+            stratify_by=stratify_by,
+            split_seed=split_seed,
+            allow_paired_subjects=allow_paired_subjects,
+        )
         self.preprocessing = Preprocessing(plane, spacing_mm, image_size)
         self.cache = SliceCache(Path(cache_root).expanduser(), self.preprocessing, volume_index)
         self.min_foreground = min_foreground
@@ -151,16 +163,7 @@ class MRIDataModule(pl.LightningDataModule):
             raise ValueError(f"{len(problems)} of {len(scans)} files are unfit for training:\n{listing}")
 
     def _divide(self, scans: list[Scan]) -> Split:
-        if self.split_column is None:
-            return split_by_subject(scans, self.contrasts, *self.shares, self.split_seed, self.allow_paired_subjects)
-        return split_by_column(
-            scans,
-            self.contrasts,
-            self.scans_root / "participants.tsv",
-            self.split_column,
-            self.split_seed,
-            self.allow_paired_subjects,
-        )
+        return divide(scans, self.contrasts, self.split_settings, self.scans_root / "participants.tsv")
 
     def _pairs(self, scans: list[Scan]) -> list[tuple[CachedVolume, CachedVolume]]:
         """Pairs on one grid; those on different grids cannot be compared voxel by voxel and are left out."""
@@ -185,14 +188,14 @@ class MRIDataModule(pl.LightningDataModule):
             )
 
     def describe(self) -> str:
-        """One line: how many subjects and slices each part has."""
+        """One line: how many subjects and slices each part has, and whether training is not unpaired."""
         assert self.split is not None
         name_a, name_b = self.contrasts
         slices = self.train_slices
         return (
             f"Training on {len(slices.slices_a)} {name_a} slices of {_num_subjects(self.split.train_a)} subjects and "
             f"{len(slices.slices_b)} {name_b} slices of {_num_subjects(self.split.train_b)}; pairs for validation: "
-            f"{len(self.val_pairs)}, for test: {len(self.test_pairs)}."
+            f"{len(self.val_pairs)}, for test: {len(self.test_pairs)}. {self.split.pairing}".rstrip()
         )
 
     def train_dataloader(self) -> DataLoader:
