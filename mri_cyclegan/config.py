@@ -100,6 +100,23 @@ def check_config(config: DictConfig) -> None:
         )
 
 
+def build(node: DictConfig, **arguments: Any) -> Any:
+    """Build what a checked node describes.
+
+    Raises:
+        ValueError: its constructor refuses a value; Hydra alone would wrap the message in its own.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(node, **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError):
+            raise error.__cause__ from None
+        raise
+
+
 def _nodes_with_target(node: Any, key: str) -> Iterator[tuple[str, DictConfig]]:
     if isinstance(node, DictConfig):
         if "_target_" in node:

@@ -40,7 +40,6 @@ def train(config: DictConfig) -> dict[str, Any]:
     """
     import pytorch_lightning as pl
     import torch
-    from hydra.utils import instantiate
 
     from mri_cyclegan import results
 
@@ -51,20 +50,20 @@ def train(config: DictConfig) -> dict[str, Any]:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
 
-    datamodule = instantiate(config.data)
+    datamodule = run_config.build(config.data)
     datamodule.prepare_data()
     datamodule.setup()
     datamodule.split.save(run_dir / "split.json")
     results.save_findings(run_dir, datamodule.findings)
     log.info(datamodule.describe())
 
-    model = instantiate(config.model)
-    callbacks = instantiate(config.callbacks)
+    model = run_config.build(config.model)
+    callbacks = run_config.build(config.callbacks)
     if not datamodule.val_pairs:
         log.warning("No subject has both contrasts, so there are no paired metrics: judge by the pictures.")
         callbacks.pop("best_checkpoint", None)
-    loggers = list(instantiate(config.logger).values())
-    trainer = instantiate(
+    loggers = list(run_config.build(config.logger).values())
+    trainer = run_config.build(
         config.trainer, callbacks=list(callbacks.values()), logger=loggers, precision=precision_for(config.trainer)
     )
 

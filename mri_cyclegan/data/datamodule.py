@@ -20,7 +20,8 @@ from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, requi
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.slice_cache import SliceCache
-from mri_cyclegan.data.splits import Split, split_by_column, split_by_subject
+from mri_cyclegan.data.split_settings import SplitSettings
+from mri_cyclegan.data.splits import Split, divide
 from mri_cyclegan.data.transforms import Augmentation, Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 
@@ -56,8 +57,8 @@ class MRIDataModule(pl.LightningDataModule):
         volume_index: see :class:`mri_cyclegan.data.volume.ReadOptions`; likewise ``nonfinite``,
             ``assume_orientation`` and ``series_uids``.
         on_unfit: ``"raise"`` refuses a data set with unfit files, ``"skip"`` leaves these files out.
-        split_column: column of ``participants.tsv`` with each subject's part; None to draw the parts.
-        val_share: see :func:`mri_cyclegan.data.splits.split_by_subject`; likewise ``test_share``, ``split_seed`` and
+        split_file: see :class:`mri_cyclegan.data.split_settings.SplitSettings`; likewise ``split_column``,
+            ``num_folds``, ``fold``, ``val_share``, ``test_share``, ``stratify_by``, ``split_seed`` and
             ``allow_paired_subjects``.
         plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.
         min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`.
@@ -83,9 +84,13 @@ class MRIDataModule(pl.LightningDataModule):
         assume_orientation: str | None,
         series_uids: Sequence[str],
         on_unfit: str,
+        split_file: str | None,
         split_column: str | None,
+        num_folds: int | None,
+        fold: int,
         val_share: float,
         test_share: float,
+        stratify_by: str | None,
         split_seed: int,
         allow_paired_subjects: bool,
         plane: str,
@@ -107,10 +112,17 @@ class MRIDataModule(pl.LightningDataModule):
         self.contrasts = (str(contrasts[0]), str(contrasts[1])) if len(contrasts) == 2 else tuple(contrasts)
         self.subject_pattern = subject_pattern
         self.names_identify_subjects = names_identify_subjects
-        self.split_column = split_column
-        self.shares = (val_share, test_share)
-        self.split_seed = split_seed
-        self.allow_paired_subjects = allow_paired_subjects
+        self.split_settings = SplitSettings(
+            split_file=split_file,
+            split_column=split_column,
+            num_folds=num_folds,
+            fold=fold,
+            val_share=val_share,
+            test_share=test_share,
+            stratify_by=stratify_by,
+            split_seed=split_seed,
+            allow_paired_subjects=allow_paired_subjects,
+        )
         self.preprocessing = Preprocessing(plane, spacing_mm, image_size)
         options = ReadOptions(volume_index, nonfinite, assume_orientation, tuple(map(str, series_uids)))
         self.cache = SliceCache(Path(cache_root).expanduser(), self.preprocessing, options)
@@ -194,16 +206,7 @@ class MRIDataModule(pl.LightningDataModule):
         return find_duplicates({volume.scan: volume.record["voxel_hash"] for volume in volumes})
 
     def _divide(self, scans: list[Scan]) -> Split:
-        if self.split_column is None:
-            return split_by_subject(scans, self.contrasts, *self.shares, self.split_seed, self.allow_paired_subjects)
-        return split_by_column(
-            scans,
-            self.contrasts,
-            self.scans_root / "participants.tsv",
-            self.split_column,
-            self.split_seed,
-            self.allow_paired_subjects,
-        )
+        return divide(scans, self.contrasts, self.split_settings, self.scans_root / "participants.tsv")
 
     def _pairs(self, scans: list[Scan]) -> list[tuple[CachedVolume, CachedVolume]]:
         """Pairs on one grid; those on different grids cannot be compared voxel by voxel and are left out."""
@@ -228,14 +231,14 @@ class MRIDataModule(pl.LightningDataModule):
             )
 
     def describe(self) -> str:
-        """One line: how many subjects and slices each part has."""
+        """One line: how many subjects and slices each part has, and whether training is not unpaired."""
         assert self.split is not None
         name_a, name_b = self.contrasts
         slices = self.train_slices
         return (
             f"Training on {len(slices.slices_a)} {name_a} slices of {_num_subjects(self.split.train_a)} subjects and "
             f"{len(slices.slices_b)} {name_b} slices of {_num_subjects(self.split.train_b)}; pairs for validation: "
-            f"{len(self.val_pairs)}, for test: {len(self.test_pairs)}."
+            f"{len(self.val_pairs)}, for test: {len(self.test_pairs)}. {self.split.pairing}".rstrip()
         )
 
     def train_dataloader(self) -> DataLoader:

@@ -1,13 +1,18 @@
 """Who trains, who validates, who tests: by subject, never by slice."""
 
-import csv
-import hashlib
 import json
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mri_cyclegan.data.layouts import Scan, find_pairs
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.participants import MISSING, name_some, read_column
+from mri_cyclegan.data.split_drawing import draw_parts, unit_hash
+from mri_cyclegan.data.split_file import LEFT_OUT, PARTS, read_split_file
+from mri_cyclegan.data.split_settings import SplitSettings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -15,165 +20,161 @@ class Split:
     """Scans of each part.
 
     Attributes:
+        contrasts: (a, b).
+        settings: what decided who is where.
         train_a: training scans of contrast a.
         train_b: training scans of contrast b.
         val: validation scans, both contrasts.
         test: test scans, both contrasts.
-        allow_paired_subjects: whether one subject may feed both training domains.
+        left_out: subjects that have scans but no part.
 
     Raises:
         ValueError: a subject is in two parts, or feeds both training domains without being allowed to.
     """
 
+    contrasts: Sequence[str]
+    settings: SplitSettings
     train_a: list[Scan]
     train_b: list[Scan]
     val: list[Scan]
     test: list[Scan]
-    allow_paired_subjects: bool = False
+    left_out: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         parts = {"train": self.train_a + self.train_b, "val": self.val, "test": self.test}
         seen: dict[str, str] = {}
         for part, scans in parts.items():
-            for subject in sorted({scan.subject for scan in scans}):
+            for subject in sorted(_subjects(scans)):
                 if subject in seen:
                     raise ValueError(
                         f"Subject {subject} is in both {seen[subject]} and {part}; a subject has one part."
                     )
                 seen[subject] = part
         shared = self.subjects_in_both_domains()
-        if shared and not self.allow_paired_subjects:
+        if shared and not self.settings.allow_paired_subjects:
             raise ValueError(
-                f"Subjects {', '.join(shared[:5])} give both contrasts to training, which is then not unpaired. "
+                f"Subjects {name_some(shared)} give both contrasts to training, which is then not unpaired. "
                 "Set data.allow_paired_subjects=true if that is meant."
             )
 
     def subjects_in_both_domains(self) -> list[str]:
         """Training subjects that give slices to both domains; none when the training is truly unpaired."""
-        return sorted({scan.subject for scan in self.train_a} & {scan.subject for scan in self.train_b})
+        return sorted(_subjects(self.train_a) & _subjects(self.train_b))
+
+    @property
+    def pairing(self) -> str:
+        """Sentence on training that is not unpaired; empty when it is."""
+        count = len(self.subjects_in_both_domains())
+        return f"{count} subject{'s give' if count > 1 else ' gives'} both contrasts to training." if count else ""
 
     def save(self, path: str | Path) -> None:
-        """Write the parts as JSON: subjects, and every file of each part."""
-        parts = {"train_a": self.train_a, "train_b": self.train_b, "val": self.val, "test": self.test}
+        """Write as JSON what decided, and the subjects and files of each part; ``data.split_file`` reads it again."""
+        parts = {part: getattr(self, part) for part in PARTS}
         content = {
-            "subjects": {part: sorted({scan.subject for scan in scans}) for part, scans in parts.items()},
+            "contrasts": list(self.contrasts),
+            "decided_by": self.settings.rule,
+            "subjects": {part: sorted(_subjects(scans)) for part, scans in parts.items()} | {LEFT_OUT: self.left_out},
             "files": {part: [str(scan.path) for scan in scans] for part, scans in parts.items()},
             "subjects_in_both_training_domains": self.subjects_in_both_domains(),
         }
         Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def split_by_subject(
-    scans: Sequence[Scan],
-    contrasts: Sequence[str],
-    val_share: float,
-    test_share: float,
-    seed: int,
-    allow_paired_subjects: bool,
-) -> Split:
-    """Divide subjects by a hash of their names, so that adding a subject does not move the others.
-
-    Validation and test subjects are drawn from those with both contrasts where there are any; all other subjects
-    train. A part that the draw left empty gets one subject if training can spare it: each contrast keeps at least one
-    training subject.
+def divide(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, participants: Path) -> Split:
+    """Give each subject a part: its own of an earlier run or a column, or a drawn one.
 
     Args:
         scans: all scans.
         contrasts: (a, b).
-        val_share: share of the candidates that validate, in [0, 1).
-        test_share: share of the candidates that test, in [0, 1).
-        seed: of the hash.
-        allow_paired_subjects: let a training subject with both contrasts feed both domains; otherwise it feeds one.
-    """
-    if not (val_share >= 0 and test_share >= 0 and val_share + test_share < 1):
-        raise ValueError(
-            "data.val_share and data.test_share: expected at least 0 and under 1 together, "
-            f"got {val_share} and {test_share}."
-        )
-    paired = {a.subject for a, _ in find_pairs(scans, contrasts)}
-    owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in contrasts]
-    num_lacking = sum(subjects <= paired for subjects in owners)
-    part_of: dict[str, str] = {}
-    for group, num_kept in [(paired, num_lacking)] if paired else [(subjects, 1) for subjects in owners]:
-        part_of |= _draw(sorted(group), {"test": test_share, "val": val_share}, seed, num_kept)
-    return _assemble(scans, contrasts, part_of, seed, allow_paired_subjects)
-
-
-def split_by_column(
-    scans: Sequence[Scan],
-    contrasts: Sequence[str],
-    participants: Path,
-    column: str,
-    seed: int,
-    allow_paired_subjects: bool,
-) -> Split:
-    """Take each subject's part from a column of ``participants.tsv``: ``train``, ``val`` or ``test``.
+        settings: what decides; see :func:`mri_cyclegan.data.split_drawing.draw_parts` for how parts are drawn.
+        participants: ``participants.tsv``; read only where the settings name a column.
 
     Raises:
-        ValueError: file, column, subject or part is missing or unknown.
+        ValueError: the settings, the data set and the files named by the settings do not fit together.
     """
-    if not participants.is_file():
-        raise ValueError(f"{participants} does not exist, but data.split_column={column} asks for it.")
-    with participants.open(newline="", encoding="utf-8-sig") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t"))
-    for name in (column, "participant_id"):
-        if not rows or name not in rows[0]:
-            raise ValueError(f"{participants}: no column {name!r}; it has {', '.join(rows[0]) if rows else 'no rows'}.")
-    part_of = {row["participant_id"]: row[column] or "no value" for row in rows}
-    wrong = sorted(set(part_of.values()) - {"train", "val", "test"})
+    if settings.split_file is not None:
+        split = _as_saved(scans, contrasts, settings)
+    elif settings.split_column is not None:
+        split = _assemble(scans, contrasts, settings, _parts_of_column(scans, settings, participants))
+    else:
+        strata = _strata(scans, settings, participants)
+        split = _assemble(scans, contrasts, settings, draw_parts(scans, contrasts, settings, strata))
+    for contrast, chosen in zip(contrasts, (split.train_a, split.train_b), strict=True):
+        if not chosen:
+            raise ValueError(
+                f"No {contrast} scan is left for training ({settings.deciding_keys}). Each contrast needs at least one "
+                "training subject of its own: add subjects, leave more of them to training, or set "
+                "data.allow_paired_subjects=true."
+            )
+    if split.left_out:
+        counts = len(split.left_out), len(_subjects(scans))
+        log.warning("Left out (%s): %d of %d subjects, %s.", settings.deciding_keys, *counts, name_some(split.left_out))
+    return split
+
+
+def _subjects(scans: Sequence[Scan]) -> set[str]:
+    return {scan.subject for scan in scans}
+
+
+def _strata(scans: Sequence[Scan], settings: SplitSettings, participants: Path) -> dict[str, str] | None:
+    if settings.stratify_by is None:
+        return None
+    return read_column(participants, settings.stratify_by, "data.stratify_by", _subjects(scans))
+
+
+def _parts_of_column(scans: Sequence[Scan], settings: SplitSettings, participants: Path) -> dict[str, str]:
+    column = settings.split_column
+    assert column is not None
+    part_of = read_column(participants, column, "data.split_column", _subjects(scans))
+    wrong = sorted(set(part_of.values()) - {"train", "val", "test", MISSING})
     if wrong:
-        raise ValueError(f"{participants}: column {column!r} holds {', '.join(wrong)}; expected train, val or test.")
-    missing = sorted({scan.subject for scan in scans} - part_of.keys())
-    if missing:
-        raise ValueError(f"{participants}: no row for {', '.join(missing[:5])}.")
-    return _assemble(scans, contrasts, part_of, seed, allow_paired_subjects)
+        raise ValueError(
+            f"{participants}: column {column!r} holds {', '.join(wrong)}; expected train, val or test, "
+            f"or {MISSING} to leave a subject out."
+        )
+    return {subject: LEFT_OUT if part == MISSING else part for subject, part in part_of.items()}
 
 
-def _unit_hash(subject: str, purpose: str, seed: int) -> float:
-    digest = hashlib.sha256(f"{seed}:{purpose}:{subject}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
-
-
-def _draw(subjects: list[str], shares: dict[str, float], seed: int, num_kept: int) -> dict[str, str]:
-    """Part of each drawn subject; whoever is not in the result, at least ``num_kept`` subjects, trains."""
-    ranked = sorted(subjects, key=lambda subject: _unit_hash(subject, "part", seed))
-    candidates = ranked[: max(0, len(ranked) - num_kept)]
-    part_of: dict[str, str] = {}
-    low = 0.0
-    for part, share in shares.items():
-        part_of |= {name: part for name in candidates if low <= _unit_hash(name, "part", seed) < low + share}
-        low += share
-    for part in reversed(shares):
-        left = [name for name in candidates if name not in part_of]
-        if shares[part] > 0 and part not in part_of.values() and left:
-            part_of[left[0]] = part
-    return part_of
+def _as_saved(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings) -> Split:
+    assert settings.split_file is not None
+    path = Path(settings.split_file).expanduser()
+    saved = read_split_file(path, contrasts)
+    unknown = _subjects(scans) - set().union(*saved.values())
+    if unknown:
+        raise ValueError(
+            f"{path}: no part for {name_some(unknown)}, which the data set holds. Add them to a list under 'subjects' "
+            f"({', '.join(saved)}), or set data.split_file=null to draw anew."
+        )
+    parts = {part: [scan for scan in scans if scan.subject in saved[part]] for part in PARTS}
+    for part, contrast in zip(("train_a", "train_b"), contrasts, strict=True):
+        parts[part] = [scan for scan in parts[part] if scan.contrast == contrast]
+    gone = {name for part in PARTS for name in saved[part] - _subjects(parts[part])}
+    if gone:
+        counts = len(gone), len(set().union(*saved.values()))
+        log.warning("Scans are not there of %d of %d subjects in %s: %s.", *counts, path, name_some(gone))
+    return Split(contrasts, settings, **parts, left_out=sorted(saved[LEFT_OUT] & _subjects(scans)))
 
 
 def _assemble(
-    scans: Sequence[Scan], contrasts: Sequence[str], part_of: dict[str, str], seed: int, allow_paired_subjects: bool
+    scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, part_of: dict[str, str]
 ) -> Split:
-    parts: dict[str, list[Scan]] = {"train": [], "val": [], "test": []}
+    """Split by the part of each subject; whoever has none trains."""
+    parts: dict[str, list[Scan]] = {"train": [], "val": [], "test": [], LEFT_OUT: []}
     for scan in scans:
         parts[part_of.get(scan.subject, "train")].append(scan)
     train_a, train_b = ([scan for scan in parts["train"] if scan.contrast == contrast] for contrast in contrasts)
-    if not allow_paired_subjects:
-        train_a, train_b = _one_domain_each(train_a, train_b, seed)
-    for contrast, chosen in zip(contrasts, (train_a, train_b), strict=True):
-        if not chosen:
-            raise ValueError(
-                f"No {contrast} scan is left for training. Each contrast needs at least one training subject of its "
-                "own: add subjects, lower data.val_share and data.test_share, or set data.allow_paired_subjects=true."
-            )
-    return Split(train_a, train_b, parts["val"], parts["test"], allow_paired_subjects)
+    if not settings.allow_paired_subjects:
+        train_a, train_b = _one_domain_each(train_a, train_b, settings.split_seed)
+    left_out = sorted(_subjects(parts[LEFT_OUT]))
+    return Split(contrasts, settings, train_a, train_b, parts["val"], parts["test"], left_out)
 
 
 def _one_domain_each(scans_a: list[Scan], scans_b: list[Scan], seed: int) -> tuple[list[Scan], list[Scan]]:
     """Leave each subject that has both contrasts in one of the two lists, by its hash."""
-    both = {scan.subject for scan in scans_a} & {scan.subject for scan in scans_b}
-    ranked = sorted(both, key=lambda subject: _unit_hash(subject, "domain", seed))
-    gives_a = {subject for subject in ranked if _unit_hash(subject, "domain", seed) < 0.5}
-    only_a, only_b = ({scan.subject for scan in scans} - both for scans in (scans_a, scans_b))
+    both = _subjects(scans_a) & _subjects(scans_b)
+    ranked = sorted(both, key=lambda subject: unit_hash(subject, "domain", seed))
+    gives_a = {subject for subject in ranked if unit_hash(subject, "domain", seed) < 0.5}
+    only_a, only_b = (_subjects(scans) - both for scans in (scans_a, scans_b))
     if len(ranked) > 1 or only_a or only_b:
         if ranked and not gives_a and not only_a:
             gives_a = {ranked[0]}

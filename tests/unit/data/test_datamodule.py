@@ -45,9 +45,13 @@ def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
         "series_uids": [],
         "on_unfit": "raise",
         "num_processes": 1,
+        "split_file": None,
         "split_column": None,
+        "num_folds": None,
+        "fold": 0,
         "val_share": 0.1,
         "test_share": 0.1,
+        "stratify_by": None,
         "split_seed": 0,
         "allow_paired_subjects": False,
         "plane": "axial",
@@ -293,6 +297,7 @@ def test_a_subject_with_both_contrasts_trains_one_domain_unless_allowed(tmp_path
     assert len(apart.val_pairs) == len(apart.test_pairs) == 1
     shared = ready(root, tmp_path / "cache", allow_paired_subjects=True)
     assert len(shared.split.subjects_in_both_domains()) == 4
+    assert shared.describe().endswith(" 4 subjects give both contrasts to training.")
     other = ready(root, tmp_path / "cache", split_seed=1)
     assert other.split != apart.split
 

@@ -25,7 +25,7 @@ def scan_facts(shape=(160, 200, 160), spacing=(1.0, 1.0, 1.0), low=(-70, -90, -7
         percentiles=(0, 1, 2, 3, 4),
         histogram=(1,),
         intensity_range=(0, 4),
-        foreground_profile={plane: profile for plane in NORMAL_OF},
+        foreground_profile=dict.fromkeys(NORMAL_OF, profile),
         affine=np.eye(4).tolist(),
         voxel_hash="",
     )

@@ -13,7 +13,8 @@ from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.layouts import find_pairs, find_scans
 from mri_cyclegan.data.phantom import SEQUENCES, TISSUES, Phantom, PhantomSubject, spin_echo_signal
 from mri_cyclegan.data.reading import read_volume
-from mri_cyclegan.data.splits import split_by_column
+from mri_cyclegan.data.splits import divide
+from tests.unit.data.split_cases import settings
 
 TINY = Phantom(
     num_train=3, num_val=1, num_test=1, spacing_mm=8.0, lesion_share=1.0, noise=0.02, bias_strength=0.1, seed=0
@@ -243,7 +244,7 @@ def test_the_data_set_is_read_as_any_bids_data_set(written):
     scans = find_scans("bids", written, ("T1w", "T2w")).scans
     assert len(scans) == 7
     assert [a.subject for a, _ in find_pairs(scans, ("T1w", "T2w"))] == ["sub-004", "sub-005"]
-    split = split_by_column(scans, ("T1w", "T2w"), written / "participants.tsv", "split", 0, False)
+    split = divide(scans, ("T1w", "T2w"), settings(split_column="split"), written / "participants.tsv")
     assert (len(split.train_a), len(split.train_b), len(split.val), len(split.test)) == (2, 1, 2, 2)
 
 

@@ -1,37 +1,45 @@
-import json
-from pathlib import Path
+"""Parts drawn by their shares."""
 
 import pytest
 
-from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.splits import Split, split_by_column, split_by_subject
-
-CONTRASTS = ("T1w", "T2w")
-
-
-def scan(subject: str, contrast: str, session: str = "") -> Scan:
-    return Scan(subject, session, contrast, Path(f"/data/{subject}/{session}{subject}_{contrast}.nii.gz"))
-
-
-def paired(count: int, prefix: str = "pair") -> list[Scan]:
-    return [scan(f"{prefix}-{number}", contrast) for number in range(count) for contrast in CONTRASTS]
-
-
-def single(count: int, contrast: str) -> list[Scan]:
-    return [scan(f"only-{contrast}-{number}", contrast) for number in range(count)]
+from mri_cyclegan.data.splits import Split
+from tests.unit.data.split_cases import CONTRASTS, both, divided, paired, part_of, scan, single, subjects
 
 
 def divide(scans, val_share=0.1, test_share=0.1, seed=0, allow_paired_subjects=False, contrasts=CONTRASTS) -> Split:
-    return split_by_subject(scans, contrasts, val_share, test_share, seed, allow_paired_subjects)
+    return divided(
+        scans,
+        contrasts=contrasts,
+        val_share=val_share,
+        test_share=test_share,
+        split_seed=seed,
+        allow_paired_subjects=allow_paired_subjects,
+    )
 
 
-def subjects(scans: list[Scan]) -> set[str]:
-    return {scan.subject for scan in scans}
+# Who is where must never change at the same settings. Made by version 0.1.0, commit 0235638.
+GOLDEN_PAIRED = {
+    "train_a": "01 05 10 11 12 14 15 17 21 24 25 28 29",
+    "train_b": "02 03 04 08 09 13 16 19 20 22",
+    "val": "07 26",
+    "test": "06 18 23 27 30",
+}
+GOLDEN_SINGLE = {
+    "train_a": "06 08 10 12 18 20 26",
+    "train_b": "03 07 09 11 13 17 23 25 27",
+    "val": "04 05 16 24",
+    "test": "01 02 14 15 19 21 22 28 29 30",
+}
 
 
-def part_of(split: Split) -> dict[str, str]:
-    parts = {"train_a": split.train_a, "train_b": split.train_b, "val": split.val, "test": split.test}
-    return {scan.subject: part for part, scans in parts.items() for scan in scans}
+@pytest.mark.parametrize(("only_even_have_a", "seed", "golden"), [(False, 0, GOLDEN_PAIRED), (True, 7, GOLDEN_SINGLE)])
+def test_thirty_subjects_stay_where_they_were(only_even_have_a, seed, golden):
+    scans = both([f"sub-{number:02d}" for number in range(1, 31)])
+    if only_even_have_a:
+        scans = [scan for scan in scans if (int(scan.subject[4:]) % 2 == 0) == (scan.contrast == "T1w")]
+    split = divide(scans, 0.1, 0.2, seed)
+    found = {part: " ".join(sorted(name[4:] for name in subjects(getattr(split, part)))) for part in golden}
+    assert found == golden
 
 
 @pytest.mark.parametrize("allow_paired_subjects", [False, True])
@@ -159,109 +167,3 @@ def test_a_training_domain_that_cannot_be_filled_is_refused():
         divide(paired(1))
     split = divide(paired(1), allow_paired_subjects=True)
     assert subjects(split.train_a) == subjects(split.train_b) == {"pair-0"}
-
-
-@pytest.mark.parametrize(("val_share", "test_share"), [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (1.0, 0.0)])
-def test_impossible_shares_are_refused_by_their_keys(val_share, test_share):
-    with pytest.raises(ValueError, match=r"data\.val_share and data\.test_share"):
-        divide(paired(10), val_share, test_share)
-
-
-# Split itself
-
-
-@pytest.mark.parametrize("parts", [("train_a", "val"), ("train_b", "test"), ("val", "test")])
-def test_a_split_refuses_a_subject_in_two_parts(parts):
-    content = {"train_a": [], "train_b": [], "val": [], "test": []}
-    for number, part in enumerate(parts):
-        content[part] = [scan("sub-01", CONTRASTS[number])]
-    with pytest.raises(ValueError, match="Subject sub-01 is in both"):
-        Split(**content, allow_paired_subjects=True)
-
-
-def test_a_split_refuses_paired_training_unless_allowed():
-    domains = [scan("sub-01", "T1w")], [scan("sub-01", "T2w")]
-    with pytest.raises(ValueError, match=r"sub-01 give both contrasts.*data\.allow_paired_subjects=true"):
-        Split(*domains, [], [])
-    assert Split(*domains, [], [], allow_paired_subjects=True).subjects_in_both_domains() == ["sub-01"]
-
-
-def test_the_saved_split_names_subjects_and_files_of_each_part(tmp_path):
-    split = Split(
-        [scan("sub-02", "T1w"), scan("sub-01", "T1w")],
-        [scan("sub-01", "T2w")],
-        [scan("sub-é", "T1w"), scan("sub-é", "T2w")],
-        [],
-        allow_paired_subjects=True,
-    )
-    split.save(tmp_path / "split.json")
-    assert json.loads((tmp_path / "split.json").read_text(encoding="utf-8")) == {
-        "subjects": {"train_a": ["sub-01", "sub-02"], "train_b": ["sub-01"], "val": ["sub-é"], "test": []},
-        "files": {
-            "train_a": ["/data/sub-02/sub-02_T1w.nii.gz", "/data/sub-01/sub-01_T1w.nii.gz"],
-            "train_b": ["/data/sub-01/sub-01_T2w.nii.gz"],
-            "val": ["/data/sub-é/sub-é_T1w.nii.gz", "/data/sub-é/sub-é_T2w.nii.gz"],
-            "test": [],
-        },
-        "subjects_in_both_training_domains": ["sub-01"],
-    }
-
-
-# By column
-
-
-def by_column(tmp_path, table: str, scans: list[Scan], **arguments) -> Split:
-    (tmp_path / "participants.tsv").write_text(table, encoding="utf-8")
-    settings = {"column": "part", "seed": 0, "allow_paired_subjects": False} | arguments
-    return split_by_column(scans, CONTRASTS, tmp_path / "participants.tsv", **settings)
-
-
-def test_the_column_decides_who_is_where(tmp_path):
-    scans = single(2, "T1w") + single(1, "T2w") + paired(2)
-    table = (
-        "participant_id\tage\tpart\nonly-T1w-0\t30\ttrain\nonly-T1w-1\t31\ttest\nonly-T2w-0\t32\ttrain\n"
-        "pair-0\t33\tval\npair-1\t34\ttest\nwithout-scan\t35\ttrain\n"
-    )
-    split = by_column(tmp_path, table, scans)
-    assert subjects(split.train_a) == {"only-T1w-0"}
-    assert subjects(split.train_b) == {"only-T2w-0"}
-    assert subjects(split.val) == {"pair-0"}
-    assert subjects(split.test) == {"only-T1w-1", "pair-1"}
-
-
-def test_a_byte_order_mark_before_the_table_does_not_matter(tmp_path):
-    split = by_column(tmp_path, "\ufeffparticipant_id\tpart\npair-0\ttrain\npair-1\ttrain\n", paired(2))
-    assert len(split.train_a) == len(split.train_b) == 1
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_column_does_not_pair_the_training(tmp_path, seed):
-    table = "participant_id\tpart\n" + "".join(f"pair-{number}\ttrain\n" for number in range(8))
-    split = by_column(tmp_path, table, paired(8), seed=seed)
-    assert split.subjects_in_both_domains() == []
-    assert len(split.train_a) + len(split.train_b) == 8
-    both = by_column(tmp_path, table, paired(8), seed=seed, allow_paired_subjects=True)
-    assert len(both.subjects_in_both_domains()) == 8
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ("participant_id\tpart\npair-0\ttrain\npair-1\tholdout\n", "column 'part' holds holdout; expected train"),
-        ("participant_id\tage\npair-0\t1\npair-1\t2\n", "no column 'part'; it has participant_id, age"),
-        ("participant_id\tpart\npair-0\ttrain\n", "no row for pair-1"),
-        ("participant_id\tpart\n", "no column 'part'; it has no rows"),
-        ("subject\tpart\npair-0\ttrain\npair-1\ttrain\n", "no column 'participant_id'"),
-        ("participant_id\tpart\npair-0\npair-1\ttrain\n", "column 'part' holds no value; expected train"),
-    ],
-)
-def test_a_table_that_does_not_fit_is_refused(tmp_path, table, message):
-    with pytest.raises(ValueError) as caught:
-        by_column(tmp_path, table, paired(2))
-    assert str(caught.value).startswith(f"{tmp_path / 'participants.tsv'}: ")
-    assert message in str(caught.value)
-
-
-def test_a_missing_table_is_refused_with_the_key(tmp_path):
-    with pytest.raises(ValueError, match=r"participants.tsv does not exist, but data\.split_column=part"):
-        split_by_column(paired(2), CONTRASTS, tmp_path / "participants.tsv", "part", 0, False)

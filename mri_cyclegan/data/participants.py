@@ -1,0 +1,64 @@
+"""Columns of a data set's ``participants.tsv``."""
+
+import csv
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+MISSING = "n/a"
+
+
+def read_column(participants: Path, column: str, key: str, subjects: Iterable[str]) -> dict[str, str]:
+    """Value of one column for every row of the table.
+
+    Args:
+        participants: the table; BIDS names its first column ``participant_id``.
+        column: which column.
+        key: of the configuration that asks for it, such as ``data.stratify_by``.
+        subjects: who must have a row.
+
+    Returns:
+        ``participant_id`` to value; ``n/a`` where the table says so, in any case, or nothing.
+
+    Raises:
+        ValueError: the table, a column or a subject is missing, or two rows of a subject disagree.
+    """
+    asked = f"{key}={column}"
+    header, rows = _read_table(participants, asked)
+    for name in (column, "participant_id"):
+        if name not in header:
+            raise ValueError(
+                f"{participants}: no column {name!r}; it has {', '.join(header) or 'none'}. {asked} needs it."
+            )
+    value_of: dict[str, str] = {}
+    for row in rows:
+        subject, value = (row[name] or "").strip(), (row[column] or "").strip()
+        value = MISSING if value.lower() in ("", MISSING) else value
+        if subject and value_of.setdefault(subject, value) != value:
+            raise ValueError(
+                f"{participants}: {subject} has two rows, with {value_of[subject]} and {value} in column {column!r} "
+                f"({asked}). Keep one."
+            )
+    lacking = sorted(set(subjects) - value_of.keys())
+    if lacking:
+        raise ValueError(
+            f"{participants}: no row for {name_some(lacking)}. {asked} needs one for every subject of the data set; "
+            f"its value may be {MISSING}."
+        )
+    return value_of
+
+
+def name_some(subjects: Collection[str]) -> str:
+    """The first ten names, and how many more there are."""
+    names = sorted(subjects)
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def _read_table(participants: Path, asked: str) -> tuple[list[str], list[dict[str, str | None]]]:
+    if not participants.is_file():
+        raise ValueError(f"{participants} does not exist, but {asked} asks for it.")
+    try:
+        with participants.open(newline="", encoding="utf-8-sig") as lines:
+            table = csv.DictReader(lines, delimiter="\t")
+            return list(table.fieldnames or []), list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{participants}: not a table of UTF-8 text ({error}), which {asked} needs.") from error

@@ -1,0 +1,134 @@
+"""Draws subjects by a hash of their names: the same on every machine, and whatever order the files come in."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from mri_cyclegan.data.layouts import Scan, find_pairs
+from mri_cyclegan.data.participants import name_some
+from mri_cyclegan.data.split_settings import SplitSettings
+
+# Contrasts a subject has, and its value of data.stratify_by.
+Cell = tuple[str, str]
+
+
+def draw_parts(
+    scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, value_of: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Draw who validates and who tests.
+
+    Both are drawn from the candidates: the subjects with both contrasts where there are any, else those of each
+    contrast. All other subjects train. A part that the draw left empty gets one subject if training can spare it: each
+    contrast keeps at least one training subject. By shares alone, adding a subject does not move the others. In strata
+    it moves none of another stratum, and at most one at each cut of its own. Of folds neither is promised: there, who
+    tests depends on how many there are.
+
+    Args:
+        scans: all scans.
+        contrasts: (a, b).
+        settings: shares or folds, and the seed.
+        value_of: stratum of each subject; None draws without strata.
+
+    Returns:
+        ``"val"`` or ``"test"`` of each drawn subject.
+
+    Raises:
+        ValueError: there are more folds than candidates.
+    """
+    groups = _candidates(scans, contrasts)
+    cell_of = _cells(scans, value_of or {})
+    part_of: dict[str, str] = {}
+    shares, purpose = {"test": settings.test_share, "val": settings.val_share}, "part"
+    if settings.num_folds is not None:
+        part_of = dict.fromkeys(_tested(set().union(*(group for group, _ in groups)), cell_of, settings), "test")
+        # Not the folds' hash: by that, the same subjects would validate in every fold but their own.
+        shares, purpose = {"val": settings.val_share}, "val"
+    tested = set(part_of)
+    for group, num_kept in groups:
+        hash_of = {subject: unit_hash(subject, purpose, settings.split_seed) for subject in group - tested}
+        ranked = sorted(hash_of, key=lambda subject: (hash_of[subject], subject))
+        place_of = hash_of if value_of is None else _places_in_cells(ranked, cell_of, settings.split_seed)
+        part_of |= _draw(ranked, place_of, shares, num_kept)
+    return part_of
+
+
+def unit_hash(name: str, purpose: str, seed: int) -> float:
+    """Number in [0, 1) that looks random but follows from the arguments."""
+    digest = hashlib.sha256(f"{seed}:{purpose}:{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _candidates(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[tuple[set[str], int]]:
+    """Groups that validation and test are drawn from, and how many subjects of each must train."""
+    owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in contrasts]
+    paired = {a.subject for a, _ in find_pairs(scans, contrasts)}
+    if not paired:
+        return [(subjects, 1) for subjects in owners]
+    return [(paired, sum(subjects <= paired for subjects in owners))]
+
+
+def _cells(scans: Sequence[Scan], value_of: Mapping[str, str]) -> dict[str, Cell]:
+    contrasts_of: dict[str, set[str]] = defaultdict(set)
+    for scan in scans:
+        contrasts_of[scan.subject].add(scan.contrast)
+    return {subject: ("+".join(sorted(had)), value_of.get(subject, "")) for subject, had in contrasts_of.items()}
+
+
+def _by_cell(ranked: Sequence[str], cell_of: Mapping[str, Cell]) -> dict[Cell, list[str]]:
+    cells: dict[Cell, list[str]] = defaultdict(list)
+    for subject in ranked:
+        cells[cell_of[subject]].append(subject)
+    return dict(sorted(cells.items()))
+
+
+def _tested(candidates: Collection[str], cell_of: Mapping[str, Cell], settings: SplitSettings) -> set[str]:
+    """Who tests in ``settings.fold``.
+
+    Each cell is cut into blocks of neighbours in rank. The larger blocks of a cell go to the folds after those that
+    had the larger ones of the cell before, so that folds differ by at most one subject, in each cell and in all.
+    """
+    assert settings.num_folds is not None
+    if settings.num_folds > len(candidates):
+        raise ValueError(
+            f"data.num_folds={settings.num_folds}: more folds than subjects to test; there are {len(candidates)}: "
+            f"{name_some(candidates)}. Lower data.num_folds, or add subjects with both contrasts."
+        )
+    ranked = sorted(candidates, key=lambda subject: (unit_hash(subject, "part", settings.split_seed), subject))
+    fold_of: dict[str, int] = {}
+    for members in _by_cell(ranked, cell_of).values():
+        first = len(fold_of)
+        folds = sorted((first + index) % settings.num_folds for index in range(len(members)))
+        fold_of |= dict(zip(members, folds, strict=True))
+    return {subject for subject, fold in fold_of.items() if fold == settings.fold}
+
+
+def _places_in_cells(ranked: Sequence[str], cell_of: Mapping[str, Cell], seed: int) -> dict[str, float]:
+    """Quantile of each subject's rank in its cell, in [0, 1).
+
+    The ranks of a cell start at a fraction of its own, so that many cells too small for a share give it together what
+    each alone cannot.
+    """
+    place_of: dict[str, float] = {}
+    for cell, members in _by_cell(ranked, cell_of).items():
+        start = unit_hash(":".join(cell), "cell", seed)
+        place_of |= {subject: (rank + start) / len(members) for rank, subject in enumerate(members)}
+    return place_of
+
+
+def _draw(
+    ranked: Sequence[str], place_of: Mapping[str, float], shares: dict[str, float], num_kept: int
+) -> dict[str, str]:
+    """Part of each drawn subject by its place in [0, 1); of the others at least ``num_kept`` are left, if there are."""
+    part_of: dict[str, str] = {}
+    low = 0.0
+    for part, share in shares.items():
+        part_of |= {subject: part for subject in ranked if low <= place_of[subject] < low + share}
+        low += share
+    num_short = num_kept - (len(ranked) - len(part_of))
+    for subject in [subject for subject in reversed(ranked) if subject in part_of][: max(0, num_short)]:
+        del part_of[subject]
+    for part in reversed(shares):
+        left = [subject for subject in ranked if subject not in part_of]
+        if shares[part] > 0 and part not in part_of.values() and len(left) > num_kept:
+            part_of[left[0]] = part
+    return part_of

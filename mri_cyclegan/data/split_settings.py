@@ -1,0 +1,98 @@
+"""How subjects are to be divided."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """How subjects are divided; each attribute is a key of the group ``data``.
+
+    One way decides: ``split_file``, ``split_column``, ``num_folds``, or, without these, the shares.
+
+    Attributes:
+        split_file: ``split.json`` of an earlier run; every subject gets its part of then.
+        split_column: column of ``participants.tsv`` with each subject's part.
+        num_folds: number of folds of a cross-validation; one of them tests.
+        fold: which fold tests, in [0, ``num_folds``).
+        val_share: share of the candidates that validate, in [0, 1); with folds, of those outside the tested fold.
+        test_share: share of the candidates that test, in [0, 1); without effect with folds.
+        stratify_by: column of ``participants.tsv``; each of its values is divided by itself.
+        split_seed: of everything that is drawn.
+        allow_paired_subjects: let a training subject with both contrasts feed both domains; otherwise it feeds one.
+
+    Raises:
+        ValueError: keys exclude each other, or a value is out of range.
+    """
+
+    split_file: str | None
+    split_column: str | None
+    num_folds: int | None
+    fold: int
+    val_share: float
+    test_share: float
+    stratify_by: str | None
+    split_seed: int
+    allow_paired_subjects: bool
+
+    def __post_init__(self) -> None:
+        self._refuse_conflicts()
+        self._check_folds()
+        if self.split_file is None and self.split_column is None:
+            self._check_shares()
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """The settings that decide who is where, those without effect left out."""
+        if self.split_file is not None:
+            names = ["split_file"]
+        elif self.split_column is not None:
+            names = ["split_column", "split_seed"]
+        elif self.num_folds is not None:
+            names = ["num_folds", "fold", "val_share", "stratify_by", "split_seed"]
+        else:
+            names = ["val_share", "test_share", "stratify_by", "split_seed"]
+        return {name: getattr(self, name) for name in (*names, "allow_paired_subjects")}
+
+    @property
+    def deciding_keys(self) -> str:
+        """The keys that set the size of each part, for messages."""
+        names = ("split_file", "split_column", "num_folds", "val_share", "test_share")
+        return ", ".join(f"data.{name}={value}" for name, value in self.rule.items() if name in names)
+
+    def _refuse_conflicts(self) -> None:
+        ways = self._set_of("split_file", "split_column", "num_folds")
+        if len(ways) > 1:
+            raise ValueError(f"{' and '.join(ways)}: each alone decides who is where. Set all but one to null.")
+        if self.stratify_by is not None and self.num_folds is None and ways:
+            raise ValueError(
+                f"data.stratify_by={self.stratify_by} has no effect with {ways[0]}, which draws nothing. "
+                "Set one of them to null."
+            )
+
+    def _set_of(self, *names: str) -> list[str]:
+        return [f"data.{name}={getattr(self, name)}" for name in names if getattr(self, name) is not None]
+
+    def _check_folds(self) -> None:
+        if self.num_folds is None:
+            if self.fold != 0:
+                raise ValueError(
+                    f"data.fold={self.fold} has no effect without folds. Set data.num_folds to their number."
+                )
+            return
+        if not isinstance(self.num_folds, int) or self.num_folds < 2:
+            raise ValueError(f"data.num_folds: expected a whole number from 2, or null, got {self.num_folds!r}.")
+        if self.fold not in range(self.num_folds):
+            raise ValueError(
+                f"data.fold: expected 0 to {self.num_folds - 1} (data.num_folds={self.num_folds}), got {self.fold!r}."
+            )
+
+    def _check_shares(self) -> None:
+        if self.num_folds is not None:
+            if not 0 <= self.val_share < 1:
+                raise ValueError(f"data.val_share: expected at least 0 and under 1, got {self.val_share}.")
+        elif not (self.val_share >= 0 and self.test_share >= 0 and self.val_share + self.test_share < 1):
+            raise ValueError(
+                "data.val_share and data.test_share: expected at least 0 and under 1 together, "
+                f"got {self.val_share} and {self.test_share}."
+            )
