@@ -16,7 +16,9 @@ def voxel_hash(volume: Volume) -> str:
     """Hash of the voxels in canonical orientation: equal for copies, however they are named, packed or stored."""
     orientation = nibabel.io_orientation(volume.affine)
     array = np.ascontiguousarray(nibabel.apply_orientation(volume.array, orientation))
-    return hashlib.sha256(str(array.shape).encode() + array.tobytes()).hexdigest()
+    digest = hashlib.sha256(str(array.shape).encode())
+    digest.update(array)
+    return digest.hexdigest()
 
 
 def find_duplicates(hashes: Mapping[Scan, str]) -> list[Finding]:

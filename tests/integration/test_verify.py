@@ -89,7 +89,7 @@ def test_every_error_is_reported_at_once_errors_first(check, data_set, tmp_path)
     copy = anat[2] / "sub-2_run-3_T2w.nii.gz"
     copy.write_bytes((anat[3] / "sub-3_T2w.nii.gz").read_bytes())
     write_scan(anat[3] / "sub-3_T1w.nii.gz", 7, shape=(24, 28, 22))
-    status, output, report = check(data_set)
+    status, _, report = check(data_set)
     assert status == 2
     findings = [(one["severity"], one["path"].rpartition("/")[2]) for one in report["findings"]]
     assert [severity for severity, _ in findings] == sorted(severity for severity, _ in findings)
@@ -108,7 +108,7 @@ def test_every_error_is_reported_at_once_errors_first(check, data_set, tmp_path)
 def test_one_contrast_alone_is_an_error_of_the_data_set(check, data_set):
     for path in data_set.glob("sub-*/anat/*_T2w.nii.gz"):
         path.unlink()
-    status, output, report = check(data_set)
+    status, _, report = check(data_set)
     assert status == 2
     (finding,) = [one for one in report["findings"] if one["severity"] == "error"]
     assert finding["path"] == str(data_set)
@@ -141,7 +141,7 @@ def test_no_data_set_is_one_message_and_status_2(tmp_path, word):
 
 def test_a_name_with_markup_in_it_is_shown_as_it_is(check, data_set, tmp_path):
     (data_set / "sub-1" / "anat" / "sub-1_acq-[red]<b>&_T1w.nii").write_bytes(b"")
-    status, output, _ = check(data_set)
+    status, _, _ = check(data_set)
     assert status == 2
     page = (tmp_path / "report" / "verify.html").read_text()
     assert "sub-1_acq-[red]&lt;b&gt;&amp;_T1w.nii" in page

@@ -20,8 +20,8 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 
-# 1 GiB as float32: 640 × 640 × 640. What claims more is no scan of a head.
-MAX_VOXELS = 2**28
+# 512 MiB as float32: 512 × 512 × 512. What claims more is no scan of a head.
+MAX_VOXELS = 2**27
 
 # Deflate cannot shrink anything further than this.
 MAX_COMPRESSION = 1032

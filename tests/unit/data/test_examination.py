@@ -88,7 +88,7 @@ def test_large_scans_are_measured_on_a_coarse_grid_as_on_the_fine_one(look, monk
     assert coarse != fine
     np.testing.assert_allclose(coarse.head_low_mm, fine.head_low_mm, atol=3)
     np.testing.assert_allclose(coarse.head_high_mm, fine.head_high_mm, atol=3)
-    np.testing.assert_allclose(coarse.percentiles, fine.percentiles, atol=10)
+    np.testing.assert_allclose(coarse.percentiles[2:], fine.percentiles[2:], atol=1)
     assert coarse.voxel_hash == fine.voxel_hash
 
 
