@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mri_cyclegan.data.detection import detect_layout
 from mri_cyclegan.data.layouts import LAYOUTS
 from mri_cyclegan.data.parallel import available_processes
-from mri_cyclegan.data.verification import verify
-from mri_cyclegan.data.verification_report import print_report, write_reports
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.verification.data_set import verify
+from mri_cyclegan.verification.detection import detect_layout
+from mri_cyclegan.verification.report import print_report, write_reports
 
 EXIT_WARNINGS, EXIT_ERRORS = 1, 2
 

@@ -20,8 +20,8 @@ from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, requi
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.slice_cache import SliceCache
-from mri_cyclegan.data.split_settings import SplitSettings
-from mri_cyclegan.data.splits import Split, divide
+from mri_cyclegan.data.splits.settings import SplitSettings
+from mri_cyclegan.data.splits.split import Split, divide
 from mri_cyclegan.data.transforms import Augmentation, Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 
@@ -57,7 +57,7 @@ class MRIDataModule(pl.LightningDataModule):
         volume_index: see :class:`mri_cyclegan.data.volume.ReadOptions`; likewise ``nonfinite``,
             ``assume_orientation`` and ``series_uids``.
         on_unfit: ``"raise"`` refuses a data set with unfit files, ``"skip"`` leaves these files out.
-        split_file: see :class:`mri_cyclegan.data.split_settings.SplitSettings`; likewise ``split_column``,
+        split_file: see :class:`mri_cyclegan.data.splits.settings.SplitSettings`; likewise ``split_column``,
             ``num_folds``, ``fold``, ``val_share``, ``test_share``, ``stratify_by``, ``split_seed`` and
             ``allow_paired_subjects``.
         plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.

@@ -17,7 +17,7 @@ def voxel_hash(volume: Volume) -> str:
     orientation = nibabel.io_orientation(volume.affine)
     array = np.ascontiguousarray(nibabel.apply_orientation(volume.array, orientation))
     digest = hashlib.sha256(str(array.shape).encode())
-    digest.update(array)
+    digest.update(array.data)
     return digest.hexdigest()
 
 

@@ -6,6 +6,9 @@ import numpy as np
 
 from mri_cyclegan.data.findings import Finding
 
+# 512 MiB as float32: 512 × 512 × 512. What claims more is no scan of a head.
+MAX_VOXELS = 2**27
+
 
 @dataclass(frozen=True)
 class Volume:

@@ -1,6 +1,8 @@
 """Imports follow the design's arrows."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ FORBIDDEN = {
     "networks": ("pytorch_lightning", "monai", "hydra", "omegaconf", "mri_cyclegan.data", "mri_cyclegan.training"),
     "losses": ("pytorch_lightning", "monai", "hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.training"),
     "data": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.training", "mri_cyclegan.evaluation"),
+    "verification": ("hydra", "omegaconf", "torch", "monai", "pytorch_lightning", "mri_cyclegan.training"),
     "training": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.data", "mri_cyclegan.inference"),
     "evaluation": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.networks"),
     "inference": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training"),
@@ -35,6 +38,12 @@ def test_imports_point_one_way(path):
     package = path.relative_to(ROOT).parts[0]
     wrong = [name for name in imported_names(path) if name.startswith(FORBIDDEN[package])]
     assert not wrong
+
+
+def test_a_data_set_is_verified_without_torch():
+    """Each of its processes would need seconds and half a gigabyte for it."""
+    code = "import sys, mri_cyclegan.verify; sys.exit(any(name in sys.modules for name in ('torch', 'monai')))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_only_entry_points_and_configuration_import_hydra():

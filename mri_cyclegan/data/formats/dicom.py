@@ -7,9 +7,8 @@ import numpy as np
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.dicom_image import EXPORT, REPEATS, ImageHeader, check_image, read_header, stored_values
-from mri_cyclegan.data.volume import ReadOptions, Volume
+from mri_cyclegan.data.volume import MAX_VOXELS, ReadOptions, Volume
 
-MAX_VOXELS = 2**28  # 1 GiB as float32
 START = bytes(128) + b"DICM"  # the preamble may hold anything, but nearly always holds zeros
 SAME_PLACE_MM = 0.01
 

@@ -16,12 +16,9 @@ from nibabel.spatialimages import HeaderDataError
 
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.nifti_affine import voxel_affine
-from mri_cyclegan.data.volume import ReadOptions, Volume
+from mri_cyclegan.data.volume import MAX_VOXELS, ReadOptions, Volume
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
-
-# 512 MiB as float32: 512 × 512 × 512. What claims more is no scan of a head.
-MAX_VOXELS = 2**27
 
 # Deflate cannot shrink anything further than this.
 MAX_COMPRESSION = 1032

@@ -13,8 +13,8 @@ from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.layouts import find_pairs, find_scans
 from mri_cyclegan.data.phantom import SEQUENCES, TISSUES, Phantom, PhantomSubject, spin_echo_signal
 from mri_cyclegan.data.reading import read_volume
-from mri_cyclegan.data.splits import divide
-from tests.unit.data.split_cases import settings
+from mri_cyclegan.data.splits.split import divide
+from tests.unit.data.splits.split_cases import settings
 
 TINY = Phantom(
     num_train=3, num_val=1, num_test=1, spacing_mm=8.0, lesion_share=1.0, noise=0.02, bias_strength=0.1, seed=0

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from mri_cyclegan.data.splits import Split
-from tests.unit.data.split_cases import CONTRASTS, both, divided, paired, part_of, scan, subjects, write_table
+from mri_cyclegan.data.splits.split import Split
+from tests.unit.data.splits.split_cases import CONTRASTS, both, divided, paired, part_of, scan, subjects, write_table
 
 
 def random_sites(rng: random.Random, sizes: list[int]) -> dict[str, str]:

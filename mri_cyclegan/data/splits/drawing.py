@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from mri_cyclegan.data.layouts import Scan, find_pairs
-from mri_cyclegan.data.participants import name_some
-from mri_cyclegan.data.split_settings import SplitSettings
+from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.settings import SplitSettings
 
 # Contrasts a subject has, and its value of data.stratify_by.
 Cell = tuple[str, str]

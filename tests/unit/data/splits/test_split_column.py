@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.splits import Split
-from tests.unit.data.split_cases import divided, paired, single, subjects
+from mri_cyclegan.data.splits.split import Split
+from tests.unit.data.splits.split_cases import divided, paired, single, subjects
 
 
 def by_column(tmp_path, table: str, scans: list[Scan], **changes) -> Split:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.unit.data.split_cases import settings
+from tests.unit.data.splits.split_cases import settings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.data.split_cases import CONTRASTS, divided, paired, part_of, scan, single, subjects, write_table
+from tests.unit.data.splits.split_cases import CONTRASTS, divided, paired, part_of, scan, single, subjects, write_table
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from mri_cyclegan.data.split_drawing import unit_hash
-from tests.unit.data.split_cases import both, divided, paired, scan, single, subjects, write_table
+from mri_cyclegan.data.splits.drawing import unit_hash
+from tests.unit.data.splits.split_cases import both, divided, paired, scan, single, subjects, write_table
 
 
 def folds(scans, num_folds, *arguments, **changes):

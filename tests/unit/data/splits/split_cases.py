@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.split_settings import SplitSettings
-from mri_cyclegan.data.splits import Split, divide
+from mri_cyclegan.data.splits.settings import SplitSettings
+from mri_cyclegan.data.splits.split import Split, divide
 
 CONTRASTS = ("T1w", "T2w")
 

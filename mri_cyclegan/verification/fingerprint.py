@@ -10,8 +10,8 @@ from statistics import median
 import numpy as np
 from scipy.stats import rankdata
 
-from mri_cyclegan.data.examination import AXES, NORMAL_OF, Examined, Facts
 from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.verification.examination import AXES, NORMAL_OF, Examined, Facts
 
 # Sides are a multiple of this, so that a U-Net can halve them five times or more.
 SIDE_MULTIPLE = 32
@@ -44,7 +44,7 @@ class ContrastFingerprint:
         field_of_view_mm: of the image.
         head_mm: extent of the foreground.
         num_cut: scans whose head reaches the border of the field of view, along each axis.
-        percentiles: of the foreground's intensities, see :data:`mri_cyclegan.data.examination.PERCENTILES`.
+        percentiles: of the foreground's intensities, see :data:`mri_cyclegan.verification.examination.PERCENTILES`.
         foreground_profile: plane to the share of foreground at relative heights of the head.
     """
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from mri_cyclegan.data.examination import Examined, Facts, examine, facts_as_json
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.data.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
 from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import find_pairs, find_scans, require_both_contrasts
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.verification.examination import Examined, Facts, examine, facts_as_json
+from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
 
 REPORT_VERSION = 1
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from mri_cyclegan.data.splits import Split
-from tests.unit.data.split_cases import CONTRASTS, divided, paired, scan, settings, subjects
+from mri_cyclegan.data.splits.split import Split
+from tests.unit.data.splits.split_cases import CONTRASTS, divided, paired, scan, settings, subjects
 
 
 @pytest.mark.parametrize("parts", [("train_a", "val"), ("train_b", "test"), ("val", "test")])

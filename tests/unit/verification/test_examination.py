@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mri_cyclegan.data import examination
-from mri_cyclegan.data.examination import NUM_HEIGHTS, THUMBNAIL_PIXELS, examine, facts_as_json
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.verification import examination
+from mri_cyclegan.verification.examination import NUM_HEIGHTS, THUMBNAIL_PIXELS, examine, facts_as_json
 
 
 @pytest.fixture

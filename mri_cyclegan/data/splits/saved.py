@@ -1,4 +1,4 @@
-"""Reads the split of an earlier run; :meth:`mri_cyclegan.data.splits.Split.save` writes it."""
+"""Reads the split of an earlier run; :meth:`mri_cyclegan.data.splits.split.Split.save` writes it."""
 
 import json
 from collections.abc import Sequence

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mri_cyclegan.data.examination import NORMAL_OF, NUM_HEIGHTS, Examined, Facts
-from mri_cyclegan.data.fingerprint import _auc, compare_framing, fingerprint, propose
 from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.verification.examination import NORMAL_OF, NUM_HEIGHTS, Examined, Facts
+from mri_cyclegan.verification.fingerprint import _auc, compare_framing, fingerprint, propose
 
 FLAT = (0.5,) * NUM_HEIGHTS
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mri_cyclegan.data.splits import Split
-from tests.unit.data.split_cases import CONTRASTS, both, divided, paired, part_of, scan, single, subjects
+from mri_cyclegan.data.splits.split import Split
+from tests.unit.data.splits.split_cases import CONTRASTS, both, divided, paired, part_of, scan, single, subjects
 
 
 def divide(scans, val_share=0.1, test_share=0.1, seed=0, allow_paired_subjects=False, contrasts=CONTRASTS) -> Split:

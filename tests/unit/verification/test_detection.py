@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mri_cyclegan.data.detection import detect_layout
+from mri_cyclegan.verification.detection import detect_layout
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mri_cyclegan.data.atomic_folder import write_text_atomically
-from mri_cyclegan.data.examination import AXES
-from mri_cyclegan.data.verification import Verification
+from mri_cyclegan.verification.data_set import Verification
+from mri_cyclegan.verification.examination import AXES
 
 # On the screen; the files have all of them.
 MAX_ROWS = 40

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.participants import MISSING, name_some, read_column
-from mri_cyclegan.data.split_drawing import draw_parts, unit_hash
-from mri_cyclegan.data.split_file import LEFT_OUT, PARTS, read_split_file
-from mri_cyclegan.data.split_settings import SplitSettings
+from mri_cyclegan.data.splits.drawing import draw_parts, unit_hash
+from mri_cyclegan.data.splits.participants import MISSING, name_some, read_column
+from mri_cyclegan.data.splits.saved import LEFT_OUT, PARTS, read_split_file
+from mri_cyclegan.data.splits.settings import SplitSettings
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def divide(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSetti
     Args:
         scans: all scans.
         contrasts: (a, b).
-        settings: what decides; see :func:`mri_cyclegan.data.split_drawing.draw_parts` for how parts are drawn.
+        settings: what decides; see :func:`mri_cyclegan.data.splits.drawing.draw_parts` for how parts are drawn.
         participants: ``participants.tsv``; read only where the settings name a column.
 
     Raises:

@@ -1,0 +1,1 @@
+"""A data set looked at before training: what is wrong with it, and what settings fit it."""
