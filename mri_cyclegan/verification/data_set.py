@@ -39,6 +39,7 @@ class Verification:
         findings: errors first, then warnings, each sorted by path.
         fingerprints: contrast to its fingerprint; contrasts without a fit scan are missing.
         proposal: settings that fit; None unless both contrasts have a fit scan.
+        reading: settings that the scans were read with, as words for the training command.
         split_column: column of ``participants.tsv`` that names each subject's part, if there is one.
         num_pairs: pairs of both contrasts of one subject and session on one grid.
         seconds: that it took.
@@ -53,6 +54,7 @@ class Verification:
     findings: list[Finding]
     fingerprints: dict[str, ContrastFingerprint]
     proposal: Proposal | None
+    reading: list[str]
     split_column: str | None
     num_pairs: int
     seconds: float
@@ -73,7 +75,7 @@ class Verification:
             where.append(f"data.contrasts=[{','.join(map(_quoted, self.contrasts))}]")
         if self.split_column:
             where.append(f"data.split_column={_quoted(self.split_column)}")
-        return where + self.proposal.overrides()
+        return where + self.reading + self.proposal.overrides()
 
     def as_json(self) -> dict[str, Any]:
         """Content of ``verify.json``."""
@@ -137,12 +139,26 @@ def verify(
         findings=sorted([*findings, *together, *(finding for one in looked_at for finding in one.findings)]),
         fingerprints={name: fingerprint(looked_at, name) for name, some in zip(contrasts, facts, strict=True) if some},
         proposal=propose(facts, pictures=layout == "png") if all(facts) else None,
+        reading=_reading(options, subject_pattern),
         split_column=_split_column(root),
         num_pairs=aligned,
         seconds=perf_counter() - start,
         num_bytes=num_bytes,
         peak_memory_bytes=peak_bytes,
     )
+
+
+def _reading(options: ReadOptions, subject_pattern: str | None) -> list[str]:
+    settings = {
+        "subject_pattern": subject_pattern,
+        "volume_index": options.volume_index,
+        "nonfinite": None if options.nonfinite == "raise" else options.nonfinite,
+        "assume_orientation": options.assume_orientation,
+    }
+    words = [f"data.{key}={_quoted(value)}" for key, value in settings.items() if value is not None]
+    if options.series_uids:
+        words.append(f"data.series_uids=[{','.join(map(_quoted, options.series_uids))}]")
+    return words
 
 
 def _split_column(root: Path) -> str | None:

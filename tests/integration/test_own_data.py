@@ -74,7 +74,7 @@ def test_unfit_files_are_all_named_before_training(tmp_path, compose_run):
     config = compose_run(
         tmp_path / "run", *TOY, "data=bids", f"data.root={tmp_path}/data", f"data.cache_root={tmp_path}/cache"
     )
-    with pytest.raises(ValueError, match="2 of 6 files are unfit") as error:
+    with pytest.raises(ValueError, match="2 problems in 6 scans") as error:
         train(config)
     assert "sub-0_T1w.nii.gz" in str(error.value)
     assert "sub-1_T2w.nii.gz" in str(error.value)

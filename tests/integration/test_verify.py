@@ -129,6 +129,13 @@ def test_a_column_of_parts_is_proposed(check, data_set):
     assert "data.split_column=part" in check(data_set)[2]["overrides"]
 
 
+def test_how_the_scans_were_read_is_part_of_the_proposal(check, data_set):
+    overrides = check(data_set, "--nonfinite", "zero", "--assume-orientation", "RAS", "--volume-index", 0)[2][
+        "overrides"
+    ]
+    assert {"data.nonfinite=zero", "data.assume_orientation=RAS", "data.volume_index=0"} <= set(overrides)
+
+
 @pytest.mark.parametrize("word", ["nowhere", ""])
 def test_no_data_set_is_one_message_and_status_2(tmp_path, word):
     command = [sys.executable, "-m", "mri_cyclegan.verify", str(tmp_path / word)]
