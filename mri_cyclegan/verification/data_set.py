@@ -139,7 +139,7 @@ def verify(
         findings=sorted([*findings, *together, *(finding for one in looked_at for finding in one.findings)]),
         fingerprints={name: fingerprint(looked_at, name) for name, some in zip(contrasts, facts, strict=True) if some},
         proposal=propose(facts, pictures=layout == "png") if all(facts) else None,
-        reading=_reading(options, subject_pattern),
+        reading=_reading(layout, options, subject_pattern),
         split_column=_split_column(root),
         num_pairs=aligned,
         seconds=perf_counter() - start,
@@ -148,7 +148,7 @@ def verify(
     )
 
 
-def _reading(options: ReadOptions, subject_pattern: str | None) -> list[str]:
+def _reading(layout: str, options: ReadOptions, subject_pattern: str | None) -> list[str]:
     settings = {
         "subject_pattern": subject_pattern,
         "volume_index": options.volume_index,
@@ -156,6 +156,8 @@ def _reading(options: ReadOptions, subject_pattern: str | None) -> list[str]:
         "assume_orientation": options.assume_orientation,
     }
     words = [f"data.{key}={_quoted(value)}" for key, value in settings.items() if value is not None]
+    if layout == "png" and subject_pattern:
+        words.append("data.names_identify_subjects=true")
     if options.series_uids:
         words.append(f"data.series_uids=[{','.join(map(_quoted, options.series_uids))}]")
     return words
