@@ -3,14 +3,12 @@
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from monai.data import DataLoader
-from torch import Tensor
 
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
@@ -19,6 +17,7 @@ from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
+from mri_cyclegan.data.sample_cases import SampleCase, middle_case
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.split_settings import SplitSettings
 from mri_cyclegan.data.splits import Split, divide
@@ -29,23 +28,6 @@ log = logging.getLogger(__name__)
 
 # Findings shown on the screen; the run folder has all of them.
 MAX_LOGGED = 10
-
-
-@dataclass(frozen=True)
-class SampleCase:
-    """One fixed slice of each contrast to look at during training.
-
-    Attributes:
-        a: (1, H, W), in [-1, 1].
-        b: (1, H, W), in [-1, 1]; the truth for ``a`` if ``paired``.
-        paired: whether both show the same slice of the same head.
-        label: subjects and slice numbers.
-    """
-
-    a: Tensor
-    b: Tensor
-    paired: bool
-    label: str
 
 
 class MRIDataModule(pl.LightningDataModule):
@@ -276,14 +258,14 @@ class MRIDataModule(pl.LightningDataModule):
         assert self.split is not None
         if self.val_pairs:
             return [
-                _middle_case(*self.val_pairs[number % len(self.val_pairs)], number, num_cases, paired=True)
+                middle_case(*self.val_pairs[number % len(self.val_pairs)], number, num_cases, paired=True)
                 for number in range(num_cases)
             ]
         val_a, val_b = ([self.cache.get(s) for s in self.split.val if s.contrast == name] for name in self.contrasts)
         if not (val_a and val_b):
             val_a, val_b = self.train_slices.volumes_a, self.train_slices.volumes_b
         return [
-            _middle_case(val_a[number % len(val_a)], val_b[number % len(val_b)], number, num_cases, paired=False)
+            middle_case(val_a[number % len(val_a)], val_b[number % len(val_b)], number, num_cases, paired=False)
             for number in range(num_cases)
         ]
 
@@ -297,22 +279,3 @@ def _same_grid(volume_a: CachedVolume, volume_b: CachedVolume) -> bool:
     return record_a["source_shape"] == record_b["source_shape"] and np.allclose(
         record_a["source_affine"], record_b["source_affine"], atol=1e-3
     )
-
-
-def _middle_case(volume_a: CachedVolume, volume_b: CachedVolume, number: int, count: int, paired: bool) -> SampleCase:
-    """A slice of the middle half of each head, higher for higher case numbers."""
-    height = 0.35 + 0.3 * (number + 0.5) / count
-    index_a = _slice_at(volume_a, height)
-    index_b = index_a if paired else _slice_at(volume_b, height)
-    names = [f"{volume.scan.subject} {index}" for volume, index in ((volume_a, index_a), (volume_b, index_b))]
-    image_a, image_b = (
-        torch.from_numpy(np.array(volume.slices[index]))[None]
-        for volume, index in ((volume_a, index_a), (volume_b, index_b))
-    )
-    return SampleCase(image_a, image_b, paired, names[0] if paired else " / ".join(names))
-
-
-def _slice_at(volume: CachedVolume, height: float) -> int:
-    """Index of the slice at a relative height of the head, in [0, 1]."""
-    shown = np.flatnonzero(np.array(volume.record["foreground_share"]) > 0.02)
-    return int(shown[int(height * (len(shown) - 1))]) if len(shown) else 0

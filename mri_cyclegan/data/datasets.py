@@ -57,7 +57,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         }
 
     def _load(self, volumes: list[CachedVolume], position: np.ndarray, random: np.random.Generator) -> Tensor:
-        image = torch.from_numpy(np.array(volumes[position[0]].slices[position[1]]))[None]
+        image = torch.from_numpy(volumes[position[0]].stack(int(position[1]), 0))
         return image if self.augment is None else self.augment(image, int(random.integers(2**32)))
 
 
@@ -94,7 +94,7 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
     def __init__(self, pairs: Sequence[tuple[CachedVolume, CachedVolume]]) -> None:
         self.pairs = list(pairs)
         self.positions = [
-            (case, number) for case, (volume_a, _) in enumerate(self.pairs) for number in range(len(volume_a.slices))
+            (case, number) for case, (volume_a, _) in enumerate(self.pairs) for number in range(volume_a.num_slices)
         ]
 
     def __len__(self) -> int:
@@ -105,10 +105,10 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
         case, number = self.positions[index]
         volume_a, volume_b = self.pairs[case]
         return {
-            "a": torch.from_numpy(np.array(volume_a.slices[number]))[None],
-            "b": torch.from_numpy(np.array(volume_b.slices[number]))[None],
-            "foreground_a": torch.from_numpy(np.array(volume_a.foreground[number]))[None],
-            "foreground_b": torch.from_numpy(np.array(volume_b.foreground[number]))[None],
+            "a": torch.from_numpy(volume_a.stack(number, 0)),
+            "b": torch.from_numpy(volume_b.stack(number, 0)),
+            "foreground_a": torch.from_numpy(volume_a.foreground_slice(number))[None],
+            "foreground_b": torch.from_numpy(volume_b.foreground_slice(number))[None],
             "case": torch.tensor(case),
         }
 

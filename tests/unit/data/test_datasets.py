@@ -25,7 +25,7 @@ def volume(tmp_path):
         shares = [0.5] * num_slices if shares is None else shares
         np.save(folder / "slices.npy", np.broadcast_to(values[:, None, None], (num_slices, 8, 8)).astype(np.float32))
         np.save(folder / "foreground.npy", np.arange(64).reshape(8, 8)[None] < 64 * np.array(shares)[:, None, None])
-        (folder / "record.json").write_text(json.dumps({"foreground_share": shares}))
+        (folder / "record.json").write_text(json.dumps({"shape": [num_slices, 8, 8], "foreground_share": shares}))
         return CachedVolume(Scan(f"sub-{contrast}{number}", "", contrast, Path(f"{number}.nii")), folder)
 
     return make
@@ -42,7 +42,7 @@ def textured(tmp_path):
         folder.mkdir()
         np.save(folder / "slices.npy", pictures)
         np.save(folder / "foreground.npy", pictures > -1)
-        (folder / "record.json").write_text(json.dumps({"foreground_share": [0.9] * len(pictures)}))
+        (folder / "record.json").write_text(json.dumps({"shape": pictures.shape, "foreground_share": [0.9] * 12}))
         volumes.append(CachedVolume(Scan("s", "", contrast, Path("s.nii")), folder))
     return volumes
 
