@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from monai.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader
 
+from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
@@ -21,7 +23,7 @@ from mri_cyclegan.data.sample_cases import SampleCase, middle_case
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.split_settings import SplitSettings
 from mri_cyclegan.data.splits import Split, divide
-from mri_cyclegan.data.transforms import Augmentation, Preprocessing
+from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 
 log = logging.getLogger(__name__)
@@ -224,7 +226,7 @@ class MRIDataModule(pl.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of ``a`` and ``b``, each (B, 1, H, W)."""
+        """Batches of ``a`` and ``b``, each (B, 1, H, W), with the ``changes`` they are still to get."""
         return DataLoader(
             self.train_slices,
             batch_size=self.batch_size,
@@ -234,6 +236,13 @@ class MRIDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),
         )
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
+        """Augment a training batch where it is now, on the device; others stay as they are."""
+        if self.augmentation is None or "changes" not in batch:
+            return batch
+        changes_a, changes_b = batch["changes"].unbind(1)
+        return {"a": self.augmentation(batch["a"], changes_a), "b": self.augmentation(batch["b"], changes_b)}
 
     def val_dataloader(self) -> DataLoader | list:
         """Batches as :class:`PairedSlices` gives them; an empty list without pairs."""

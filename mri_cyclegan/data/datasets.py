@@ -1,12 +1,13 @@
 """Slices for training (unpaired) and for measuring (paired)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 
 
@@ -20,8 +21,8 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         volumes_a: training volumes of contrast a.
         volumes_b: training volumes of contrast b; there may be more or fewer.
         min_foreground: share of a slice's pixels that must show the head for the slice to train.
-        augment: changes a (1, H, W) slice by a seed, or None.
-        seed: of the draws of b and of the augmentation.
+        augmentation: draws the changes of each slice, or None; they are made later, where the batch is.
+        seed: of the draws of b and of the changes.
 
     Raises:
         ValueError: no slice of a contrast has enough foreground.
@@ -32,13 +33,13 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         volumes_a: Sequence[CachedVolume],
         volumes_b: Sequence[CachedVolume],
         min_foreground: float,
-        augment: Callable[[Tensor, int], Tensor] | None,
+        augmentation: Augmentation | None,
         seed: int,
     ) -> None:
         self.volumes_a, self.volumes_b = list(volumes_a), list(volumes_b)
         self.slices_a = _slices_with_foreground(self.volumes_a, min_foreground)
         self.slices_b = _slices_with_foreground(self.volumes_b, min_foreground)
-        self.augment = augment
+        self.augmentation = augmentation
         self.seed = seed
 
     def __len__(self) -> int:
@@ -46,19 +47,19 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         return max(len(self.slices_a), len(self.slices_b))
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
-        """Slices ``a`` and ``b``, each (1, H, W), in [-1, 1]."""
+        """Slices ``a`` and ``b``, each (1, H, W), in [-1, 1]; ``changes`` of each, (2, 8), if there are any.
+
+        See :class:`mri_cyclegan.data.augmentation.Augmentation`.
+        """
         epoch, index = key
         random = np.random.default_rng([self.seed, epoch, index])
         slice_a = self.slices_a[index % len(self.slices_a)]
         slice_b = self.slices_b[random.integers(len(self.slices_b))]
-        return {
-            "a": self._load(self.volumes_a, slice_a, random),
-            "b": self._load(self.volumes_b, slice_b, random),
-        }
+        item = {"a": self._load(self.volumes_a, slice_a), "b": self._load(self.volumes_b, slice_b)}
+        return item if self.augmentation is None else item | {"changes": self.augmentation.draw(random, 2)}
 
-    def _load(self, volumes: list[CachedVolume], position: np.ndarray, random: np.random.Generator) -> Tensor:
-        image = torch.from_numpy(volumes[position[0]].stack(int(position[1]), 0))
-        return image if self.augment is None else self.augment(image, int(random.integers(2**32)))
+    def _load(self, volumes: list[CachedVolume], position: np.ndarray) -> Tensor:
+        return torch.from_numpy(volumes[position[0]].stack(int(position[1]), 0))
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -101,16 +102,17 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
         return len(self.positions)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``a``, ``b``: (1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool; ``case``: ()."""
+        """One slice of a subject.
+
+        ``a``, ``b``: (1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool;
+        ``case``: ().
+        """
         case, number = self.positions[index]
-        volume_a, volume_b = self.pairs[case]
-        return {
-            "a": torch.from_numpy(volume_a.stack(number, 0)),
-            "b": torch.from_numpy(volume_b.stack(number, 0)),
-            "foreground_a": torch.from_numpy(volume_a.foreground_slice(number))[None],
-            "foreground_b": torch.from_numpy(volume_b.foreground_slice(number))[None],
-            "case": torch.tensor(case),
-        }
+        item = {"case": torch.tensor(case)}
+        for name, volume in zip("ab", self.pairs[case], strict=True):
+            item[name] = torch.from_numpy(volume.stack(number, 0))
+            item[f"foreground_{name}"] = torch.from_numpy(volume.foreground_slice(number))[None]
+        return item
 
 
 def _slices_with_foreground(volumes: list[CachedVolume], min_foreground: float) -> np.ndarray:

@@ -65,6 +65,10 @@ def test_data_can_be_replaced_under_an_experiment(tmp_path):
     assert config.data.image_size == 64
 
 
+def test_augmentation_can_be_left_out(tmp_path):
+    assert build(composed(tmp_path, "+experiment=demo", "data.augmentation=null"))["data"].augmentation is None
+
+
 @pytest.mark.parametrize(
     ("key", "suggestion"),
     [

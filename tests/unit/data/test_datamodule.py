@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from mri_cyclegan.data import slice_cache
+from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.layouts import find_scans
 from mri_cyclegan.data.phantom import Phantom
-from mri_cyclegan.data.transforms import Augmentation
 
 PHANTOM = Phantom(
     num_train=4, num_val=2, num_test=1, spacing_mm=8.0, lesion_share=0.5, noise=0.02, bias_strength=0.1, seed=0
@@ -96,9 +96,10 @@ def bids(tmp_path, head, save_nifti):
 
 
 def batches(data: MRIDataModule, epoch: int) -> list[dict[str, torch.Tensor]]:
+    """An epoch as training sees it."""
     loader = data.train_dataloader()
     loader.sampler.set_epoch(epoch)
-    return list(loader)
+    return [data.on_after_batch_transfer(batch, 0) for batch in loader]
 
 
 # Phantom, from files to batches
@@ -152,6 +153,26 @@ def test_training_batches_follow_from_the_seed_and_the_epoch(data, phantom_root,
     assert torch.equal(first(0, 2), expected)
     assert not torch.equal(first(0, 3), expected)
     assert not torch.equal(first(1, 2), expected)
+
+
+def test_a_training_batch_is_augmented_whole_and_a_validation_batch_is_not(data):
+    loaded = next(iter(data.train_dataloader()))
+    seen = data.on_after_batch_transfer(loaded, 0)
+    assert set(seen) == {"a", "b"}
+    for number, name in enumerate("ab"):
+        expected = data.augmentation(loaded[name], loaded["changes"][:, number])
+        assert torch.equal(seen[name], expected)
+        assert not torch.equal(seen[name], loaded[name])
+    for batch in data.val_dataloader():
+        assert data.on_after_batch_transfer(batch, 0) is batch
+
+
+def test_without_augmentation_training_slices_are_those_on_disk(phantom_root, cache_root):
+    data = ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split", augmentation=None)
+    known = {image.tobytes() for volume in data.train_slices.volumes_a for image in volume.slices}
+    for batch in batches(data, 0):
+        assert set(batch) == {"a", "b"}
+        assert all(image.numpy().tobytes() in known for image in batch["a"])
 
 
 def test_the_order_of_training_slices_follows_the_seed(phantom_root, cache_root):

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.data import DataLoader
 from monai.transforms import RandGaussianNoise
+from torch.utils.data import DataLoader
 
+from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.transforms import Augmentation
 
 
 @pytest.fixture
@@ -59,15 +59,28 @@ def codes(data: UnpairedSlices, epoch: int) -> list[tuple[int, int]]:
     return [(code(item["a"]), code(item["b"])) for item in items]
 
 
-def changes() -> Augmentation:
-    return Augmentation(rotation_degrees=8, shift=0.05, scale=0.1, flip=True, brightness=0.1, contrast=0.1)
+AUGMENTATION = Augmentation(rotation_degrees=8, shift=0.05, scale=0.1, flip=True, brightness=0.1, contrast=0.1)
+
+
+def unpaired(volumes_a, volumes_b, kind=UnpairedSlices, **settings) -> UnpairedSlices:
+    off = {
+        "min_foreground": 0.0,
+        "augmentation": None,
+        "seed": 0,
+    }
+    return kind(volumes_a, volumes_b, **off | settings)
+
+
+def augmented(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What training sees of a batch."""
+    return {name: AUGMENTATION(batch[name], batch["changes"][:, number]) for number, name in enumerate("ab")}
 
 
 # UnpairedSlices
 
 
 def test_b_is_drawn_anew_each_epoch_and_not_matched_to_a(volume):
-    data = UnpairedSlices([volume(1, "T1w", 30)], [volume(1, "T2w", 30)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", 30)], [volume(1, "T2w", 30)])
     first, second = codes(data, 0), codes(data, 1)
     assert [a for a, _ in first] == [a for a, _ in second] == list(range(100, 130))
     # Index-matched pairs would agree 30 times, a random draw once in 30.
@@ -78,7 +91,7 @@ def test_b_is_drawn_anew_each_epoch_and_not_matched_to_a(volume):
 
 
 def test_every_b_slice_is_drawn_about_equally_often(volume):
-    data = UnpairedSlices([volume(1, "T1w", 30)], [volume(1, "T2w", 3), volume(2, "T2w", 2)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", 30)], [volume(1, "T2w", 3), volume(2, "T2w", 2)])
     counts = Counter(b for epoch in range(10) for _, b in codes(data, epoch))
     assert set(counts) == {100, 101, 102, 200, 201}
     # 300 draws, 60 expected of each, four standard deviations of a binomial count.
@@ -87,7 +100,7 @@ def test_every_b_slice_is_drawn_about_equally_often(volume):
 
 @pytest.mark.parametrize(("num_a", "num_b"), [(5, 12), (12, 5)])
 def test_an_epoch_is_as_long_as_the_contrast_with_more_slices(volume, num_a, num_b):
-    data = UnpairedSlices([volume(1, "T1w", num_a)], [volume(1, "T2w", num_b)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", num_a)], [volume(1, "T2w", num_b)])
     assert len(data) == 12
     counts = Counter(a for a, _ in codes(data, 0))
     assert set(counts) == set(range(100, 100 + num_a))
@@ -95,36 +108,51 @@ def test_an_epoch_is_as_long_as_the_contrast_with_more_slices(volume, num_a, num
 
 
 def test_slices_of_all_volumes_of_a_contrast_are_shown(volume):
-    data = UnpairedSlices([volume(1, "T1w", 3), volume(2, "T1w", 4)], [volume(1, "T2w", 2)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", 3), volume(2, "T1w", 4)], [volume(1, "T2w", 2)])
     assert [a for a, _ in codes(data, 0)] == [100, 101, 102, 200, 201, 202, 203]
 
 
 def test_an_item_follows_from_seed_epoch_and_index_alone(textured):
     def item(seed, epoch, index):
-        return UnpairedSlices([textured[0]], [textured[1]], 0.0, changes(), seed)[epoch, index]
+        return unpaired(textured[:1], textured[1:], augmentation=AUGMENTATION, seed=seed)[epoch, index]
 
     torch.manual_seed(0)
     expected = item(3, 5, 7)
-    data = UnpairedSlices([textured[0]], [textured[1]], 0.0, changes(), 3)
+    assert expected["changes"].shape == (2, 8)
+    data = unpaired(textured[:1], textured[1:], augmentation=AUGMENTATION, seed=3)
     for key in [(5, 6), (0, 7), (5, 8)]:
         data[key]
     torch.manual_seed(1)
-    assert all(torch.equal(data[5, 7][name], expected[name]) for name in "ab")
+    assert all(torch.equal(data[5, 7][name], expected[name]) for name in ("a", "b", "changes"))
     for other in (item(4, 5, 7), item(3, 6, 7), item(3, 5, 8)):
-        assert not torch.equal(other["a"], expected["a"])
-        assert not torch.equal(other["b"], expected["b"])
-    assert not torch.equal(expected["a"], expected["b"])
+        assert not (other["changes"] == expected["changes"])[:, 1:].any()
+    assert not (expected["changes"][0] == expected["changes"][1])[1:].any()
+
+
+def test_the_draws_of_b_are_those_of_version_0_1(volume):
+    """Equal seeds still train on equal pairs, augmented or not."""
+    volumes = [volume(1, "T1w", 6), volume(2, "T1w", 3)], [volume(1, "T2w", 20), volume(2, "T2w", 7)]
+    golden = {
+        0: [201, 107, 206, 107, 115, 119, 100, 118, 201, 110],
+        5: [100, 114, 101, 102, 205, 102, 107, 116, 105, 203],
+    }
+    for augmentation in (None, AUGMENTATION):
+        data = unpaired(*volumes, seed=3, augmentation=augmentation)
+        for epoch, expected in golden.items():
+            items = [data[epoch, index] for index in range(10)]
+            assert [code(item["a"]) for item in items] == [100, 101, 102, 103, 104, 105, 200, 201, 202, 100]
+            assert [code(item["b"]) for item in items] == expected
 
 
 def test_the_slices_on_disk_are_not_changed_by_a_caller(volume):
-    data = UnpairedSlices([volume(1, "T1w", 3)], [volume(1, "T2w", 3)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", 3)], [volume(1, "T2w", 3)])
     data[0, 1]["a"].fill_(9)
     assert code(data[0, 1]["a"]) == 101
 
 
 def test_slices_with_too_little_foreground_do_not_train(volume):
     volumes_a = [volume(1, "T1w", 4, [0.0, 0.04, 0.05, 0.9]), volume(2, "T1w", 2, [0.049, 0.3])]
-    data = UnpairedSlices(volumes_a, [volume(1, "T2w", 3, [0.2, 0.0, 0.1])], 0.05, None, seed=0)
+    data = unpaired(volumes_a, [volume(1, "T2w", 3, [0.2, 0.0, 0.1])], min_foreground=0.05)
     assert [a for a, _ in codes(data, 0)] == [102, 103, 201]
     assert {b for epoch in range(9) for _, b in codes(data, epoch)} == {100, 102}
 
@@ -133,7 +161,7 @@ def test_slices_with_too_little_foreground_do_not_train(volume):
 def test_a_contrast_without_foreground_is_refused_by_the_key(volume, empty):
     volumes = [volume(1, name, 2, [0.04, 0.02] if name == empty else [0.5, 0.5]) for name in ("T1w", "T2w")]
     with pytest.raises(ValueError, match=rf"data\.min_foreground=0\.05: no {empty} slice"):
-        UnpairedSlices(volumes[:1], volumes[1:], 0.05, None, seed=0)
+        unpaired(volumes[:1], volumes[1:], min_foreground=0.05)
 
 
 # EpochSampler
@@ -171,8 +199,8 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 def loaded(
     volumes: list[CachedVolume], num_workers: int, epochs: tuple[int, ...]
 ) -> dict[int, dict[str, torch.Tensor]]:
-    """All items of each epoch, in order of loading, as the data module loads them."""
-    data = UnpairedSlices(volumes[:1], volumes[1:], 0.0, changes(), seed=0)
+    """All items of each epoch, in order of loading, as the data module loads and augments them."""
+    data = unpaired(volumes[:1], volumes[1:], augmentation=AUGMENTATION)
     sampler = EpochSampler(len(data), seed=0)
     loader = DataLoader(
         data,
@@ -185,7 +213,7 @@ def loaded(
     result = {}
     for epoch in epochs:
         sampler.set_epoch(epoch)
-        batches = list(loader)
+        batches = [augmented(batch) for batch in loader]
         result[epoch] = {name: torch.cat([batch[name] for batch in batches]) for name in "ab"}
     return result
 
@@ -211,14 +239,14 @@ def test_no_augmentation_is_drawn_twice_by_workers_or_epochs(textured):
 class CarelessSlices(UnpairedSlices):
     """Augments by a random state that every worker inherits, as many data sets do."""
 
-    def _load(self, volumes, position, random):
-        return self.noise(super()._load(volumes, position, random)).as_tensor()
+    def _load(self, volumes, position):
+        return self.noise(super()._load(volumes, position)).as_tensor()
 
 
 def test_the_check_above_would_see_workers_that_repeat_each_other(textured):
-    data = CarelessSlices(textured[:1], textured[1:], 0.0, None, seed=0)
+    data = unpaired(textured[:1], textured[1:], kind=CarelessSlices)
     data.noise = RandGaussianNoise(prob=1.0).set_random_state(seed=0)
-    loader = torch.utils.data.DataLoader(data, batch_size=3, sampler=EpochSampler(len(data), 0), num_workers=2)
+    loader = DataLoader(data, batch_size=3, sampler=EpochSampler(len(data), 0), num_workers=2)
     first, second = (batch["a"] for _, batch in zip(range(2), loader, strict=False))
     assert torch.equal(first, second)
 
