@@ -17,6 +17,7 @@ from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlice
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
+from mri_cyclegan.data.matching import Matching
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.sample_cases import SampleCase, middle_case
@@ -46,6 +47,7 @@ class MRIDataModule(pl.LightningDataModule):
             ``allow_paired_subjects``.
         plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.
         min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`.
+        match: see :class:`mri_cyclegan.data.matching.Matching`; likewise ``match_tolerance``.
         augmentation: changes of training slices, or None.
         batch_size: slices of each contrast in a training batch.
         val_batch_size: slices in a validation batch.
@@ -81,6 +83,8 @@ class MRIDataModule(pl.LightningDataModule):
         spacing_mm: float | None,
         image_size: int,
         min_foreground: float,
+        match: str,
+        match_tolerance: float,
         augmentation: Augmentation | None,
         batch_size: int,
         val_batch_size: int,
@@ -116,6 +120,7 @@ class MRIDataModule(pl.LightningDataModule):
         self.num_processes = num_processes
         self.findings: list[Finding] = []
         self.min_foreground = min_foreground
+        self.matching = Matching(match, match_tolerance)
         self.augmentation = augmentation
         self.batch_size = batch_size
         self.val_batch_size = val_batch_size
@@ -164,6 +169,7 @@ class MRIDataModule(pl.LightningDataModule):
             [self.cache.get(scan) for scan in self.split.train_a],
             [self.cache.get(scan) for scan in self.split.train_b],
             self.min_foreground,
+            self.matching,
             self.augmentation,
             self.seed,
         )

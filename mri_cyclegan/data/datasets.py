@@ -9,6 +9,7 @@ from torch.utils.data import Dataset, Sampler
 
 from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.matching import Matching
 
 
 class UnpairedSlices(Dataset[dict[str, Tensor]]):
@@ -21,6 +22,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         volumes_a: training volumes of contrast a.
         volumes_b: training volumes of contrast b; there may be more or fewer.
         min_foreground: share of a slice's pixels that must show the head for the slice to train.
+        matching: which slices of b may stand beside a slice of a.
         augmentation: draws the changes of each slice, or None; they are made later, where the batch is.
         seed: of the draws of b and of the changes.
 
@@ -33,12 +35,14 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         volumes_a: Sequence[CachedVolume],
         volumes_b: Sequence[CachedVolume],
         min_foreground: float,
+        matching: Matching,
         augmentation: Augmentation | None,
         seed: int,
     ) -> None:
         self.volumes_a, self.volumes_b = list(volumes_a), list(volumes_b)
         self.slices_a = _slices_with_foreground(self.volumes_a, min_foreground)
         self.slices_b = _slices_with_foreground(self.volumes_b, min_foreground)
+        self.candidates_b = matching.candidates(self.volumes_a, self.slices_a, self.volumes_b, self.slices_b)
         self.augmentation = augmentation
         self.seed = seed
 
@@ -53,9 +57,12 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         """
         epoch, index = key
         random = np.random.default_rng([self.seed, epoch, index])
-        slice_a = self.slices_a[index % len(self.slices_a)]
-        slice_b = self.slices_b[random.integers(len(self.slices_b))]
-        item = {"a": self._load(self.volumes_a, slice_a), "b": self._load(self.volumes_b, slice_b)}
+        index_a = index % len(self.slices_a)
+        index_b = self.candidates_b.draw(index_a, random)
+        item = {
+            "a": self._load(self.volumes_a, self.slices_a[index_a]),
+            "b": self._load(self.volumes_b, self.slices_b[index_b]),
+        }
         return item if self.augmentation is None else item | {"changes": self.augmentation.draw(random, 2)}
 
     def _load(self, volumes: list[CachedVolume], position: np.ndarray) -> Tensor:

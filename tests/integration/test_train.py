@@ -109,6 +109,12 @@ def test_the_table_and_the_files_agree_with_a_computation_by_hand(toy_run):
     assert summary["per_subject"]["CycleGAN"]["ab"]["psnr"][0] == pytest.approx(psnr, abs=1e-3)
 
 
+def test_position_matched_batches_train(tmp_path, compose_run, toy_overrides, toy_run):
+    _, _, free = toy_run
+    matched = train(compose_run(tmp_path, *toy_overrides, "data.match=position", "data.match_tolerance=0.1"))
+    assert matched["per_subject"]["CycleGAN"] != free["per_subject"]["CycleGAN"]
+
+
 def test_checkpoints_load_as_plain_data(toy_run):
     run_dir, _, summary = toy_run
     names = sorted(path.name for path in (run_dir / "checkpoints").iterdir())

@@ -65,8 +65,11 @@ def test_data_can_be_replaced_under_an_experiment(tmp_path):
     assert config.data.image_size == 64
 
 
-def test_augmentation_can_be_left_out(tmp_path):
-    assert build(composed(tmp_path, "+experiment=demo", "data.augmentation=null"))["data"].augmentation is None
+@pytest.mark.parametrize("match", ["none", "position"])
+@pytest.mark.parametrize("augmentation", [[], ["data.augmentation=null"]])
+def test_every_way_to_draw_slices_composes(tmp_path, match, augmentation):
+    data = build(composed(tmp_path, "+experiment=demo", f"data.match={match}", *augmentation))["data"]
+    assert (data.matching.match, data.augmentation is None) == (match, bool(augmentation))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import PairedSlices, UnpairedSlices
 from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.matching import Matching
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_nothing_stays_open_or_mapped(volume):
 def test_more_volumes_than_a_process_may_open_files(volume, few_descriptors):
     made = [volume(number) for number in range(300)]
     volumes = [cached for cached, _, _ in made]
-    data = UnpairedSlices(volumes[:150], volumes[150:], 0.0, None, seed=0)
+    data = UnpairedSlices(volumes[:150], volumes[150:], 0.0, Matching("position", 0.1), None, seed=0)
     for index in range(len(data)):
         number, slice_index = data.slices_a[index]
         np.testing.assert_array_equal(data[0, index]["a"][0], made[number][1][slice_index])

@@ -13,6 +13,7 @@ from mri_cyclegan.data import slice_cache
 from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.layouts import find_scans
+from mri_cyclegan.data.matching import relative_heights
 from mri_cyclegan.data.phantom import Phantom
 
 PHANTOM = Phantom(
@@ -58,6 +59,8 @@ def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
         "spacing_mm": None,
         "image_size": 24,
         "min_foreground": 0.05,
+        "match": "none",
+        "match_tolerance": 0.05,
         "augmentation": Augmentation(8, 0.05, 0.1, True, 0.1, 0.1),
         "batch_size": 3,
         "val_batch_size": 5,
@@ -173,6 +176,33 @@ def test_without_augmentation_training_slices_are_those_on_disk(phantom_root, ca
     for batch in batches(data, 0):
         assert set(batch) == {"a", "b"}
         assert all(image.numpy().tobytes() in known for image in batch["a"])
+
+
+def test_b_can_be_matched_by_position(phantom_root, cache_root):
+    settings = {"phantom": PHANTOM, "split_column": "split", "augmentation": None}
+    matched, free = (ready(phantom_root, cache_root, match=match, **settings) for match in ("position", "none"))
+
+    def gaps(data):
+        """Difference of the heights in the head that a and b of each batch show."""
+        height = {
+            image.tobytes(): relative
+            for volume in data.train_slices.volumes_a + data.train_slices.volumes_b
+            for image, relative in zip(volume.slices, relative_heights(volume), strict=True)
+        }
+        pairs = [pair for batch in batches(data, 0) for pair in zip(batch["a"].numpy(), batch["b"].numpy())]
+        return [abs(height[a.tobytes()] - height[b.tobytes()]) for a, b in pairs]
+
+    assert max(gaps(matched)) <= 0.05 + 1e-9
+    assert max(gaps(free)) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("match", "slice"), ("match_tolerance", -0.1), ("match_tolerance", 1.5)],
+)
+def test_a_bad_setting_is_refused_by_its_key_before_anything_is_read(tmp_path, key, value):
+    with pytest.raises(ValueError, match=rf"^data\.{key}: expected .* got '?{value}"):
+        data_module(tmp_path / "nowhere", tmp_path / "cache", **{key: value})
 
 
 def test_the_order_of_training_slices_follows_the_seed(phantom_root, cache_root):
@@ -389,6 +419,16 @@ def test_pictures_train_without_knowing_their_subjects(tmp_path, head):
     assert data.describe().startswith("Training on 4 T1w slices of 4 subjects and 4 T2w slices of 4;")
     assert data.split.subjects_in_both_domains() == []
     assert len(data.train_slices) == 4
+
+
+def test_pictures_have_no_position_to_match(tmp_path, head):
+    for contrast, seed in (("T1w", 0), ("T2w", 1)):
+        path = tmp_path / "png" / contrast / "1.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray((300 * head((20, 20, 9), seed)[:, :, 4]).clip(0, 65535).astype(np.uint16)).save(path)
+    settings = {"layout": "png", "names_identify_subjects": False, "val_share": 0.0, "test_share": 0.0}
+    with pytest.raises(ValueError, match=r"data\.match=position: .*1\.png shows the head in fewer than two slices"):
+        ready(tmp_path / "png", tmp_path / "cache", match="position", **settings)
 
 
 def test_a_missing_contrast_is_refused(tmp_path, bids):

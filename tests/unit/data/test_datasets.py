@@ -12,6 +12,7 @@ from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
 from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.matching import Matching
 
 
 @pytest.fixture
@@ -65,6 +66,7 @@ AUGMENTATION = Augmentation(rotation_degrees=8, shift=0.05, scale=0.1, flip=True
 def unpaired(volumes_a, volumes_b, kind=UnpairedSlices, **settings) -> UnpairedSlices:
     off = {
         "min_foreground": 0.0,
+        "matching": Matching("none", 0.05),
         "augmentation": None,
         "seed": 0,
     }
@@ -129,8 +131,8 @@ def test_an_item_follows_from_seed_epoch_and_index_alone(textured):
     assert not (expected["changes"][0] == expected["changes"][1])[1:].any()
 
 
-def test_the_draws_of_b_are_those_of_version_0_1(volume):
-    """Equal seeds still train on equal pairs, augmented or not."""
+def test_the_draws_of_b_without_a_match_are_those_of_version_0_1(volume):
+    """Slices drawn before there was a choice: equal seeds still train on equal pairs, augmented or not."""
     volumes = [volume(1, "T1w", 6), volume(2, "T1w", 3)], [volume(1, "T2w", 20), volume(2, "T2w", 7)]
     golden = {
         0: [201, 107, 206, 107, 115, 119, 100, 118, 201, 110],
@@ -162,6 +164,47 @@ def test_a_contrast_without_foreground_is_refused_by_the_key(volume, empty):
     volumes = [volume(1, name, 2, [0.04, 0.02] if name == empty else [0.5, 0.5]) for name in ("T1w", "T2w")]
     with pytest.raises(ValueError, match=rf"data\.min_foreground=0\.05: no {empty} slice"):
         unpaired(volumes[:1], volumes[1:], min_foreground=0.05)
+
+
+# Matched positions
+
+
+def test_matched_slices_lie_at_the_same_height_of_other_heads(volume):
+    """Heads of different lengths, with empty slices below and above."""
+    volumes_a = [volume(1, "T1w", 46, [0.0] * 3 + [0.5] * 41 + [0.0] * 2)]
+    volumes_b = [volume(1, "T2w", 21), volume(2, "T2w", 85, [0.01] * 4 + [0.5] * 81)]
+    height_of_a = {100 + index: (index - 3) / 40 for index in range(3, 44)}
+    height_of_b = {100 + index: index / 20 for index in range(21)}
+    height_of_b |= {200 + index: (index - 4) / 80 for index in range(4, 85)}
+    settings = {"min_foreground": 0.05, "augmentation": None}
+    data = unpaired(volumes_a, volumes_b, matching=Matching("position", 0.06), **settings)
+    drawn = [pair for epoch in range(40) for pair in codes(data, epoch)]
+    assert all(abs(height_of_a[a] - height_of_b[b]) <= 0.06 + 1e-9 for a, b in drawn)
+    assert {a for a, _ in drawn} == set(height_of_a)
+    assert {b for _, b in drawn} == set(height_of_b), "every slice of b is drawn"
+    by_chance = unpaired(volumes_a, volumes_b, **settings)
+    far = [abs(height_of_a[a] - height_of_b[b]) > 0.06 for a, b in codes(by_chance, 0)]
+    assert sum(far) > 0.7 * len(far)
+
+
+def test_all_matching_slices_are_equally_likely(volume):
+    volumes_b = [volume(number, "T2w", 11) for number in (1, 2, 3)]
+    data = unpaired([volume(1, "T1w", 3)], volumes_b, matching=Matching("position", 0.11))
+    counts = Counter(code(data[epoch, 1]["b"]) for epoch in range(600))
+    assert set(counts) == {100 * number + index for number in (1, 2, 3) for index in (4, 5, 6)}
+    # 600 draws among 9, four standard deviations of a binomial count.
+    assert all(abs(count - 600 / 9) < 4 * (600 / 9 * 8 / 9) ** 0.5 for count in counts.values())
+
+
+def test_matched_draws_follow_from_seed_epoch_and_index_alone(volume):
+    volumes = [volume(1, "T1w", 9)], [volume(1, "T2w", 40)]
+
+    def pairs(seed, epoch):
+        return codes(unpaired(*volumes, seed=seed, matching=Matching("position", 0.3)), epoch)
+
+    assert pairs(0, 1) == pairs(0, 1)
+    assert pairs(0, 1) != pairs(0, 2)
+    assert pairs(0, 1) != pairs(1, 1)
 
 
 # EpochSampler
