@@ -48,6 +48,7 @@ class MRIDataModule(pl.LightningDataModule):
         plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.
         min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`.
         match: see :class:`mri_cyclegan.data.matching.Matching`; likewise ``match_tolerance``.
+        num_adjacent_slices: neighbouring slices on either side of each slice, k; see :mod:`mri_cyclegan.stacks`.
         augmentation: changes of training slices, or None.
         batch_size: slices of each contrast in a training batch.
         val_batch_size: slices in a validation batch.
@@ -85,6 +86,7 @@ class MRIDataModule(pl.LightningDataModule):
         min_foreground: float,
         match: str,
         match_tolerance: float,
+        num_adjacent_slices: int,
         augmentation: Augmentation | None,
         batch_size: int,
         val_batch_size: int,
@@ -121,6 +123,11 @@ class MRIDataModule(pl.LightningDataModule):
         self.findings: list[Finding] = []
         self.min_foreground = min_foreground
         self.matching = Matching(match, match_tolerance)
+        if num_adjacent_slices < 0:
+            raise ValueError(
+                f"data.num_adjacent_slices: expected 0 (single slices) or more, got {num_adjacent_slices}."
+            )
+        self.num_adjacent_slices = num_adjacent_slices
         self.augmentation = augmentation
         self.batch_size = batch_size
         self.val_batch_size = val_batch_size
@@ -170,6 +177,7 @@ class MRIDataModule(pl.LightningDataModule):
             [self.cache.get(scan) for scan in self.split.train_b],
             self.min_foreground,
             self.matching,
+            self.num_adjacent_slices,
             self.augmentation,
             self.seed,
         )
@@ -232,7 +240,7 @@ class MRIDataModule(pl.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of ``a`` and ``b``, each (B, 1, H, W), with the ``changes`` they are still to get."""
+        """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the ``changes`` they are still to get."""
         return DataLoader(
             self.train_slices,
             batch_size=self.batch_size,
@@ -262,7 +270,7 @@ class MRIDataModule(pl.LightningDataModule):
         if not pairs:
             return []
         return DataLoader(
-            PairedSlices(pairs),
+            PairedSlices(pairs, self.num_adjacent_slices),
             batch_size=self.val_batch_size,
             num_workers=0,
             generator=torch.Generator().manual_seed(self.seed),
@@ -271,16 +279,17 @@ class MRIDataModule(pl.LightningDataModule):
     def sample_cases(self, num_cases: int) -> list[SampleCase]:
         """Slices to watch: of validation pairs if there are any, else of unpaired validation or training scans."""
         assert self.split is not None
+        num_adjacent = self.num_adjacent_slices
         if self.val_pairs:
             return [
-                middle_case(*self.val_pairs[number % len(self.val_pairs)], number, num_cases, paired=True)
+                middle_case(*self.val_pairs[number % len(self.val_pairs)], number, num_cases, True, num_adjacent)
                 for number in range(num_cases)
             ]
         val_a, val_b = ([self.cache.get(s) for s in self.split.val if s.contrast == name] for name in self.contrasts)
         if not (val_a and val_b):
             val_a, val_b = self.train_slices.volumes_a, self.train_slices.volumes_b
         return [
-            middle_case(val_a[number % len(val_a)], val_b[number % len(val_b)], number, num_cases, paired=False)
+            middle_case(val_a[number % len(val_a)], val_b[number % len(val_b)], number, num_cases, False, num_adjacent)
             for number in range(num_cases)
         ]
 

@@ -23,6 +23,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         volumes_b: training volumes of contrast b; there may be more or fewer.
         min_foreground: share of a slice's pixels that must show the head for the slice to train.
         matching: which slices of b may stand beside a slice of a.
+        num_adjacent: neighbouring slices on either side that an item shows as further channels, k.
         augmentation: draws the changes of each slice, or None; they are made later, where the batch is.
         seed: of the draws of b and of the changes.
 
@@ -36,6 +37,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         volumes_b: Sequence[CachedVolume],
         min_foreground: float,
         matching: Matching,
+        num_adjacent: int,
         augmentation: Augmentation | None,
         seed: int,
     ) -> None:
@@ -43,6 +45,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         self.slices_a = _slices_with_foreground(self.volumes_a, min_foreground)
         self.slices_b = _slices_with_foreground(self.volumes_b, min_foreground)
         self.candidates_b = matching.candidates(self.volumes_a, self.slices_a, self.volumes_b, self.slices_b)
+        self.num_adjacent = num_adjacent
         self.augmentation = augmentation
         self.seed = seed
 
@@ -51,7 +54,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         return max(len(self.slices_a), len(self.slices_b))
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
-        """Slices ``a`` and ``b``, each (1, H, W), in [-1, 1]; ``changes`` of each, (2, 8), if there are any.
+        """Slices ``a`` and ``b``, each (2k + 1, H, W), in [-1, 1]; ``changes`` of each, (2, 8), if there are any.
 
         See :class:`mri_cyclegan.data.augmentation.Augmentation`.
         """
@@ -66,7 +69,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         return item if self.augmentation is None else item | {"changes": self.augmentation.draw(random, 2)}
 
     def _load(self, volumes: list[CachedVolume], position: np.ndarray) -> Tensor:
-        return torch.from_numpy(volumes[position[0]].stack(int(position[1]), 0))
+        return torch.from_numpy(volumes[position[0]].stack(int(position[1]), self.num_adjacent))
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -97,10 +100,12 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
 
     Args:
         pairs: volumes (a, b) of a subject; the number of a pair is its case.
+        num_adjacent: neighbouring slices on either side that an item shows as further channels, k.
     """
 
-    def __init__(self, pairs: Sequence[tuple[CachedVolume, CachedVolume]]) -> None:
+    def __init__(self, pairs: Sequence[tuple[CachedVolume, CachedVolume]], num_adjacent: int) -> None:
         self.pairs = list(pairs)
+        self.num_adjacent = num_adjacent
         self.positions = [
             (case, number) for case, (volume_a, _) in enumerate(self.pairs) for number in range(volume_a.num_slices)
         ]
@@ -111,13 +116,13 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """One slice of a subject.
 
-        ``a``, ``b``: (1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool;
-        ``case``: ().
+        ``a``, ``b``: (2k + 1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool, of the centre
+        slice; ``case``: ().
         """
         case, number = self.positions[index]
         item = {"case": torch.tensor(case)}
         for name, volume in zip("ab", self.pairs[case], strict=True):
-            item[name] = torch.from_numpy(volume.stack(number, 0))
+            item[name] = torch.from_numpy(volume.stack(number, self.num_adjacent))
             item[f"foreground_{name}"] = torch.from_numpy(volume.foreground_slice(number))[None]
         return item
 

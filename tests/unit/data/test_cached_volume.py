@@ -93,11 +93,11 @@ def test_nothing_stays_open_or_mapped(volume):
 def test_more_volumes_than_a_process_may_open_files(volume, few_descriptors):
     made = [volume(number) for number in range(300)]
     volumes = [cached for cached, _, _ in made]
-    data = UnpairedSlices(volumes[:150], volumes[150:], 0.0, Matching("position", 0.1), None, seed=0)
+    data = UnpairedSlices(volumes[:150], volumes[150:], 0.0, Matching("position", 0.1), 1, None, seed=0)
     for index in range(len(data)):
         number, slice_index = data.slices_a[index]
-        np.testing.assert_array_equal(data[0, index]["a"][0], made[number][1][slice_index])
-    pairs = PairedSlices(list(zip(volumes[:150], volumes[150:])))
+        np.testing.assert_array_equal(data[0, index]["a"][1], made[number][1][slice_index])
+    pairs = PairedSlices(list(zip(volumes[:150], volumes[150:])), 0)
     for index in range(0, len(pairs), 5):
         np.testing.assert_array_equal(pairs[index]["foreground_b"][0], made[150 + index // 5][2][0])
     assert all(np.array_equal(cached.slices, slices) for cached, slices, _ in made)

@@ -61,6 +61,7 @@ def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
         "min_foreground": 0.05,
         "match": "none",
         "match_tolerance": 0.05,
+        "num_adjacent_slices": 0,
         "augmentation": Augmentation(8, 0.05, 0.1, True, 0.1, 0.1),
         "batch_size": 3,
         "val_batch_size": 5,
@@ -178,6 +179,18 @@ def test_without_augmentation_training_slices_are_those_on_disk(phantom_root, ca
         assert all(image.numpy().tobytes() in known for image in batch["a"])
 
 
+def test_neighbours_reach_every_batch_and_the_samples(phantom_root, cache_root):
+    data = ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split", num_adjacent_slices=1)
+    assert batches(data, 0)[0]["a"].shape == (3, 3, 24, 24)
+    for loader, pairs in ((data.val_dataloader(), data.val_pairs), (data.test_dataloader(), data.test_pairs)):
+        centres = torch.cat([batch["b"] for batch in loader])[:, 1]
+        np.testing.assert_array_equal(centres, np.concatenate([b.slices for _, b in pairs]))
+    for case in data.sample_cases(2):
+        subject, index = case.label.split()
+        volume = next(a for a, _ in data.val_pairs if a.scan.subject == subject)
+        np.testing.assert_array_equal(case.a, volume.slices[int(index) - 1 : int(index) + 2])
+
+
 def test_b_can_be_matched_by_position(phantom_root, cache_root):
     settings = {"phantom": PHANTOM, "split_column": "split", "augmentation": None}
     matched, free = (ready(phantom_root, cache_root, match=match, **settings) for match in ("position", "none"))
@@ -198,7 +211,7 @@ def test_b_can_be_matched_by_position(phantom_root, cache_root):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("match", "slice"), ("match_tolerance", -0.1), ("match_tolerance", 1.5)],
+    [("match", "slice"), ("match_tolerance", -0.1), ("match_tolerance", 1.5), ("num_adjacent_slices", -1)],
 )
 def test_a_bad_setting_is_refused_by_its_key_before_anything_is_read(tmp_path, key, value):
     with pytest.raises(ValueError, match=rf"^data\.{key}: expected .* got '?{value}"):

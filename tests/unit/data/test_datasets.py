@@ -67,6 +67,7 @@ def unpaired(volumes_a, volumes_b, kind=UnpairedSlices, **settings) -> UnpairedS
     off = {
         "min_foreground": 0.0,
         "matching": Matching("none", 0.05),
+        "num_adjacent": 0,
         "augmentation": None,
         "seed": 0,
     }
@@ -207,6 +208,31 @@ def test_matched_draws_follow_from_seed_epoch_and_index_alone(volume):
     assert pairs(0, 1) != pairs(1, 1)
 
 
+# Neighbouring slices
+
+
+def test_neighbours_are_channels_and_edges_are_repeated(volume):
+    data = unpaired([volume(1, "T1w", 4)], [volume(1, "T2w", 1)], num_adjacent=2)
+    shown = {index: [round(1000 * float(channel[0, 0])) - 100 for channel in data[0, index]["a"]] for index in range(4)}
+    assert shown == {0: [0, 0, 0, 1, 2], 1: [0, 0, 1, 2, 3], 2: [0, 1, 2, 3, 3], 3: [1, 2, 3, 3, 3]}
+    assert data[0, 0]["b"].shape == (5, 8, 8)
+    assert (data[0, 0]["b"] == data[0, 0]["b"][0, 0, 0]).all()
+
+
+def test_neighbours_are_shown_though_they_are_too_empty_to_train_themselves(volume):
+    data = unpaired([volume(1, "T1w", 3, [0.0, 0.5, 0.0])], [volume(1, "T2w", 3)], min_foreground=0.1, num_adjacent=1)
+    item = data[0, 0]["a"]
+    assert [round(1000 * float(channel[0, 0])) for channel in item] == [100, 101, 102]
+
+
+def test_the_middle_channel_is_the_slice_itself(volume):
+    volumes = [volume(1, "T1w", 9)], [volume(1, "T2w", 7)]
+    flat, deep = unpaired(*volumes, seed=4), unpaired(*volumes, seed=4, num_adjacent=2)
+    for index in range(9):
+        for name in "ab":
+            assert torch.equal(deep[1, index][name][2:3], flat[1, index][name])
+
+
 # EpochSampler
 
 
@@ -299,7 +325,7 @@ def test_the_check_above_would_see_workers_that_repeat_each_other(textured):
 
 def test_paired_slices_come_in_order_with_the_number_of_their_case(volume):
     pairs = [(volume(1, "T1w", 2), volume(3, "T2w", 2)), (volume(2, "T1w", 3), volume(4, "T2w", 3))]
-    data = PairedSlices(pairs)
+    data = PairedSlices(pairs, 0)
     assert len(data) == 5
     items = [data[index] for index in range(5)]
     assert [code(item["a"]) for item in items] == [100, 101, 200, 201, 202]
@@ -310,7 +336,7 @@ def test_paired_slices_come_in_order_with_the_number_of_their_case(volume):
 
 def test_paired_slices_carry_the_foreground_of_each(volume):
     pair = volume(1, "T1w", 2, [0.25, 0.5]), volume(1, "T2w", 2, [0.75, 1.0])
-    item = PairedSlices([pair])[1]
+    item = PairedSlices([pair], 0)[1]
     assert item["foreground_a"].dtype == torch.bool
     assert item["foreground_a"].shape == (1, 8, 8)
     assert int(item["foreground_a"].sum()) == 32
@@ -318,7 +344,18 @@ def test_paired_slices_carry_the_foreground_of_each(volume):
 
 
 def test_paired_slices_batch(volume):
-    data = PairedSlices([(volume(1, "T1w", 3), volume(1, "T2w", 3))])
+    data = PairedSlices([(volume(1, "T1w", 3), volume(1, "T2w", 3))], 0)
     batch = next(iter(DataLoader(data, batch_size=3, generator=torch.Generator())))
     assert batch["a"].shape == batch["foreground_b"].shape == (3, 1, 8, 8)
     assert batch["case"].tolist() == [0, 0, 0]
+
+
+def test_paired_slices_show_neighbours_and_the_foreground_of_the_middle_one(volume):
+    pair = volume(1, "T1w", 3, [0.25, 0.5, 0.75]), volume(2, "T2w", 3, [1.0, 0.75, 0.5])
+    items = [PairedSlices([pair], 1)[index] for index in range(3)]
+    for name, first in (("a", 100), ("b", 200)):
+        shown = [[round(1000 * float(channel[0, 0])) - first for channel in item[name]] for item in items]
+        assert shown == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+    assert [int(item["foreground_a"].sum()) for item in items] == [16, 32, 48]
+    assert [int(item["foreground_b"].sum()) for item in items] == [64, 48, 32]
+    assert all(item["foreground_a"].shape == (1, 8, 8) for item in items)
