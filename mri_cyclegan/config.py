@@ -52,9 +52,15 @@ class RunConfig:
 
 
 def register() -> None:
-    """Tell Hydra about the schema and the resolver of a sweep's folder names."""
+    """Tell Hydra about the schema and the resolvers."""
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
     OmegaConf.register_new_resolver("sweep_label", sweep_label, replace=True)
+    OmegaConf.register_new_resolver("num_channels", num_channels, replace=True)
+
+
+def num_channels(num_adjacent_slices: int) -> int:
+    """Channels of a slice with its neighbours on either side."""
+    return 2 * num_adjacent_slices + 1
 
 
 def sweep_label(overrides: str) -> str:

@@ -130,7 +130,10 @@ def _save_portable(folder: Path, config: DictConfig, model: Any, datamodule: MRI
         architectures[way] = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
     description = {
         "contrasts": dict(zip("ab", datamodule.contrasts, strict=True)),
-        "preprocessing": asdict(datamodule.preprocessing),
+        "preprocessing": {
+            **asdict(datamodule.preprocessing),
+            "num_adjacent_slices": datamodule.num_adjacent_slices,
+        },
         "results": {key: summary[key] for key in ("protocol_version", "measured_on", "mean", "weights")},
         "code_version": version("mri-cyclegan"),
     }

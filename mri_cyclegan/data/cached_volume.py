@@ -15,10 +15,16 @@ from mri_cyclegan.data.layouts import Scan
 # What numpy.save writes before the data of such arrays.
 NPY_HEADER_BYTES = 128
 
+# Share of a slice's pixels above which it shows the head.
+HEAD_SHARE = 0.02
+
 
 @dataclass(frozen=True)
 class CachedVolume:
     """Slices of one scan, read from disk as they are used.
+
+    Nothing stays open or mapped between two readings, so that a data set may have more volumes than a process may open
+    files, and its memory does not grow with what it has read.
 
     Attributes:
         scan: where they come from.
@@ -29,18 +35,8 @@ class CachedVolume:
     folder: Path
 
     @cached_property
-    def slices(self) -> np.ndarray:
-        """(N, H, W) float32, in [-1, 1], memory-mapped."""
-        return np.load(self.folder / "slices.npy", mmap_mode="r")
-
-    @cached_property
-    def foreground(self) -> np.ndarray:
-        """(N, H, W) bool, memory-mapped."""
-        return np.load(self.folder / "foreground.npy", mmap_mode="r")
-
-    @cached_property
     def record(self) -> dict[str, Any]:
-        """See :class:`mri_cyclegan.data.transforms.PreparedVolume`; also ``foreground_share`` of each slice."""
+        """See :class:`mri_cyclegan.data.transforms.PreparedVolume`; ``shape``; ``foreground_share`` of each slice."""
         return json.loads((self.folder / "record.json").read_text())
 
     @property
@@ -57,6 +53,61 @@ class CachedVolume:
             return False
         return sizes == [NPY_HEADER_BYTES + 4 * num_pixels, NPY_HEADER_BYTES + num_pixels]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Open maps stay behind when a volume is sent to a worker process."""
-        return {"scan": self.scan, "folder": self.folder}
+    @property
+    def num_slices(self) -> int:
+        """How many slices there are."""
+        return self.record["shape"][0]
+
+    @property
+    def shown_slices(self) -> np.ndarray:
+        """Indices of the slices that show the head."""
+        return np.flatnonzero(np.array(self.record["foreground_share"]) > HEAD_SHARE)
+
+    @property
+    def relative_heights(self) -> np.ndarray:
+        """Height of each slice in the head, (N,): 0 at the first slice that shows it or before, 1 at the last or after.
+
+        NaN where fewer than two slices show the head, so that nobody knows where in the head they lie.
+        """
+        shown = self.shown_slices
+        if len(shown) < 2:
+            return np.full(self.num_slices, np.nan)
+        return ((np.arange(self.num_slices) - shown[0]) / (shown[-1] - shown[0])).clip(0, 1)
+
+    @property
+    def slices(self) -> np.ndarray:
+        """All slices, (N, H, W) float32, in [-1, 1], read anew each time."""
+        return np.load(self.folder / "slices.npy")
+
+    @property
+    def foreground(self) -> np.ndarray:
+        """All masks, (N, H, W) bool, read anew each time."""
+        return np.load(self.folder / "foreground.npy")
+
+    def stack(self, index: int, num_adjacent: int) -> np.ndarray:
+        """A slice between its neighbours; beyond the first and last slice of the volume these are repeated.
+
+        Args:
+            index: of the slice.
+            num_adjacent: neighbours on either side, k.
+
+        Returns:
+            (2k + 1, H, W) float32, in [-1, 1].
+        """
+        first, last = max(0, index - num_adjacent), min(self.num_slices - 1, index + num_adjacent)
+        slices = self._read("slices.npy", np.float32, first, last + 1)
+        if len(slices) == 2 * num_adjacent + 1:
+            return slices
+        wanted = np.arange(index - num_adjacent, index + num_adjacent + 1)
+        return slices[wanted.clip(first, last) - first]
+
+    def foreground_slice(self, index: int) -> np.ndarray:
+        """(H, W) bool."""
+        return self._read("foreground.npy", np.bool_, index, index + 1)[0]
+
+    def _read(self, name: str, dtype: type[np.generic], start: int, stop: int) -> np.ndarray:
+        """Slices ``start`` to ``stop`` of an array in the folder, and no more of it than these."""
+        _, height, width = self.record["shape"]
+        offset = NPY_HEADER_BYTES + start * height * width * np.dtype(dtype).itemsize
+        values = np.fromfile(self.folder / name, dtype, (stop - start) * height * width, offset=offset)
+        return values.reshape(stop - start, height, width)

@@ -3,49 +3,34 @@
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from monai.data import DataLoader
 from torch import Tensor
+from torch.utils.data import DataLoader
 
+from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
+from mri_cyclegan.data.matching import Matching
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
+from mri_cyclegan.data.sample_cases import SampleCase, middle_case
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.data.splits.split import Split, divide
-from mri_cyclegan.data.transforms import Augmentation, Preprocessing
+from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 
 log = logging.getLogger(__name__)
 
 # Findings shown on the screen; the run folder has all of them.
 MAX_LOGGED = 10
-
-
-@dataclass(frozen=True)
-class SampleCase:
-    """One fixed slice of each contrast to look at during training.
-
-    Attributes:
-        a: (1, H, W), in [-1, 1].
-        b: (1, H, W), in [-1, 1]; the truth for ``a`` if ``paired``.
-        paired: whether both show the same slice of the same head.
-        label: subjects and slice numbers.
-    """
-
-    a: Tensor
-    b: Tensor
-    paired: bool
-    label: str
 
 
 class MRIDataModule(pl.LightningDataModule):
@@ -61,7 +46,9 @@ class MRIDataModule(pl.LightningDataModule):
             ``num_folds``, ``fold``, ``val_share``, ``test_share``, ``stratify_by``, ``split_seed`` and
             ``allow_paired_subjects``.
         plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.
-        min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`.
+        min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`; likewise ``slice_range``.
+        match: see :class:`mri_cyclegan.data.matching.Matching`; likewise ``match_tolerance``.
+        num_adjacent_slices: neighbouring slices on either side of each slice, k; see :mod:`mri_cyclegan.stacks`.
         augmentation: changes of training slices, or None.
         batch_size: slices of each contrast in a training batch.
         val_batch_size: slices in a validation batch.
@@ -97,6 +84,10 @@ class MRIDataModule(pl.LightningDataModule):
         spacing_mm: float | None,
         image_size: int,
         min_foreground: float,
+        slice_range: Sequence[float],
+        match: str,
+        match_tolerance: float,
+        num_adjacent_slices: int,
         augmentation: Augmentation | None,
         batch_size: int,
         val_batch_size: int,
@@ -132,6 +123,15 @@ class MRIDataModule(pl.LightningDataModule):
         self.num_processes = num_processes
         self.findings: list[Finding] = []
         self.min_foreground = min_foreground
+        if len(slice_range) != 2 or not 0 <= slice_range[0] < slice_range[1] <= 1:
+            raise ValueError(f"data.slice_range: expected [low, high] between 0 and 1, got {list(slice_range)}.")
+        self.slice_range = (slice_range[0], slice_range[1])
+        self.matching = Matching(match, match_tolerance)
+        if num_adjacent_slices < 0:
+            raise ValueError(
+                f"data.num_adjacent_slices: expected 0 (single slices) or more, got {num_adjacent_slices}."
+            )
+        self.num_adjacent_slices = num_adjacent_slices
         self.augmentation = augmentation
         self.batch_size = batch_size
         self.val_batch_size = val_batch_size
@@ -180,6 +180,9 @@ class MRIDataModule(pl.LightningDataModule):
             [self.cache.get(scan) for scan in self.split.train_a],
             [self.cache.get(scan) for scan in self.split.train_b],
             self.min_foreground,
+            self.slice_range,
+            self.matching,
+            self.num_adjacent_slices,
             self.augmentation,
             self.seed,
         )
@@ -242,7 +245,7 @@ class MRIDataModule(pl.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of ``a`` and ``b``, each (B, 1, H, W)."""
+        """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the ``changes`` they are still to get."""
         return DataLoader(
             self.train_slices,
             batch_size=self.batch_size,
@@ -252,6 +255,13 @@ class MRIDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator().manual_seed(self.seed),
         )
+
+    def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
+        """Augment a training batch where it is now, on the device; others stay as they are."""
+        if self.augmentation is None or "changes" not in batch:
+            return batch
+        changes_a, changes_b = batch["changes"].unbind(1)
+        return {"a": self.augmentation(batch["a"], changes_a), "b": self.augmentation(batch["b"], changes_b)}
 
     def val_dataloader(self) -> DataLoader | list:
         """Batches as :class:`PairedSlices` gives them; an empty list without pairs."""
@@ -265,7 +275,7 @@ class MRIDataModule(pl.LightningDataModule):
         if not pairs:
             return []
         return DataLoader(
-            PairedSlices(pairs),
+            PairedSlices(pairs, self.num_adjacent_slices),
             batch_size=self.val_batch_size,
             num_workers=0,
             generator=torch.Generator().manual_seed(self.seed),
@@ -274,16 +284,17 @@ class MRIDataModule(pl.LightningDataModule):
     def sample_cases(self, num_cases: int) -> list[SampleCase]:
         """Slices to watch: of validation pairs if there are any, else of unpaired validation or training scans."""
         assert self.split is not None
+        num_adjacent = self.num_adjacent_slices
         if self.val_pairs:
             return [
-                _middle_case(*self.val_pairs[number % len(self.val_pairs)], number, num_cases, paired=True)
+                middle_case(*self.val_pairs[number % len(self.val_pairs)], number, num_cases, True, num_adjacent)
                 for number in range(num_cases)
             ]
         val_a, val_b = ([self.cache.get(s) for s in self.split.val if s.contrast == name] for name in self.contrasts)
         if not (val_a and val_b):
             val_a, val_b = self.train_slices.volumes_a, self.train_slices.volumes_b
         return [
-            _middle_case(val_a[number % len(val_a)], val_b[number % len(val_b)], number, num_cases, paired=False)
+            middle_case(val_a[number % len(val_a)], val_b[number % len(val_b)], number, num_cases, False, num_adjacent)
             for number in range(num_cases)
         ]
 
@@ -297,22 +308,3 @@ def _same_grid(volume_a: CachedVolume, volume_b: CachedVolume) -> bool:
     return record_a["source_shape"] == record_b["source_shape"] and np.allclose(
         record_a["source_affine"], record_b["source_affine"], atol=1e-3
     )
-
-
-def _middle_case(volume_a: CachedVolume, volume_b: CachedVolume, number: int, count: int, paired: bool) -> SampleCase:
-    """A slice of the middle half of each head, higher for higher case numbers."""
-    height = 0.35 + 0.3 * (number + 0.5) / count
-    index_a = _slice_at(volume_a, height)
-    index_b = index_a if paired else _slice_at(volume_b, height)
-    names = [f"{volume.scan.subject} {index}" for volume, index in ((volume_a, index_a), (volume_b, index_b))]
-    image_a, image_b = (
-        torch.from_numpy(np.array(volume.slices[index]))[None]
-        for volume, index in ((volume_a, index_a), (volume_b, index_b))
-    )
-    return SampleCase(image_a, image_b, paired, names[0] if paired else " / ".join(names))
-
-
-def _slice_at(volume: CachedVolume, height: float) -> int:
-    """Index of the slice at a relative height of the head, in [0, 1]."""
-    shown = np.flatnonzero(np.array(volume.record["foreground_share"]) > 0.02)
-    return int(shown[int(height * (len(shown) - 1))]) if len(shown) else 0

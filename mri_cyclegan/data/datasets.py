@@ -1,13 +1,15 @@
 """Slices for training (unpaired) and for measuring (paired)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.matching import Matching
 
 
 class UnpairedSlices(Dataset[dict[str, Tensor]]):
@@ -20,11 +22,14 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         volumes_a: training volumes of contrast a.
         volumes_b: training volumes of contrast b; there may be more or fewer.
         min_foreground: share of a slice's pixels that must show the head for the slice to train.
-        augment: changes a (1, H, W) slice by a seed, or None.
-        seed: of the draws of b and of the augmentation.
+        slice_range: relative heights in the head, (low, high) in [0, 1], between which slices train.
+        matching: which slices of b may stand beside a slice of a.
+        num_adjacent: neighbouring slices on either side that an item shows as further channels, k.
+        augmentation: draws the changes of each slice, or None; they are made later, where the batch is.
+        seed: of the draws of b and of the changes.
 
     Raises:
-        ValueError: no slice of a contrast has enough foreground.
+        ValueError: no slice of a contrast has enough foreground in that range.
     """
 
     def __init__(
@@ -32,13 +37,18 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         volumes_a: Sequence[CachedVolume],
         volumes_b: Sequence[CachedVolume],
         min_foreground: float,
-        augment: Callable[[Tensor, int], Tensor] | None,
+        slice_range: tuple[float, float],
+        matching: Matching,
+        num_adjacent: int,
+        augmentation: Augmentation | None,
         seed: int,
     ) -> None:
         self.volumes_a, self.volumes_b = list(volumes_a), list(volumes_b)
-        self.slices_a = _slices_with_foreground(self.volumes_a, min_foreground)
-        self.slices_b = _slices_with_foreground(self.volumes_b, min_foreground)
-        self.augment = augment
+        self.slices_a = _training_slices(self.volumes_a, min_foreground, slice_range)
+        self.slices_b = _training_slices(self.volumes_b, min_foreground, slice_range)
+        self.candidates_b = matching.candidates(self.volumes_a, self.slices_a, self.volumes_b, self.slices_b)
+        self.num_adjacent = num_adjacent
+        self.augmentation = augmentation
         self.seed = seed
 
     def __len__(self) -> int:
@@ -46,19 +56,22 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         return max(len(self.slices_a), len(self.slices_b))
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
-        """Slices ``a`` and ``b``, each (1, H, W), in [-1, 1]."""
+        """Slices ``a`` and ``b``, each (2k + 1, H, W), in [-1, 1]; ``changes`` of each, (2, 8), if there are any.
+
+        See :class:`mri_cyclegan.data.augmentation.Augmentation`.
+        """
         epoch, index = key
         random = np.random.default_rng([self.seed, epoch, index])
-        slice_a = self.slices_a[index % len(self.slices_a)]
-        slice_b = self.slices_b[random.integers(len(self.slices_b))]
-        return {
-            "a": self._load(self.volumes_a, slice_a, random),
-            "b": self._load(self.volumes_b, slice_b, random),
+        index_a = index % len(self.slices_a)
+        index_b = self.candidates_b.draw(index_a, random)
+        item = {
+            "a": self._load(self.volumes_a, self.slices_a[index_a]),
+            "b": self._load(self.volumes_b, self.slices_b[index_b]),
         }
+        return item if self.augmentation is None else item | {"changes": self.augmentation.draw(random, 2)}
 
-    def _load(self, volumes: list[CachedVolume], position: np.ndarray, random: np.random.Generator) -> Tensor:
-        image = torch.from_numpy(np.array(volumes[position[0]].slices[position[1]]))[None]
-        return image if self.augment is None else self.augment(image, int(random.integers(2**32)))
+    def _load(self, volumes: list[CachedVolume], position: np.ndarray) -> Tensor:
+        return torch.from_numpy(volumes[position[0]].stack(int(position[1]), self.num_adjacent))
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -89,39 +102,50 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
 
     Args:
         pairs: volumes (a, b) of a subject; the number of a pair is its case.
+        num_adjacent: neighbouring slices on either side that an item shows as further channels, k.
     """
 
-    def __init__(self, pairs: Sequence[tuple[CachedVolume, CachedVolume]]) -> None:
+    def __init__(self, pairs: Sequence[tuple[CachedVolume, CachedVolume]], num_adjacent: int) -> None:
         self.pairs = list(pairs)
+        self.num_adjacent = num_adjacent
         self.positions = [
-            (case, number) for case, (volume_a, _) in enumerate(self.pairs) for number in range(len(volume_a.slices))
+            (case, number) for case, (volume_a, _) in enumerate(self.pairs) for number in range(volume_a.num_slices)
         ]
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``a``, ``b``: (1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool; ``case``: ()."""
+        """One slice of a subject.
+
+        ``a``, ``b``: (2k + 1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool, of the centre
+        slice; ``case``: ().
+        """
         case, number = self.positions[index]
-        volume_a, volume_b = self.pairs[case]
-        return {
-            "a": torch.from_numpy(np.array(volume_a.slices[number]))[None],
-            "b": torch.from_numpy(np.array(volume_b.slices[number]))[None],
-            "foreground_a": torch.from_numpy(np.array(volume_a.foreground[number]))[None],
-            "foreground_b": torch.from_numpy(np.array(volume_b.foreground[number]))[None],
-            "case": torch.tensor(case),
-        }
+        item = {"case": torch.tensor(case)}
+        for name, volume in zip("ab", self.pairs[case], strict=True):
+            item[name] = torch.from_numpy(volume.stack(number, self.num_adjacent))
+            item[f"foreground_{name}"] = torch.from_numpy(volume.foreground_slice(number))[None]
+        return item
 
 
-def _slices_with_foreground(volumes: list[CachedVolume], min_foreground: float) -> np.ndarray:
+def _training_slices(
+    volumes: list[CachedVolume], min_foreground: float, slice_range: tuple[float, float]
+) -> np.ndarray:
     """(N, 2) volume and slice numbers."""
+    low, high = slice_range
     positions = [
         (number, index)
         for number, volume in enumerate(volumes)
-        for index, share in enumerate(volume.record["foreground_share"])
-        if share >= min_foreground
+        for index, (share, height) in enumerate(
+            zip(volume.record["foreground_share"], volume.relative_heights, strict=True)
+        )
+        if share >= min_foreground and not (height < low or height > high)  # unknown heights are in
     ]
     if not positions:
         contrast = volumes[0].scan.contrast
-        raise ValueError(f"data.min_foreground={min_foreground}: no {contrast} slice shows that much of a head.")
+        raise ValueError(
+            f"data.min_foreground={min_foreground} and data.slice_range={list(slice_range)}: no {contrast} slice in "
+            "that range shows that much of a head."
+        )
     return np.array(positions)

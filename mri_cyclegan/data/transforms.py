@@ -1,4 +1,4 @@
-"""From a volume to slices a network can take, and random changes of slices in training."""
+"""From a volume to slices a network can take."""
 
 import math
 from dataclasses import dataclass
@@ -8,19 +8,8 @@ import nibabel
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import (
-    Compose,
-    Orientation,
-    RandAdjustContrast,
-    RandAffine,
-    RandFlip,
-    RandScaleIntensity,
-    ResizeWithPadOrCrop,
-    ScaleIntensityRange,
-    Spacing,
-)
+from monai.transforms import Orientation, ResizeWithPadOrCrop, ScaleIntensityRange, Spacing
 from scipy import ndimage
-from torch import Tensor
 
 from mri_cyclegan.data.foreground import foreground_mask
 from mri_cyclegan.data.volume import Volume
@@ -133,53 +122,3 @@ class Preprocessing:
 
 def _with_affine(array: np.ndarray, affine: np.ndarray) -> MetaTensor:
     return MetaTensor(torch.from_numpy(np.ascontiguousarray(array))[None], affine=torch.from_numpy(affine))
-
-
-class Augmentation:
-    """Random rotation, flip, scale, shift, brightness and contrast of one slice.
-
-    Brightness and contrast act on [0, 1], where background is 0, so that background stays background.
-
-    Args:
-        rotation_degrees: largest rotation either way.
-        shift: largest shift either way, as a share of the side.
-        scale: largest enlargement or reduction of either side, as a share.
-        flip: whether left and right may be swapped.
-        brightness: largest relative change of the signal.
-        contrast: largest exponent 1 + c of the gamma curve, and smallest 1 / (1 + c).
-    """
-
-    def __init__(
-        self, rotation_degrees: float, shift: float, scale: float, flip: bool, brightness: float, contrast: float
-    ) -> None:
-        self._settings = (shift, math.radians(rotation_degrees), scale)
-        self._intensity = [
-            RandScaleIntensity(prob=1.0, factors=brightness),
-            RandAdjustContrast(prob=1.0 if contrast else 0.0, gamma=(1 / (1 + contrast), 1 + contrast + 1e-9)),
-        ]
-        self._flip = RandFlip(prob=0.5 if flip else 0.0, spatial_axis=1)
-        self._compose: Compose | None = None
-
-    def __call__(self, image: Tensor, seed: int) -> Tensor:
-        """Change one slice; equal seeds change it equally.
-
-        Args:
-            image: (1, H, W), in [-1, 1].
-            seed: of this slice's changes, in [0, 2**32).
-
-        Returns:
-            (1, H, W), in [-1, 1].
-        """
-        if self._compose is None:
-            shift, rotation, scale = self._settings
-            affine = RandAffine(
-                prob=1.0,
-                rotate_range=rotation,
-                translate_range=[shift * side for side in image.shape[1:]],
-                scale_range=[scale, scale],
-                padding_mode="zeros",
-            )
-            self._compose = Compose([self._flip, affine, *self._intensity])
-        self._compose.set_random_state(seed=seed)
-        changed = torch.as_tensor(self._compose((image + 1) / 2)).as_subclass(torch.Tensor)
-        return (changed * 2 - 1).clamp(-1, 1)

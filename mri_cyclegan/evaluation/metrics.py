@@ -5,6 +5,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from mri_cyclegan.stacks import centre_slice
+
 
 class PairedMetrics(Metric):
     """PSNR and SSIM of each subject over the foreground of its target volume.
@@ -34,12 +36,12 @@ class PairedMetrics(Metric):
         """Add slices.
 
         Args:
-            prediction: (B, 1, H, W), in [-1, 1].
-            target: (B, 1, H, W), in [-1, 1].
+            prediction: (B, 1, H, W), in [-1, 1], or a stack of slices, of which the centre counts.
+            target: likewise.
             mask: (B, 1, H, W) bool, the target's foreground.
             case: (B,), number of each slice's subject.
         """
-        prediction, target = (prediction.float() + 1) / 2, (target.float() + 1) / 2
+        prediction, target = ((centre_slice(image).float() + 1) / 2 for image in (prediction, target))
         ssim = structural_similarity_index_measure(
             prediction, target, sigma=1.5, kernel_size=11, data_range=1.0, return_full_image=True
         )

@@ -27,7 +27,7 @@ def measure(
     """Score several methods on the same paired slices.
 
     Args:
-        methods: name to direction (``"ab"``, ``"ba"``) to a function of (B, 1, H, W) slices.
+        methods: name to direction (``"ab"``, ``"ba"``) to a function of (B, 2k + 1, H, W) stacks.
         batches: of :class:`mri_cyclegan.data.datasets.PairedSlices`.
         num_cases: number of subjects in them.
         device: where to compute.

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mri_cyclegan.networks.registry import GENERATORS
+from mri_cyclegan.stacks import CentreSliceOf
 
 FORMAT_VERSION = 1
 INTENDED_USE = "Research on image translation. Synthetic images; not for diagnostic use."
@@ -45,6 +46,10 @@ def save_model(
 def load_generator(folder: str | Path, way: str) -> nn.Module:
     """The generator of one direction, ``"ab"`` or ``"ba"``, ready for use.
 
+    Returns:
+        Network from (B, 2k + 1, H, W) in [-1, 1], a slice between its neighbours, to (B, 1, H, W), its translation;
+        k is ``num_adjacent_slices`` of the preprocessing in ``model.json``.
+
     Raises:
         ValueError: the folder is no model of this format, or its weights were changed.
     """
@@ -65,4 +70,4 @@ def load_generator(folder: str | Path, way: str) -> nn.Module:
         raise ValueError(f"{path}: the weights are not those model.json describes. Copy the folder again.")
     network = GENERATORS[entry["name"]](**entry["arguments"])
     network.load_state_dict(load_file(path))
-    return network.eval()
+    return network.eval() if entry["arguments"]["out_channels"] == 1 else CentreSliceOf(network).eval()

@@ -15,13 +15,14 @@ from mri_cyclegan.losses.adversarial import (
     generator_adversarial_loss,
 )
 from mri_cyclegan.losses.cycle import cycle_loss, identity_loss
+from mri_cyclegan.stacks import centre_slice
 from mri_cyclegan.training.ema import AveragedNetwork
 from mri_cyclegan.training.image_pool import ImagePool
 from mri_cyclegan.training.lr_schedule import constant_then_linear
 
 
 class Generated(NamedTuple):
-    """Everything the generators make of one batch; each (B, 1, H, W), in [-1, 1]."""
+    """Everything the generators make of one batch; each (B, C, H, W), in [-1, 1]."""
 
     fake_b: Tensor
     cycled_a: Tensor
@@ -35,11 +36,12 @@ class CycleGAN(pl.LightningModule):
     """Two generators and two discriminators, trained in the nine steps of the method's document.
 
     Contrast a is T1w and b T2w by default; ``generator_ab`` maps a to b, ``discriminator_b`` judges images of b.
+    An image is a slice, or a stack of neighbouring slices as channels, C = 2k + 1; see :mod:`mri_cyclegan.stacks`.
 
     Args:
-        generator_ab: (B, 1, H, W) in [-1, 1] to the same.
+        generator_ab: (B, C, H, W) in [-1, 1] to the same.
         generator_ba: likewise, another network.
-        discriminator_a: (B, 1, H, W) to patch logits.
+        discriminator_a: (B, C, H, W) to patch logits.
         discriminator_b: likewise, another network.
         adversarial_loss: ``"lsgan"``, ``"bce"`` or ``"hinge"``.
         lambda_cycle: weight of the cycle-consistency losses.
@@ -100,16 +102,23 @@ class CycleGAN(pl.LightningModule):
         """What turns b into a for use."""
         return self.generator_ba if self.ema_ba is None else self.ema_ba.network
 
-    @torch.inference_mode()
     def translate(self, image: Tensor, way: str) -> Tensor:
-        """Translate for use, in evaluation mode whatever the module's own mode is.
+        """Translate slices for use.
 
         Args:
-            image: (B, 1, H, W), in [-1, 1].
+            image: (B, C, H, W), in [-1, 1].
             way: ``"ab"`` or ``"ba"``.
 
         Returns:
-            (B, 1, H, W), in [-1, 1].
+            (B, 1, H, W), in [-1, 1]: of a stack the centre slice.
+        """
+        return centre_slice(self.translate_stack(image, way))
+
+    @torch.inference_mode()
+    def translate_stack(self, image: Tensor, way: str) -> Tensor:
+        """As :meth:`translate`, all slices of a stack: what the way back needs.
+
+        In evaluation mode, whatever the module's own mode is.
         """
         network = self.translator_ab if way == "ab" else self.translator_ba
         was_training = network.training
@@ -119,7 +128,7 @@ class CycleGAN(pl.LightningModule):
         return fake
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, 1, H, W)."""
+        """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
         real_a, real_b = batch["a"], batch["b"]
 
         with frozen(self.discriminator_a, self.discriminator_b):
@@ -193,7 +202,7 @@ class CycleGAN(pl.LightningModule):
         return Generated(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)
 
     def judge(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """Step 8 for one discriminator: its loss on real images and detached fakes, each (B, 1, H, W)."""
+        """Step 8 for one discriminator: its loss on real images and detached fakes, each (B, C, H, W)."""
         real_logits, fake_logits = discriminator(torch.cat([real, fake.to(real)])).chunk(2)
         return discriminator_adversarial_loss(real_logits, fake_logits, self.adversarial_loss)
 

@@ -101,12 +101,42 @@ def test_the_table_and_the_files_agree_with_a_computation_by_hand(toy_run):
     from mri_cyclegan.data.transforms import Preprocessing
 
     settings = json.loads((run_dir / "model" / "model.json").read_text())["preprocessing"]
+    assert settings.pop("num_adjacent_slices") == 0
     source, target = (Preprocessing(**settings)(read_volume(path)) for path in (t1w, t2w))
     with torch.inference_mode():
         prediction = load_generator(run_dir / "model", "ab")(torch.from_numpy(source.slices)[:, None])[:, 0].numpy()
     error = ((prediction - target.slices) / 2)[target.foreground]
     psnr = 10 * np.log10(1 / np.mean(error**2))
     assert summary["per_subject"]["CycleGAN"]["ab"]["psnr"][0] == pytest.approx(psnr, abs=1e-3)
+
+
+def test_neighbouring_slices_train_as_channels_and_the_centre_slice_is_measured(tmp_path, compose_run, toy_overrides):
+    """One key widens every network; PSNR of the saved model on one test subject, from its files, edges repeated."""
+    from mri_cyclegan.data.transforms import Preprocessing
+
+    summary = train(compose_run(tmp_path, *toy_overrides, "data.num_adjacent_slices=1", "trainer.max_epochs=1"))
+    state = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert state["discriminator_a.layers.0.weight"].shape[1] == state["pool_a.images"].shape[1] == 3
+
+    settings = json.loads((tmp_path / "model" / "model.json").read_text())["preprocessing"]
+    assert settings.pop("num_adjacent_slices") == 1
+    split = json.loads((tmp_path / "split.json").read_text())
+    t1w, t2w = sorted(path for path in split["files"]["test"] if split["subjects"]["test"][0] in path)
+    source, target = (Preprocessing(**settings)(read_volume(path)) for path in (t1w, t2w))
+    padded = torch.from_numpy(np.pad(source.slices, ((1, 1), (0, 0), (0, 0)), mode="edge"))
+    with torch.inference_mode():
+        prediction = load_generator(tmp_path / "model", "ab")(torch.stack([padded[:-2], padded[1:-1], padded[2:]], 1))
+    assert prediction.shape == (len(source.slices), 1, 32, 32)
+    error = ((prediction[:, 0].numpy() - target.slices) / 2)[target.foreground]
+    psnr = 10 * np.log10(1 / np.mean(error**2))
+    assert summary["per_subject"]["CycleGAN"]["ab"]["psnr"][0] == pytest.approx(psnr, abs=1e-3)
+    assert np.asarray(Image.open(tmp_path / "samples" / "epoch_0001.png").convert("L"), dtype=float).std() > 20
+
+
+def test_position_matched_batches_train(tmp_path, compose_run, toy_overrides, toy_run):
+    _, _, free = toy_run
+    matched = train(compose_run(tmp_path, *toy_overrides, "data.match=position", "data.match_tolerance=0.1"))
+    assert matched["per_subject"]["CycleGAN"] != free["per_subject"]["CycleGAN"]
 
 
 def test_checkpoints_load_as_plain_data(toy_run):

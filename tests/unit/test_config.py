@@ -4,6 +4,7 @@ import time
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
@@ -63,6 +64,24 @@ def test_data_can_be_replaced_under_an_experiment(tmp_path):
     assert config.data.layout == "bids"
     assert config.data.phantom is None
     assert config.data.image_size == 64
+
+
+@pytest.mark.parametrize("num_adjacent", [0, 2])
+def test_one_key_widens_every_network(tmp_path, num_adjacent):
+    parts = build(composed(tmp_path, "+experiment=demo", f"data.num_adjacent_slices={num_adjacent}"))
+    stack = torch.zeros(1, 2 * num_adjacent + 1, 64, 64)
+    for way in ("ab", "ba"):
+        assert parts["model"].translate_stack(stack, way).shape == stack.shape
+        assert parts["model"].translate(stack, way).shape == (1, 1, 64, 64)
+    assert parts["model"].discriminator_a(stack).shape[1] == parts["model"].discriminator_b(stack).shape[1] == 1
+    assert parts["data"].num_adjacent_slices == num_adjacent
+
+
+@pytest.mark.parametrize("match", ["none", "position"])
+@pytest.mark.parametrize("augmentation", [[], ["data.augmentation=null"]])
+def test_every_way_to_draw_slices_composes(tmp_path, match, augmentation):
+    data = build(composed(tmp_path, "+experiment=demo", f"data.match={match}", *augmentation))["data"]
+    assert (data.matching.match, data.augmentation is None) == (match, bool(augmentation))
 
 
 @pytest.mark.parametrize(

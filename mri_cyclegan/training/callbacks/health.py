@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from mri_cyclegan.stacks import centre_slice
+
 log = logging.getLogger(__name__)
 
 ADVICE = {
@@ -60,7 +62,7 @@ class HealthMonitor(pl.Callback):
         images = {"a": torch.stack([case.a for case in cases]), "b": torch.stack([case.b for case in cases])}
         for way in ("ab", "ba"):
             fake = pl_module.translate(images[way[0]].to(pl_module.device), way).float().cpu()
-            self._note("inverted", way, contrast_is_inverted(fake, images[way[1]]), self.patience)
+            self._note("inverted", way, contrast_is_inverted(fake, centre_slice(images[way[1]])), self.patience)
 
     def _note(self, sign: str, way: str, shown: bool, patience: int) -> None:
         key = (sign, way)
@@ -74,7 +76,7 @@ def output_signs(fake: Tensor, source: Tensor, target: Tensor) -> dict[str, bool
     """Which signs one batch of outputs shows.
 
     Args:
-        fake: generator output, (B, 1, H, W), in [-1, 1].
+        fake: generator output, (B, C, H, W), in [-1, 1].
         source: what it was made from, same shape.
         target: real images of its contrast, same shape, other heads.
     """

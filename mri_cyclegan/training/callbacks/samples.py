@@ -9,6 +9,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from mri_cyclegan.evaluation.pictures import Row, sample_grid, save_png
+from mri_cyclegan.stacks import centre_slice
 from mri_cyclegan.training.cyclegan import CycleGAN
 
 
@@ -48,17 +49,17 @@ class SampleGrid(pl.Callback):
             images = {"a": case.a[None].to(model.device), "b": case.b[None].to(model.device)}
             for way, (source, target) in (("ab", self.contrasts), ("ba", self.contrasts[::-1])):
                 back = way[::-1]
-                fake = model.translate(images[way[0]], way)
+                fake = model.translate_stack(images[way[0]], way)
                 pictures = {
                     f"real {source}": _picture(images[way[0]]),
                     f"synthetic {target}": _picture(fake),
                     f"true {target}": _picture(images[way[1]]) if case.paired else None,
-                    f"back to {source}": _picture(model.translate(fake, back)),
-                    f"identity {source}": _picture(model.translate(images[way[0]], back)),
+                    f"back to {source}": _picture(model.translate_stack(fake, back)),
+                    f"identity {source}": _picture(model.translate_stack(images[way[0]], back)),
                 }
                 rows.append((case.label, pictures))
         return rows
 
 
 def _picture(image: Tensor) -> np.ndarray:
-    return image[0, 0].float().cpu().numpy()
+    return centre_slice(image)[0, 0].float().cpu().numpy()

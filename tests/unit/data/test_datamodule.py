@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from mri_cyclegan.data import slice_cache
+from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.layouts import find_scans
 from mri_cyclegan.data.phantom import Phantom
-from mri_cyclegan.data.transforms import Augmentation
 
 PHANTOM = Phantom(
     num_train=4, num_val=2, num_test=1, spacing_mm=8.0, lesion_share=0.5, noise=0.02, bias_strength=0.1, seed=0
@@ -58,6 +58,10 @@ def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
         "spacing_mm": None,
         "image_size": 24,
         "min_foreground": 0.05,
+        "slice_range": [0.0, 1.0],
+        "match": "none",
+        "match_tolerance": 0.05,
+        "num_adjacent_slices": 0,
         "augmentation": Augmentation(8, 0.05, 0.1, True, 0.1, 0.1),
         "batch_size": 3,
         "val_batch_size": 5,
@@ -96,9 +100,10 @@ def bids(tmp_path, head, save_nifti):
 
 
 def batches(data: MRIDataModule, epoch: int) -> list[dict[str, torch.Tensor]]:
+    """An epoch as training sees it."""
     loader = data.train_dataloader()
     loader.sampler.set_epoch(epoch)
-    return list(loader)
+    return [data.on_after_batch_transfer(batch, 0) for batch in loader]
 
 
 # Phantom, from files to batches
@@ -152,6 +157,65 @@ def test_training_batches_follow_from_the_seed_and_the_epoch(data, phantom_root,
     assert torch.equal(first(0, 2), expected)
     assert not torch.equal(first(0, 3), expected)
     assert not torch.equal(first(1, 2), expected)
+
+
+def test_a_training_batch_is_augmented_whole_and_a_validation_batch_is_not(data):
+    loaded = next(iter(data.train_dataloader()))
+    seen = data.on_after_batch_transfer(loaded, 0)
+    assert set(seen) == {"a", "b"}
+    for number, name in enumerate("ab"):
+        expected = data.augmentation(loaded[name], loaded["changes"][:, number])
+        assert torch.equal(seen[name], expected)
+        assert not torch.equal(seen[name], loaded[name])
+    for batch in data.val_dataloader():
+        assert data.on_after_batch_transfer(batch, 0) is batch
+
+
+def test_without_augmentation_training_slices_are_those_on_disk(phantom_root, cache_root):
+    data = ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split", augmentation=None)
+    known = {image.tobytes() for volume in data.train_slices.volumes_a for image in volume.slices}
+    for batch in batches(data, 0):
+        assert set(batch) == {"a", "b"}
+        assert all(image.numpy().tobytes() in known for image in batch["a"])
+
+
+def test_neighbours_reach_every_batch_and_the_samples(phantom_root, cache_root):
+    data = ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split", num_adjacent_slices=1)
+    assert batches(data, 0)[0]["a"].shape == (3, 3, 24, 24)
+    for loader, pairs in ((data.val_dataloader(), data.val_pairs), (data.test_dataloader(), data.test_pairs)):
+        centres = torch.cat([batch["b"] for batch in loader])[:, 1]
+        np.testing.assert_array_equal(centres, np.concatenate([b.slices for _, b in pairs]))
+    for case in data.sample_cases(2):
+        subject, index = case.label.split()
+        volume = next(a for a, _ in data.val_pairs if a.scan.subject == subject)
+        np.testing.assert_array_equal(case.a, volume.slices[int(index) - 1 : int(index) + 2])
+
+
+def test_b_can_be_matched_by_position(phantom_root, cache_root):
+    settings = {"phantom": PHANTOM, "split_column": "split", "augmentation": None}
+    matched, free = (ready(phantom_root, cache_root, match=match, **settings) for match in ("position", "none"))
+
+    def gaps(data):
+        """Difference of the heights in the head that a and b of each batch show."""
+        height = {
+            image.tobytes(): relative
+            for volume in data.train_slices.volumes_a + data.train_slices.volumes_b
+            for image, relative in zip(volume.slices, volume.relative_heights, strict=True)
+        }
+        pairs = [pair for batch in batches(data, 0) for pair in zip(batch["a"].numpy(), batch["b"].numpy())]
+        return [abs(height[a.tobytes()] - height[b.tobytes()]) for a, b in pairs]
+
+    assert max(gaps(matched)) <= 0.05 + 1e-9
+    assert max(gaps(free)) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("match", "slice"), ("match_tolerance", -0.1), ("match_tolerance", 1.5), ("num_adjacent_slices", -1)],
+)
+def test_a_bad_setting_is_refused_by_its_key_before_anything_is_read(tmp_path, key, value):
+    with pytest.raises(ValueError, match=rf"^data\.{key}: expected .* got '?{value}"):
+        data_module(tmp_path / "nowhere", tmp_path / "cache", **{key: value})
 
 
 def test_the_order_of_training_slices_follows_the_seed(phantom_root, cache_root):
@@ -285,6 +349,12 @@ def test_a_replaced_source_file_is_prepared_again(tmp_path, bids, head, save_nif
     assert not np.array_equal(before, after)
 
 
+@pytest.mark.parametrize("slice_range", [[0.5], [0.6, 0.4], [0.5, 0.5], [-0.1, 1], [0, 1.1]])
+def test_a_slice_range_that_is_none_is_refused(tmp_path, slice_range):
+    with pytest.raises(ValueError, match=r"data\.slice_range: expected \[low, high\] between 0 and 1"):
+        data_module(tmp_path, tmp_path, slice_range=slice_range)
+
+
 def test_an_unknown_answer_to_unfit_files_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"data\.on_unfit: expected raise or skip, got 'ignore'"):
         data_module(tmp_path, tmp_path, on_unfit="ignore")
@@ -368,6 +438,16 @@ def test_pictures_train_without_knowing_their_subjects(tmp_path, head):
     assert data.describe().startswith("Training on 4 T1w slices of 4 subjects and 4 T2w slices of 4;")
     assert data.split.subjects_in_both_domains() == []
     assert len(data.train_slices) == 4
+
+
+def test_pictures_have_no_position_to_match(tmp_path, head):
+    for contrast, seed in (("T1w", 0), ("T2w", 1)):
+        path = tmp_path / "png" / contrast / "1.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray((300 * head((20, 20, 9), seed)[:, :, 4]).clip(0, 65535).astype(np.uint16)).save(path)
+    settings = {"layout": "png", "names_identify_subjects": False, "val_share": 0.0, "test_share": 0.0}
+    with pytest.raises(ValueError, match=r"data\.match=position: .*1\.png shows the head in fewer than two slices"):
+        ready(tmp_path / "png", tmp_path / "cache", match="position", **settings)
 
 
 def test_a_missing_contrast_is_refused(tmp_path, bids):

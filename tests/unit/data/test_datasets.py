@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.data import DataLoader
 from monai.transforms import RandGaussianNoise
+from torch.utils.data import DataLoader
 
+from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.transforms import Augmentation
+from mri_cyclegan.data.matching import Matching
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def volume(tmp_path):
         shares = [0.5] * num_slices if shares is None else shares
         np.save(folder / "slices.npy", np.broadcast_to(values[:, None, None], (num_slices, 8, 8)).astype(np.float32))
         np.save(folder / "foreground.npy", np.arange(64).reshape(8, 8)[None] < 64 * np.array(shares)[:, None, None])
-        (folder / "record.json").write_text(json.dumps({"foreground_share": shares}))
+        (folder / "record.json").write_text(json.dumps({"shape": [num_slices, 8, 8], "foreground_share": shares}))
         return CachedVolume(Scan(f"sub-{contrast}{number}", "", contrast, Path(f"{number}.nii")), folder)
 
     return make
@@ -42,7 +43,7 @@ def textured(tmp_path):
         folder.mkdir()
         np.save(folder / "slices.npy", pictures)
         np.save(folder / "foreground.npy", pictures > -1)
-        (folder / "record.json").write_text(json.dumps({"foreground_share": [0.9] * len(pictures)}))
+        (folder / "record.json").write_text(json.dumps({"shape": pictures.shape, "foreground_share": [0.9] * 12}))
         volumes.append(CachedVolume(Scan("s", "", contrast, Path("s.nii")), folder))
     return volumes
 
@@ -59,15 +60,31 @@ def codes(data: UnpairedSlices, epoch: int) -> list[tuple[int, int]]:
     return [(code(item["a"]), code(item["b"])) for item in items]
 
 
-def changes() -> Augmentation:
-    return Augmentation(rotation_degrees=8, shift=0.05, scale=0.1, flip=True, brightness=0.1, contrast=0.1)
+AUGMENTATION = Augmentation(rotation_degrees=8, shift=0.05, scale=0.1, flip=True, brightness=0.1, contrast=0.1)
+
+
+def unpaired(volumes_a, volumes_b, kind=UnpairedSlices, **settings) -> UnpairedSlices:
+    off = {
+        "min_foreground": 0.0,
+        "slice_range": (0.0, 1.0),
+        "matching": Matching("none", 0.05),
+        "num_adjacent": 0,
+        "augmentation": None,
+        "seed": 0,
+    }
+    return kind(volumes_a, volumes_b, **off | settings)
+
+
+def augmented(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What training sees of a batch."""
+    return {name: AUGMENTATION(batch[name], batch["changes"][:, number]) for number, name in enumerate("ab")}
 
 
 # UnpairedSlices
 
 
 def test_b_is_drawn_anew_each_epoch_and_not_matched_to_a(volume):
-    data = UnpairedSlices([volume(1, "T1w", 30)], [volume(1, "T2w", 30)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", 30)], [volume(1, "T2w", 30)])
     first, second = codes(data, 0), codes(data, 1)
     assert [a for a, _ in first] == [a for a, _ in second] == list(range(100, 130))
     # Index-matched pairs would agree 30 times, a random draw once in 30.
@@ -78,7 +95,7 @@ def test_b_is_drawn_anew_each_epoch_and_not_matched_to_a(volume):
 
 
 def test_every_b_slice_is_drawn_about_equally_often(volume):
-    data = UnpairedSlices([volume(1, "T1w", 30)], [volume(1, "T2w", 3), volume(2, "T2w", 2)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", 30)], [volume(1, "T2w", 3), volume(2, "T2w", 2)])
     counts = Counter(b for epoch in range(10) for _, b in codes(data, epoch))
     assert set(counts) == {100, 101, 102, 200, 201}
     # 300 draws, 60 expected of each, four standard deviations of a binomial count.
@@ -87,7 +104,7 @@ def test_every_b_slice_is_drawn_about_equally_often(volume):
 
 @pytest.mark.parametrize(("num_a", "num_b"), [(5, 12), (12, 5)])
 def test_an_epoch_is_as_long_as_the_contrast_with_more_slices(volume, num_a, num_b):
-    data = UnpairedSlices([volume(1, "T1w", num_a)], [volume(1, "T2w", num_b)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", num_a)], [volume(1, "T2w", num_b)])
     assert len(data) == 12
     counts = Counter(a for a, _ in codes(data, 0))
     assert set(counts) == set(range(100, 100 + num_a))
@@ -95,45 +112,139 @@ def test_an_epoch_is_as_long_as_the_contrast_with_more_slices(volume, num_a, num
 
 
 def test_slices_of_all_volumes_of_a_contrast_are_shown(volume):
-    data = UnpairedSlices([volume(1, "T1w", 3), volume(2, "T1w", 4)], [volume(1, "T2w", 2)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", 3), volume(2, "T1w", 4)], [volume(1, "T2w", 2)])
     assert [a for a, _ in codes(data, 0)] == [100, 101, 102, 200, 201, 202, 203]
 
 
 def test_an_item_follows_from_seed_epoch_and_index_alone(textured):
     def item(seed, epoch, index):
-        return UnpairedSlices([textured[0]], [textured[1]], 0.0, changes(), seed)[epoch, index]
+        return unpaired(textured[:1], textured[1:], augmentation=AUGMENTATION, seed=seed)[epoch, index]
 
     torch.manual_seed(0)
     expected = item(3, 5, 7)
-    data = UnpairedSlices([textured[0]], [textured[1]], 0.0, changes(), 3)
+    assert expected["changes"].shape == (2, 8)
+    data = unpaired(textured[:1], textured[1:], augmentation=AUGMENTATION, seed=3)
     for key in [(5, 6), (0, 7), (5, 8)]:
         data[key]
     torch.manual_seed(1)
-    assert all(torch.equal(data[5, 7][name], expected[name]) for name in "ab")
+    assert all(torch.equal(data[5, 7][name], expected[name]) for name in ("a", "b", "changes"))
     for other in (item(4, 5, 7), item(3, 6, 7), item(3, 5, 8)):
-        assert not torch.equal(other["a"], expected["a"])
-        assert not torch.equal(other["b"], expected["b"])
-    assert not torch.equal(expected["a"], expected["b"])
+        assert not (other["changes"] == expected["changes"])[:, 1:].any()
+    assert not (expected["changes"][0] == expected["changes"][1])[1:].any()
+
+
+def test_the_draws_of_b_without_a_match_are_those_of_version_0_1(volume):
+    """Slices drawn before there was a choice: equal seeds still train on equal pairs, augmented or not."""
+    volumes = [volume(1, "T1w", 6), volume(2, "T1w", 3)], [volume(1, "T2w", 20), volume(2, "T2w", 7)]
+    golden = {
+        0: [201, 107, 206, 107, 115, 119, 100, 118, 201, 110],
+        5: [100, 114, 101, 102, 205, 102, 107, 116, 105, 203],
+    }
+    for augmentation in (None, AUGMENTATION):
+        data = unpaired(*volumes, seed=3, augmentation=augmentation)
+        for epoch, expected in golden.items():
+            items = [data[epoch, index] for index in range(10)]
+            assert [code(item["a"]) for item in items] == [100, 101, 102, 103, 104, 105, 200, 201, 202, 100]
+            assert [code(item["b"]) for item in items] == expected
 
 
 def test_the_slices_on_disk_are_not_changed_by_a_caller(volume):
-    data = UnpairedSlices([volume(1, "T1w", 3)], [volume(1, "T2w", 3)], 0.0, None, seed=0)
+    data = unpaired([volume(1, "T1w", 3)], [volume(1, "T2w", 3)])
     data[0, 1]["a"].fill_(9)
     assert code(data[0, 1]["a"]) == 101
 
 
 def test_slices_with_too_little_foreground_do_not_train(volume):
     volumes_a = [volume(1, "T1w", 4, [0.0, 0.04, 0.05, 0.9]), volume(2, "T1w", 2, [0.049, 0.3])]
-    data = UnpairedSlices(volumes_a, [volume(1, "T2w", 3, [0.2, 0.0, 0.1])], 0.05, None, seed=0)
+    data = unpaired(volumes_a, [volume(1, "T2w", 3, [0.2, 0.0, 0.1])], min_foreground=0.05)
     assert [a for a, _ in codes(data, 0)] == [102, 103, 201]
     assert {b for epoch in range(9) for _, b in codes(data, epoch)} == {100, 102}
+
+
+@pytest.mark.parametrize(
+    ("slice_range", "expected"),
+    [((0, 1), [100, 101, 102, 103, 104, 105]), ((0.25, 0.75), [102, 103, 104]), ((0.5, 1), [103, 104, 105])],
+)
+def test_slices_outside_the_range_of_heights_do_not_train(volume, slice_range, expected):
+    shown = [0.01, 0.5, 0.5, 0.5, 0.5, 0.5]  # heights 0 (before the head), 0, 0.25, 0.5, 0.75, 1
+    single = volume(2, "T1w", 1, [0.5])  # nobody knows its height
+    data = unpaired([volume(1, "T1w", 6, shown), single], [volume(1, "T2w", 1, [0.5])], slice_range=slice_range)
+    assert sorted(a for a, _ in codes(data, 0)) == [*expected, 200]
 
 
 @pytest.mark.parametrize("empty", ["T1w", "T2w"])
 def test_a_contrast_without_foreground_is_refused_by_the_key(volume, empty):
     volumes = [volume(1, name, 2, [0.04, 0.02] if name == empty else [0.5, 0.5]) for name in ("T1w", "T2w")]
-    with pytest.raises(ValueError, match=rf"data\.min_foreground=0\.05: no {empty} slice"):
-        UnpairedSlices(volumes[:1], volumes[1:], 0.05, None, seed=0)
+    with pytest.raises(
+        ValueError, match=rf"data\.min_foreground=0\.05 and data\.slice_range=\[0\.0, 1\.0\]: no {empty} slice"
+    ):
+        unpaired(volumes[:1], volumes[1:], min_foreground=0.05)
+
+
+# Matched positions
+
+
+def test_matched_slices_lie_at_the_same_height_of_other_heads(volume):
+    """Heads of different lengths, with empty slices below and above."""
+    volumes_a = [volume(1, "T1w", 46, [0.0] * 3 + [0.5] * 41 + [0.0] * 2)]
+    volumes_b = [volume(1, "T2w", 21), volume(2, "T2w", 85, [0.01] * 4 + [0.5] * 81)]
+    height_of_a = {100 + index: (index - 3) / 40 for index in range(3, 44)}
+    height_of_b = {100 + index: index / 20 for index in range(21)}
+    height_of_b |= {200 + index: (index - 4) / 80 for index in range(4, 85)}
+    settings = {"min_foreground": 0.05, "augmentation": None}
+    data = unpaired(volumes_a, volumes_b, matching=Matching("position", 0.06), **settings)
+    drawn = [pair for epoch in range(40) for pair in codes(data, epoch)]
+    assert all(abs(height_of_a[a] - height_of_b[b]) <= 0.06 + 1e-9 for a, b in drawn)
+    assert {a for a, _ in drawn} == set(height_of_a)
+    assert {b for _, b in drawn} == set(height_of_b), "every slice of b is drawn"
+    by_chance = unpaired(volumes_a, volumes_b, **settings)
+    far = [abs(height_of_a[a] - height_of_b[b]) > 0.06 for a, b in codes(by_chance, 0)]
+    assert sum(far) > 0.7 * len(far)
+
+
+def test_all_matching_slices_are_equally_likely(volume):
+    volumes_b = [volume(number, "T2w", 11) for number in (1, 2, 3)]
+    data = unpaired([volume(1, "T1w", 3)], volumes_b, matching=Matching("position", 0.11))
+    counts = Counter(code(data[epoch, 1]["b"]) for epoch in range(600))
+    assert set(counts) == {100 * number + index for number in (1, 2, 3) for index in (4, 5, 6)}
+    # 600 draws among 9, four standard deviations of a binomial count.
+    assert all(abs(count - 600 / 9) < 4 * (600 / 9 * 8 / 9) ** 0.5 for count in counts.values())
+
+
+def test_matched_draws_follow_from_seed_epoch_and_index_alone(volume):
+    volumes = [volume(1, "T1w", 9)], [volume(1, "T2w", 40)]
+
+    def pairs(seed, epoch):
+        return codes(unpaired(*volumes, seed=seed, matching=Matching("position", 0.3)), epoch)
+
+    assert pairs(0, 1) == pairs(0, 1)
+    assert pairs(0, 1) != pairs(0, 2)
+    assert pairs(0, 1) != pairs(1, 1)
+
+
+# Neighbouring slices
+
+
+def test_neighbours_are_channels_and_edges_are_repeated(volume):
+    data = unpaired([volume(1, "T1w", 4)], [volume(1, "T2w", 1)], num_adjacent=2)
+    shown = {index: [round(1000 * float(channel[0, 0])) - 100 for channel in data[0, index]["a"]] for index in range(4)}
+    assert shown == {0: [0, 0, 0, 1, 2], 1: [0, 0, 1, 2, 3], 2: [0, 1, 2, 3, 3], 3: [1, 2, 3, 3, 3]}
+    assert data[0, 0]["b"].shape == (5, 8, 8)
+    assert (data[0, 0]["b"] == data[0, 0]["b"][0, 0, 0]).all()
+
+
+def test_neighbours_are_shown_though_they_are_too_empty_to_train_themselves(volume):
+    data = unpaired([volume(1, "T1w", 3, [0.0, 0.5, 0.0])], [volume(1, "T2w", 3)], min_foreground=0.1, num_adjacent=1)
+    item = data[0, 0]["a"]
+    assert [round(1000 * float(channel[0, 0])) for channel in item] == [100, 101, 102]
+
+
+def test_the_middle_channel_is_the_slice_itself(volume):
+    volumes = [volume(1, "T1w", 9)], [volume(1, "T2w", 7)]
+    flat, deep = unpaired(*volumes, seed=4), unpaired(*volumes, seed=4, num_adjacent=2)
+    for index in range(9):
+        for name in "ab":
+            assert torch.equal(deep[1, index][name][2:3], flat[1, index][name])
 
 
 # EpochSampler
@@ -171,8 +282,8 @@ def test_the_order_depends_on_seed_and_epoch_alone():
 def loaded(
     volumes: list[CachedVolume], num_workers: int, epochs: tuple[int, ...]
 ) -> dict[int, dict[str, torch.Tensor]]:
-    """All items of each epoch, in order of loading, as the data module loads them."""
-    data = UnpairedSlices(volumes[:1], volumes[1:], 0.0, changes(), seed=0)
+    """All items of each epoch, in order of loading, as the data module loads and augments them."""
+    data = unpaired(volumes[:1], volumes[1:], augmentation=AUGMENTATION)
     sampler = EpochSampler(len(data), seed=0)
     loader = DataLoader(
         data,
@@ -185,7 +296,7 @@ def loaded(
     result = {}
     for epoch in epochs:
         sampler.set_epoch(epoch)
-        batches = list(loader)
+        batches = [augmented(batch) for batch in loader]
         result[epoch] = {name: torch.cat([batch[name] for batch in batches]) for name in "ab"}
     return result
 
@@ -211,14 +322,14 @@ def test_no_augmentation_is_drawn_twice_by_workers_or_epochs(textured):
 class CarelessSlices(UnpairedSlices):
     """Augments by a random state that every worker inherits, as many data sets do."""
 
-    def _load(self, volumes, position, random):
-        return self.noise(super()._load(volumes, position, random)).as_tensor()
+    def _load(self, volumes, position):
+        return self.noise(super()._load(volumes, position)).as_tensor()
 
 
 def test_the_check_above_would_see_workers_that_repeat_each_other(textured):
-    data = CarelessSlices(textured[:1], textured[1:], 0.0, None, seed=0)
+    data = unpaired(textured[:1], textured[1:], kind=CarelessSlices)
     data.noise = RandGaussianNoise(prob=1.0).set_random_state(seed=0)
-    loader = torch.utils.data.DataLoader(data, batch_size=3, sampler=EpochSampler(len(data), 0), num_workers=2)
+    loader = DataLoader(data, batch_size=3, sampler=EpochSampler(len(data), 0), num_workers=2)
     first, second = (batch["a"] for _, batch in zip(range(2), loader, strict=False))
     assert torch.equal(first, second)
 
@@ -228,7 +339,7 @@ def test_the_check_above_would_see_workers_that_repeat_each_other(textured):
 
 def test_paired_slices_come_in_order_with_the_number_of_their_case(volume):
     pairs = [(volume(1, "T1w", 2), volume(3, "T2w", 2)), (volume(2, "T1w", 3), volume(4, "T2w", 3))]
-    data = PairedSlices(pairs)
+    data = PairedSlices(pairs, 0)
     assert len(data) == 5
     items = [data[index] for index in range(5)]
     assert [code(item["a"]) for item in items] == [100, 101, 200, 201, 202]
@@ -239,7 +350,7 @@ def test_paired_slices_come_in_order_with_the_number_of_their_case(volume):
 
 def test_paired_slices_carry_the_foreground_of_each(volume):
     pair = volume(1, "T1w", 2, [0.25, 0.5]), volume(1, "T2w", 2, [0.75, 1.0])
-    item = PairedSlices([pair])[1]
+    item = PairedSlices([pair], 0)[1]
     assert item["foreground_a"].dtype == torch.bool
     assert item["foreground_a"].shape == (1, 8, 8)
     assert int(item["foreground_a"].sum()) == 32
@@ -247,7 +358,18 @@ def test_paired_slices_carry_the_foreground_of_each(volume):
 
 
 def test_paired_slices_batch(volume):
-    data = PairedSlices([(volume(1, "T1w", 3), volume(1, "T2w", 3))])
+    data = PairedSlices([(volume(1, "T1w", 3), volume(1, "T2w", 3))], 0)
     batch = next(iter(DataLoader(data, batch_size=3, generator=torch.Generator())))
     assert batch["a"].shape == batch["foreground_b"].shape == (3, 1, 8, 8)
     assert batch["case"].tolist() == [0, 0, 0]
+
+
+def test_paired_slices_show_neighbours_and_the_foreground_of_the_middle_one(volume):
+    pair = volume(1, "T1w", 3, [0.25, 0.5, 0.75]), volume(2, "T2w", 3, [1.0, 0.75, 0.5])
+    items = [PairedSlices([pair], 1)[index] for index in range(3)]
+    for name, first in (("a", 100), ("b", 200)):
+        shown = [[round(1000 * float(channel[0, 0])) - first for channel in item[name]] for item in items]
+        assert shown == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+    assert [int(item["foreground_a"].sum()) for item in items] == [16, 32, 48]
+    assert [int(item["foreground_b"].sum()) for item in items] == [64, 48, 32]
+    assert all(item["foreground_a"].shape == (1, 8, 8) for item in items)

@@ -175,14 +175,6 @@ def test_a_missing_file_is_refused_by_name(tmp_path, folder):
         SliceCache(folder, PREPROCESSING).get(Scan("sub-01", "", "T1w", path))
 
 
-def test_slices_are_mapped_from_disk_and_cannot_be_changed(folder, scan):
-    cached = SliceCache(folder, PREPROCESSING).get(scan)
-    for array in (cached.slices, cached.foreground):
-        assert isinstance(array, np.memmap)
-        with pytest.raises(ValueError, match="read-only"):
-            array[0] = 0
-
-
 def test_a_volume_travels_to_another_process_without_its_arrays(folder, scan):
     cached = SliceCache(folder, PREPROCESSING).get(scan)
     expected = cached.slices.copy(), cached.foreground.copy(), cached.record

@@ -19,6 +19,19 @@ def saved(tmp_path):
     return tmp_path / "model", generators
 
 
+def test_a_generator_of_stacks_gives_the_centre_slice(tmp_path):
+    arguments = ARGUMENTS | {"in_channels": 5, "out_channels": 5}
+    torch.manual_seed(0)
+    generators = {way: UNet(**arguments) for way in ("ab", "ba")}
+    architectures = {way: {"name": "UNet", "arguments": arguments} for way in generators}
+    save_model(tmp_path, generators, architectures, {})
+    stack = torch.randn(2, 5, 8, 8)
+    for way, network in generators.items():
+        loaded = load_generator(tmp_path, way)
+        assert not any(module.training for module in loaded.modules())
+        assert torch.equal(loaded(stack), network.eval()(stack)[:, 2:3])
+
+
 @pytest.mark.parametrize("way", ["ab", "ba"])
 def test_a_loaded_generator_gives_the_saved_ones_output(saved, way):
     folder, generators = saved

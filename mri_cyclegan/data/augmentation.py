@@ -1,0 +1,116 @@
+"""Random changes of training slices: drawn where slices are loaded, made where the batch is."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Columns of a sample's changes, in the order in which they act.
+CHANGES = ("flip", "scale_row", "scale_column", "rotation", "shift_row", "shift_column", "brightness", "gamma")
+
+
+class Augmentation:
+    """Random flip, scale, rotation, shift, brightness and contrast of slices.
+
+    Loader processes only draw the numbers; a whole batch is then changed in one pass on its device, by one bilinear
+    sampling for everything that moves pixels. Brightness and contrast act on [0, 1], where background is 0, so that
+    background stays background.
+
+    Args:
+        rotation_degrees: largest rotation either way.
+        shift: largest shift either way, as a share of the side.
+        scale: largest enlargement or reduction of either side, as a share.
+        flip: whether left and right may be swapped.
+        brightness: largest relative change of the signal.
+        contrast: largest exponent 1 + c of the gamma curve, and smallest 1 / (1 + c).
+
+    Raises:
+        ValueError: a setting is negative, or a share is not below 1.
+    """
+
+    def __init__(
+        self, rotation_degrees: float, shift: float, scale: float, flip: bool, brightness: float, contrast: float
+    ) -> None:
+        for name, value, limit in (
+            ("rotation_degrees", rotation_degrees, math.inf),
+            ("shift", shift, 1),
+            ("scale", scale, 1),
+            ("brightness", brightness, 1),
+            ("contrast", contrast, math.inf),
+        ):
+            if not 0 <= value < limit:
+                raise ValueError(
+                    f"data.augmentation.{name}: expected 0 (no change) or more{'' if limit > 1 else ', below 1'}; "
+                    f"got {value}."
+                )
+        rotation = math.radians(rotation_degrees)
+        lowest = (0, 1 - scale, 1 - scale, -rotation, -shift, -shift, 1 - brightness, 1 / (1 + contrast))
+        highest = (1, 1 + scale, 1 + scale, rotation, shift, shift, 1 + brightness, 1 + contrast)
+        self.flip = flip
+        self.lowest, self.ranges = np.array(lowest), np.subtract(highest, lowest)
+
+    def draw(self, random: np.random.Generator, num_samples: int) -> Tensor:
+        """Changes of some samples, (num_samples, 8), columns as in :data:`CHANGES`.
+
+        ``flip`` is -1 or 1, ``rotation`` in radians, ``shift_*`` a share of the side, the others factors and an
+        exponent.
+        """
+        changes = self.lowest + self.ranges * random.random((num_samples, len(CHANGES)))
+        changes[:, 0] = np.where(self.flip & (changes[:, 0] < 0.5), -1, 1)
+        return torch.from_numpy(changes.astype(np.float32))
+
+    def __call__(self, images: Tensor, changes: Tensor) -> Tensor:
+        """Change a batch, each sample by numbers of its own, all channels of a sample alike.
+
+        Args:
+            images: (B, C, H, W), in [-1, 1].
+            changes: (B, 8), see :meth:`draw`, on the same device.
+
+        Returns:
+            (B, C, H, W), in [-1, 1], of the type of ``images``, computed in float32 even under autocast; what moves in
+            from outside is background.
+        """
+        changes = changes.float()
+        with torch.autocast(images.device.type, enabled=False):
+            signal = images.float() + 1
+            moved = functional.grid_sample(signal, sampling_grid(changes, *images.shape[-2:]), align_corners=False)
+            # Where nothing moves, sampling would still round.
+            unmoved = changes[:, :3].eq(1).all(dim=1) & changes[:, 3:6].eq(0).all(dim=1)
+            moved = torch.where(_per_sample(unmoved), signal, moved)
+            brightness, gamma = _per_sample(changes[:, 6]), _per_sample(changes[:, 7])
+            return moved.mul_(brightness / 2).pow_(gamma).mul_(2).sub_(1).clamp_(-1, 1).to(images.dtype)
+
+
+def sampling_grid(changes: Tensor, height: int, width: int) -> Tensor:
+    """Where each pixel of the changed image comes from.
+
+    Args:
+        changes: (B, 8), see :meth:`Augmentation.draw`.
+        height: of the images, H.
+        width: of the images, W.
+
+    Returns:
+        (B, H, W, 2), (column, row) from -1 to 1 as :func:`torch.nn.functional.grid_sample` takes them.
+    """
+    flip, scale_row, scale_column, rotation, shift_row, shift_column = changes[:, :6].unbind(1)
+    cosine, sine = torch.cos(rotation), torch.sin(rotation)
+    # Backwards from a place in the changed image: undo the shift, then the rotation, the scale and the flip. Each term
+    # of the sum depends on the row or on the column alone: much less work than a matrix product for every pixel.
+    rows, columns = (
+        _centres(height, changes) - 2 * shift_row[:, None],
+        _centres(width, changes) - 2 * shift_column[:, None],
+    )
+    by_row = torch.stack([flip * sine * (height / width) / scale_column, cosine / scale_row], dim=1)
+    by_column = torch.stack([flip * cosine / scale_column, -sine * (width / height) / scale_row], dim=1)
+    return (rows[:, :, None] * by_row[:, None])[:, :, None] + (columns[:, :, None] * by_column[:, None])[:, None]
+
+
+def _centres(count: int, like: Tensor) -> Tensor:
+    """Centres of pixels along a side that runs from -1 to 1, (count,)."""
+    return (2 * torch.arange(count, device=like.device, dtype=torch.float32) + 1) / count - 1
+
+
+def _per_sample(values: Tensor) -> Tensor:
+    return values[:, None, None, None]
