@@ -37,7 +37,8 @@ def voxel_affine(
         problem = "the affine is singular or not finite, so voxel positions are unknown"
         raise UnfitFile(path, problem, "Convert it again.")
     affine = np.asarray(affine, dtype=np.float64)
-    return affine, warnings + _doubts(path, affine, qform, spacing, shape)
+    num_axes = min(3, int(header["dim"][0]))
+    return affine, warnings + _doubts(path, affine, qform, spacing[:num_axes], shape)
 
 
 def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
@@ -52,6 +53,8 @@ def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
 
 
 def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
+    if header["pixdim"][0] == 0:  # old files: the standard takes it for 1
+        header["pixdim"][0] = 1
     try:
         qform = header.get_qform()
     except (HeaderDataError, ValueError) as error:
@@ -82,8 +85,9 @@ def _doubts(
             problem = f"sform and qform disagree by up to {apart:.1f} mm; the sform is used"
             doubts.append((problem, "Harmless after a registration; else convert it again."))
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.allclose(lengths, spacing, rtol=0.02):
-        problem = f"pixdim says {_by(spacing)} mm, the affine {_by(lengths)} mm; the affine is used"
+    existing = lengths[: len(spacing)]
+    if not np.allclose(existing, spacing, rtol=0.02):
+        problem = f"pixdim says {_by(spacing)} mm, the affine {_by(existing)} mm; the affine is used"
         doubts.append((problem, "Convert it again, or correct pixdim."))
     if lengths.min() < 0.05 or lengths.max() > 20:
         doubts.append((f"voxels of {_by(lengths)} mm are no plausible head scan", "Check the units in its header."))

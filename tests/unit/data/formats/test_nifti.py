@@ -37,3 +37,20 @@ def test_nifti_2_with_another_magic_is_refused(tmp_path, magic):
     path = save(tmp_path / "scan.nii", nibabel.Nifti2Image(ARRAY, AFFINE), (4, "<8s", magic))
     with pytest.raises(UnfitFile, match="bad magic"):
         read_volume(path)
+
+
+def test_a_pixdim_0_of_zero_is_taken_for_one(tmp_path):
+    image = nibabel.Nifti1Image(ARRAY, None)
+    image.set_qform(np.diag([-1.0, 1, 1, 1]) @ AFFINE, 1)  # right-handed
+    one = read_volume(save(tmp_path / "one.nii", image))
+    zero = read_volume(save(tmp_path / "zero.nii", image, (76, "<f", 0.0)))
+    np.testing.assert_array_equal(zero.affine, one.affine)
+
+
+@pytest.mark.parametrize("thickness", [0.0, 1.0, 4.0])
+def test_a_2d_images_third_voxel_size_does_not_matter(tmp_path, thickness):
+    image = nibabel.Nifti1Image(ARRAY[:, :, 0], np.diag([1.0, 2.0, 3.0, 1.0]))
+    volume = read_volume(save(tmp_path / "scan.nii", image, (88, "<f", thickness)))
+    assert volume.array.shape == (3, 4, 1)
+    assert volume.spacing_mm == (1, 2, 3)
+    assert volume.warnings == ()
