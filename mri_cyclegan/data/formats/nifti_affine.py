@@ -33,12 +33,18 @@ def voxel_affine(
     else:
         remedy = "Convert the scan again from its source, or set data.assume_orientation, for example to RAS."
         raise UnfitFile(path, "neither sform nor qform is set, so left and right are unknown", remedy)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
+    if not _is_invertible(affine):
         problem = "the affine is singular or not finite, so voxel positions are unknown"
         raise UnfitFile(path, problem, "Convert it again.")
     affine = np.asarray(affine, dtype=np.float64)
     num_axes = min(3, int(header["dim"][0]))
     return affine, warnings + _doubts(path, affine, qform, spacing[:num_axes], shape)
+
+
+def _is_invertible(affine: np.ndarray) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-3 * np.prod(lengths))
 
 
 def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
