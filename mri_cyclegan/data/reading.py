@@ -13,6 +13,9 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 # What the longest side of a scan can be. Beyond, its affine is not in mm, and resampling it would fill the memory.
 SIDE_MM = (1.0, 2000.0)
 
+# No scan is brighter, but markers of missing voxels are, and with them sums of squares overflow.
+LARGEST_INTENSITY = 1e10
+
 
 def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volume:
     """Read a NIfTI file, a grey picture, or a folder with one DICOM series.
@@ -84,11 +87,11 @@ def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
 
 
 def _with_finite_voxels(path: Path, volume: Volume, options: ReadOptions) -> Volume:
-    wrong = ~np.isfinite(volume.array)
+    wrong = ~((volume.array >= -LARGEST_INTENSITY) & (volume.array <= LARGEST_INTENSITY))  # NaN is neither
     num_wrong = int(np.count_nonzero(wrong))
     if num_wrong == 0:
         return volume
-    problem = f"{num_wrong} of {wrong.size} voxels are NaN or infinite"
+    problem = f"{num_wrong} of {wrong.size} voxels are NaN or infinite, or beyond ±{LARGEST_INTENSITY:g}"
     if options.nonfinite == "raise":
         raise UnfitFile(path, problem, "Repair or remove the file, or set data.nonfinite=zero to make them 0.")
     warning = Finding("warning", path, f"{problem}; they are taken for 0", "Repair the file.")
