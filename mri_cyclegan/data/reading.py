@@ -1,5 +1,6 @@
 """Any scan file to one volume in memory, or a refusal that says why."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,9 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
 
 def unreadable(path: Path, error: OSError) -> UnfitFile:
     """The refusal of a file that the system does not give."""
-    if path.is_symlink() and not path.exists():
-        problem = f"a link to {path.readlink()}, which does not exist"
+    if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
+        fate = "does not exist" if error.errno == errno.ENOENT else "leads in a circle"
+        problem = f"a link to {path.readlink()}, which {fate}"
         return UnfitFile(path, problem, "Mend the link, fetch what it points to, or remove it.")
     return UnfitFile(path, f"cannot be read ({error.strerror or error})", "Check that it exists and may be read.")
 
