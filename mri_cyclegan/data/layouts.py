@@ -117,8 +117,17 @@ def _require_folder(root: Path) -> None:
         ) from error
 
 
-def require_both_contrasts(layout: str, root: str | Path, contrasts: Sequence[str], scans: Sequence[Scan]) -> None:
+def require_both_contrasts(
+    layout: str, root: str | Path, contrasts: Sequence[str], scans: Sequence[Scan], findings: Sequence[Finding] = ()
+) -> None:
     """Refuse a data set with scans of one contrast only, or of none.
+
+    Args:
+        layout: see :func:`find_scans`.
+        root: likewise.
+        contrasts: likewise.
+        scans: what was found.
+        findings: what could not be searched: perhaps the reason.
 
     Raises:
         ValueError: says what was searched for, what was found, and what the folder holds.
@@ -130,10 +139,11 @@ def require_both_contrasts(layout: str, root: str | Path, contrasts: Sequence[st
     found = ", ".join(f"{count} of {contrast}" for contrast, count in counts.items())
     searched = " and ".join(SEARCHED[layout].format(contrast=contrast) for contrast in contrasts)
     entries = sorted(path.name for path in root.iterdir())
+    reasons = "".join(f"\n- {finding}" for finding in findings)
     raise ValueError(
         f"{root}: both contrasts are needed, found {found}. Searched for {searched}; the folder holds "
         f"{', '.join(entries[:8]) or 'nothing'}{' …' if len(entries) > 8 else ''}. Set data.contrasts, or data= to the "
-        f"layout that fits ({', '.join(LAYOUTS)})."
+        f"layout that fits ({', '.join(LAYOUTS)}).{reasons}"
     )
 
 

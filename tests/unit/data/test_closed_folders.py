@@ -8,7 +8,7 @@ from bad_inputs.heads import AFFINE, head, sound_scan, write, write_bids, write_
 from bad_inputs.permissions import permissions_matter
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.layouts import find_scans
+from mri_cyclegan.data.layouts import find_scans, require_both_contrasts
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.data.walking import is_folder, walk
 from mri_cyclegan.verification.detection import detect_layout
@@ -150,3 +150,13 @@ def test_a_relative_folder_is_walked_where_those_above_it_are_closed(tmp_path, m
 def test_what_may_not_be_looked_at_is_no_folder(tmp_path, closed):
     with permissions_matter():
         assert not is_folder(closed)
+
+
+def test_a_contrast_that_could_not_be_searched_is_the_reason_that_it_is_missing(tmp_path):
+    write_folder(tmp_path / "data")
+    closed = tmp_path / "data" / "T2w"
+    closed.chmod(0)
+    found = find(tmp_path / "data", "folder")
+    with pytest.raises(ValueError, match=r"found 4 of T1w, 0 of T2w.*\n- .*T2w: .*Permission denied"):
+        require_both_contrasts("folder", tmp_path / "data", CONTRASTS, *found)
+    closed.chmod(0o700)
