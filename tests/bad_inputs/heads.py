@@ -19,7 +19,7 @@ def head(seed: int = 5, contrast: str = "T1w", shape: tuple[int, ...] = SHAPE) -
     """A textured ellipsoid with a core that is dark in T1w and bright in T2w, int16, no two seeds alike."""
     random = np.random.default_rng([seed, contrast == "T2w"])
     axes = np.meshgrid(*[np.linspace(-1, 1, size) for size in shape], indexing="ij", sparse=True)
-    radius = np.sqrt(sum((axis / 0.8) ** 2 for axis in axes))
+    radius = np.sqrt(sum((axis / 0.75) ** 2 for axis in axes))
     image = np.where(radius < 1, 500.0, 0.0) + np.where(radius < 0.5, 100.0 if contrast == "T2w" else -100.0, 0.0)
     return (image + random.normal(20, 10, shape)).clip(1, None).round().astype(np.int16)
 
