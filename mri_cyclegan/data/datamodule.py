@@ -154,7 +154,7 @@ class MRIDataModule(pl.LightningDataModule):
         if self.phantom is not None:
             self.phantom.write(self.root)
         found = self._find_scans()
-        require_both_contrasts(self.layout, self.scans_root, self.contrasts, found.scans)
+        require_both_contrasts(self.layout, self.scans_root, self.contrasts, *found)
         self.findings = [
             *found.findings,
             *self.cache.prepare(found.scans, available_processes(self.num_processes)),

@@ -11,7 +11,8 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.data.walking import walk
+from mri_cyclegan.data.reading import unreadable
+from mri_cyclegan.data.walking import is_folder, walk
 
 # Layout to what is searched for below the folder of the data set.
 SEARCHED = {
@@ -21,6 +22,9 @@ SEARCHED = {
     "dicom": "{contrast}/<subject>/**/ with DICOM files",
 }
 LAYOUTS = tuple(SEARCHED)
+
+# Layout to how its files end; a folder of DICOM files is told by what is in it.
+SUFFIXES = {"folder": NIFTI_SUFFIXES, "png": PICTURE_SUFFIXES, "dicom": ()}
 
 
 @dataclass(frozen=True, order=True)
@@ -80,8 +84,7 @@ def find_scans(
         raise ValueError(f"data.layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}.")
     if len(contrasts) != 2 or contrasts[0] == contrasts[1]:
         raise ValueError(f"data.contrasts: expected two different names, got {list(contrasts)}.")
-    if not root.is_dir():
-        raise ValueError(f"data.root: {root} is not a folder. Set data.root to the folder of the data set.")
+    _require_folder(root)
     findings: list[Finding] = []
     if layout == "bids":
         if subject_pattern is not None or not names_identify_subjects:
@@ -103,8 +106,28 @@ def find_scans(
     return Found(sorted(scans), findings)
 
 
-def require_both_contrasts(layout: str, root: str | Path, contrasts: Sequence[str], scans: Sequence[Scan]) -> None:
+def _require_folder(root: Path) -> None:
+    try:
+        next(root.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ValueError(f"data.root: {root} is not a folder. Set data.root to the folder of the data set.") from error
+    except OSError as error:
+        raise ValueError(
+            f"data.root: {root} cannot be listed ({error.strerror}). Give yourself permission to read it."
+        ) from error
+
+
+def require_both_contrasts(
+    layout: str, root: str | Path, contrasts: Sequence[str], scans: Sequence[Scan], findings: Sequence[Finding] = ()
+) -> None:
     """Refuse a data set with scans of one contrast only, or of none.
+
+    Args:
+        layout: see :func:`find_scans`.
+        root: likewise.
+        contrasts: likewise.
+        scans: what was found.
+        findings: what could not be searched: perhaps the reason.
 
     Raises:
         ValueError: says what was searched for, what was found, and what the folder holds.
@@ -116,10 +139,11 @@ def require_both_contrasts(layout: str, root: str | Path, contrasts: Sequence[st
     found = ", ".join(f"{count} of {contrast}" for contrast, count in counts.items())
     searched = " and ".join(SEARCHED[layout].format(contrast=contrast) for contrast in contrasts)
     entries = sorted(path.name for path in root.iterdir())
+    reasons = "".join(f"\n- {finding}" for finding in findings)
     raise ValueError(
         f"{root}: both contrasts are needed, found {found}. Searched for {searched}; the folder holds "
         f"{', '.join(entries[:8]) or 'nothing'}{' …' if len(entries) > 8 else ''}. Set data.contrasts, or data= to the "
-        f"layout that fits ({', '.join(LAYOUTS)})."
+        f"layout that fits ({', '.join(LAYOUTS)}).{reasons}"
     )
 
 
@@ -149,11 +173,13 @@ def _find_bids(root: Path, contrasts: Sequence[str], findings: list[Finding]) ->
     names = {contrast: re.compile(rf".+_{re.escape(contrast)}\.nii(\.gz)?", re.IGNORECASE) for contrast in contrasts}
     scans = []
     for subject in sorted(root.glob(only or "sub-*")):
-        if subject.is_symlink() and not subject.exists():
-            findings.append(_broken_link(subject))
-        if not subject.is_dir():
+        findings += _unreachable(subject)
+        if not is_folder(subject):
             continue
         for folder, files in walk(subject, findings, _is_bids_folder):
+            for path in files:
+                if _is_bids_folder(path.relative_to(subject).parts):  # by its name; in truth no folder
+                    findings += _unreachable(path)
             if folder.name != "anat":
                 continue
             session = folder.parent.name if folder.parent != subject else ""
@@ -172,26 +198,32 @@ def _is_bids_folder(parts: tuple[str, ...]) -> bool:
 
 def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[Path]:
     """Files, or folders of a DICOM series, below the folder of a contrast."""
-    if not folder.is_dir():
+    if not is_folder(folder):
+        findings += _unreachable(folder)
         return
     for found, files in walk(folder, findings):
-        if layout == "dicom":
-            if series_files(found) and found != folder:
+        if layout == "dicom" and series_files(found):
+            if found != folder:
                 yield found
-            elif series_files(found):
+            else:
                 problem = "DICOM files lie directly in the contrast's folder, so their subject is unknown"
                 findings.append(Finding("error", folder, problem, "Give each series a folder of its own in it."))
             continue
         for path in files:
-            if path.name.lower().endswith(PICTURE_SUFFIXES if layout == "png" else NIFTI_SUFFIXES):
+            if path.name.lower().endswith(SUFFIXES[layout]):
                 yield path
-            elif path.is_symlink() and not path.exists():
-                findings.append(_broken_link(path))
+            else:
+                findings += _unreachable(path)
 
 
-def _broken_link(path: Path) -> Finding:
-    problem = f"a link to {path.readlink()}, which does not exist"
-    return Finding("error", path, problem, "Mend the link, fetch what it points to, or remove it.")
+def _unreachable(path: Path) -> list[Finding]:
+    """What is wrong with a path that is there, but leads nowhere or may not be followed."""
+    try:
+        path.stat()
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError) or path.is_symlink():
+            return [unreadable(path, error).finding]
+    return []
 
 
 def _subject_of(relative: Path, contrast: str, pattern: str | None) -> str:

@@ -1,5 +1,6 @@
 """Any scan file to one volume in memory, or a refusal that says why."""
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,12 @@ from mri_cyclegan.data.formats.dicom import read_series, series_shape
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES, nifti_shape, read_nifti
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES, picture_shape, read_picture
 from mri_cyclegan.data.volume import ReadOptions, Volume
+
+# What the longest side of a scan can be. Beyond, its affine is not in mm, and resampling it would fill the memory.
+SIDE_MM = (1.0, 2000.0)
+
+# No scan is brighter, but markers of missing voxels are, and with them sums of squares overflow.
+LARGEST_INTENSITY = 1e10
 
 
 def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volume:
@@ -38,6 +45,7 @@ def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volum
         raise unreadable(path, error) from error
     except MemoryError as error:
         raise UnfitFile(path, "does not fit into memory", "Crop or resample it, or use a larger machine.") from error
+    _check_size(path, volume.array.shape, volume.affine)
     return _with_finite_voxels(path, volume, options)
 
 
@@ -51,26 +59,41 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
     name = path.name.lower()
     try:
         if name.endswith(NIFTI_SUFFIXES):
-            return nifti_shape(path, options)
-        return picture_shape(path) if name.endswith(PICTURE_SUFFIXES) else series_shape(path, options)
+            shape, affine = nifti_shape(path, options)
+        elif name.endswith(PICTURE_SUFFIXES):
+            shape, affine = picture_shape(path)
+        else:
+            shape, affine = series_shape(path, options)
     except OSError as error:
         raise unreadable(path, error) from error
+    _check_size(path, shape, affine)
+    return shape, affine
 
 
 def unreadable(path: Path, error: OSError) -> UnfitFile:
     """The refusal of a file that the system does not give."""
-    if path.is_symlink() and not path.exists():
-        problem = f"a link to {path.readlink()}, which does not exist"
+    if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
+        fate = "does not exist" if error.errno == errno.ENOENT else "leads in a circle"
+        problem = f"a link to {path.readlink()}, which {fate}"
         return UnfitFile(path, problem, "Mend the link, fetch what it points to, or remove it.")
     return UnfitFile(path, f"cannot be read ({error.strerror or error})", "Check that it exists and may be read.")
 
 
+def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
+    if path.name.lower().endswith(PICTURE_SUFFIXES):
+        return  # nobody knows the size of its pixels
+    longest = float((np.linalg.norm(affine[:3, :3], axis=0) * shape).max())
+    if not SIDE_MM[0] <= longest <= SIDE_MM[1]:
+        problem = f"the image is {float(f'{longest:.3g}'):,g} mm long, so its affine is not in mm"
+        raise UnfitFile(path, problem, "Correct the units in its header: a head is about 200 mm long.")
+
+
 def _with_finite_voxels(path: Path, volume: Volume, options: ReadOptions) -> Volume:
-    wrong = ~np.isfinite(volume.array)
+    wrong = ~((volume.array >= -LARGEST_INTENSITY) & (volume.array <= LARGEST_INTENSITY))  # NaN is neither
     num_wrong = int(np.count_nonzero(wrong))
     if num_wrong == 0:
         return volume
-    problem = f"{num_wrong} of {wrong.size} voxels are NaN or infinite"
+    problem = f"{num_wrong} of {wrong.size} voxels are NaN or infinite, or beyond ±{LARGEST_INTENSITY:g}"
     if options.nonfinite == "raise":
         raise UnfitFile(path, problem, "Repair or remove the file, or set data.nonfinite=zero to make them 0.")
     warning = Finding("warning", path, f"{problem}; they are taken for 0", "Repair the file.")

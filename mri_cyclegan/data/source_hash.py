@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from mri_cyclegan.data.atomic_folder import write_text_atomically
@@ -44,8 +45,9 @@ class SourceHashes:
             raise unreadable(path, error) from error
         newest = max((max(entry[1:3]) for entry in signature), default=0)
         if newest < time.time_ns() - SETTLED_S * 1e9:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_text_atomically(note, json.dumps({"signature": signature, "sha256": digest, "path": str(path)}))
+            with suppress(OSError):  # to remember is a convenience; who needs room on that disk says so
+                self.folder.mkdir(parents=True, exist_ok=True)
+                write_text_atomically(note, json.dumps({"signature": signature, "sha256": digest, "path": str(path)}))
         return digest
 
 

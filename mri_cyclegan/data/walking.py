@@ -12,14 +12,32 @@ def walk(
 ) -> Iterator[tuple[Path, list[Path]]]:
     """Each folder below ``root``, itself first, with its files; sorted, hidden ones left out, links followed.
 
-    A link that leads nowhere is given as a file, so that whoever wants the file says that it is broken.
+    A link that leads nowhere, or to where one may not look, is given as a file, so that whoever wants the file says
+    that it is broken.
 
     Args:
         root: where to start.
         findings: gets what could not be entered.
         enter: whether to enter a folder, by its parts below ``root``.
     """
-    yield from _walk(root, (), [], findings, enter)
+    above = [identity for folder in root.absolute().parents for identity in _identity(folder)]
+    yield from _walk(root, (), above, findings, enter)
+
+
+def is_folder(path: Path | os.DirEntry) -> bool:
+    """Whether it is a folder, or a link to one, as far as one may look."""
+    try:
+        return path.is_dir()
+    except OSError:  # a link to itself, or through a closed folder
+        return False
+
+
+def _identity(folder: Path) -> list[tuple[int, int]]:
+    try:
+        status = folder.stat()
+    except OSError:
+        return []
+    return [(status.st_dev, status.st_ino)]
 
 
 def _walk(
@@ -38,15 +56,8 @@ def _walk(
         findings.append(Finding("warning", folder, problem, "Remove the link."))
         return
     shown = [entry for entry in entries if not entry.name.startswith(".")]
-    folders = [entry for entry in shown if _is_folder(entry)]
+    folders = [entry for entry in shown if is_folder(entry)]
     yield folder, [folder / entry.name for entry in shown if entry not in folders]
     for entry in folders:
         if enter((*parts, entry.name)):
             yield from _walk(folder / entry.name, (*parts, entry.name), [*above, identity], findings, enter)
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False

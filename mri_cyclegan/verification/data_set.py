@@ -17,6 +17,7 @@ from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import find_pairs, find_scans, require_both_contrasts
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
+from mri_cyclegan.data.splits.participants import read_column
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.verification.examination import Examined, Facts, examine, facts_as_json
 from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
@@ -127,7 +128,12 @@ def verify(
     peak_bytes = max([_peak_memory_bytes(), *(peak for _, peak in examined)])
     looked_at = [one for one, _ in examined]
     aligned, pair_findings = _check_pairs(root, looked_at, contrasts)
-    together = [*_check_contrasts(layout, root, contrasts, looked_at), *pair_findings]
+    split_column = _split_column(root)
+    together = [
+        *_check_contrasts(layout, root, contrasts, looked_at),
+        *pair_findings,
+        *_check_parts(root, split_column, looked_at),
+    ]
     facts = [[one.facts for one in looked_at if one.facts and one.scan.contrast == name] for name in contrasts]
     if all(facts):
         together += compare_framing(root, contrasts, facts)
@@ -140,7 +146,7 @@ def verify(
         fingerprints={name: fingerprint(looked_at, name) for name, some in zip(contrasts, facts, strict=True) if some},
         proposal=propose(facts, pictures=layout == "png") if all(facts) else None,
         reading=_reading(layout, options, subject_pattern),
-        split_column=_split_column(root),
+        split_column=split_column,
         num_pairs=aligned,
         seconds=perf_counter() - start,
         num_bytes=num_bytes,
@@ -172,6 +178,18 @@ def _split_column(root: Path) -> str | None:
         return None
     names = list(rows[0]) if rows else []
     return next((name for name in names if {row[name] for row in rows} <= {"train", "val", "test"}), None)
+
+
+def _check_parts(root: Path, column: str | None, examined: list[Examined]) -> list[Finding]:
+    """Training refuses a column that gives a subject no part, or two."""
+    if column is None:
+        return []
+    participants = root / "participants.tsv"
+    try:
+        read_column(participants, column, "data.split_column", {one.scan.subject for one in examined})
+    except ValueError as error:
+        return [Finding("error", participants, str(error).removeprefix(f"{participants}: "), "")]
+    return []
 
 
 def _examine_in_process(scan: Any, options: ReadOptions) -> tuple[Examined, int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.data.walking import walk
+from mri_cyclegan.data.walking import is_folder, walk
 
 BIDS_CONTRASTS = ("T1w", "T2w")
 
@@ -24,7 +24,7 @@ def detect_layout(
     Raises:
         ValueError: the folder is missing, or no data set; the message says what it looks like instead.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         raise ValueError(f"{root} is not a folder. Give the folder of a data set.")
     if layout == "bids" or (layout is None and _is_bids(root)):
         return "bids", tuple(contrasts or BIDS_CONTRASTS)
@@ -38,11 +38,12 @@ def detect_layout(
 
 def _is_bids(root: Path) -> bool:
     subjects = [root] if root.name.startswith("sub-") else root.glob("sub-*")
-    return any((subject / "anat").is_dir() or any(subject.glob("ses-*/anat")) for subject in subjects)
+    folders = [subject for subject in subjects if is_folder(subject)]
+    return any(is_folder(subject / "anat") or any(subject.glob("ses-*/anat")) for subject in folders)
 
 
 def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in root.iterdir() if is_folder(path) and not path.name.startswith("."))
 
 
 def _kind_of(folder: Path) -> str | None:
@@ -73,6 +74,8 @@ def _explain(root: Path, kinds: dict[str, str]) -> str:
             nested.append(f"  {folder} ({layout}, {' and '.join(contrasts)})")
         except ValueError:
             continue
+        except OSError as error:
+            return f"{error.filename} cannot be listed ({error.strerror}). Give yourself permission to read it."
     if nested:
         return "it holds data sets. Verify one of them:\n" + "\n".join(nested)
     if kinds:

@@ -1,5 +1,6 @@
 """A folder of single-frame MR images, as scanners and archives write them, to one volume."""
 
+import stat
 from collections import defaultdict
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def series_files(folder: Path) -> list[Path]:
 
 def _kind(path: Path) -> str:
     """``"dicom"``, ``"doubtful"``, or ``""`` for anything else."""
-    if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or (path.exists() and not path.is_file()):
+    if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or _is_no_file(path):
         return ""
     if path.suffix.lower() in (".dcm", ".ima"):
         return "dicom"
@@ -38,6 +39,14 @@ def _kind(path: Path) -> str:
     if start[128:] == b"DICM":
         return "dicom"
     return "doubtful" if START.startswith(start) else ""
+
+
+def _is_no_file(path: Path) -> bool:
+    """False of a link that leads nowhere or may not be followed: it may stand for a slice."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def series_shape(folder: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:

@@ -25,6 +25,7 @@ MAX_COMPRESSION = 1032
 
 _HEADER_BYTES = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _MAGIC = {348: b"n+1\0", 540: b"n+2\0\r\n\x1a\n"}
+_MAGIC_AT = {348: 344, 540: 4}
 _AGAIN = "Download or convert it again."
 
 
@@ -148,12 +149,12 @@ def _read_header(path: Path, file: BinaryIO) -> nibabel.Nifti1Header:
             content += file.read(num_bytes - 348)
             if len(content) < num_bytes:
                 break
-            header = _HEADER_BYTES[num_bytes](content, endianness, check=False)
-            if header["magic"].tobytes()[: len(_MAGIC[num_bytes])].ljust(4, b"\0") != _MAGIC[num_bytes]:
-                magic = bytes(header["magic"].tobytes())
+            expected, start = _MAGIC[num_bytes], _MAGIC_AT[num_bytes]
+            magic = content[start : start + len(expected)]
+            if magic != expected:
                 hint = " (header and voxels in two files)" if magic.startswith((b"ni1", b"ni2")) else ""
-                raise UnfitFile(path, f"bad magic {magic!r}{hint}; expected {_MAGIC[num_bytes]!r}", "Convert it again.")
-            return header
+                raise UnfitFile(path, f"bad magic {magic!r}{hint}; expected {expected!r}", "Convert it again.")
+            return _HEADER_BYTES[num_bytes](content, endianness, check=False)
     if len(content) < 348:
         raise UnfitFile(path, f"truncated: {len(content)} bytes are too few for a NIfTI header", _AGAIN)
     raise UnfitFile(path, f"no NIfTI header: it starts with {content[:8]!r}", "Convert it to NIfTI.")

@@ -33,11 +33,18 @@ def voxel_affine(
     else:
         remedy = "Convert the scan again from its source, or set data.assume_orientation, for example to RAS."
         raise UnfitFile(path, "neither sform nor qform is set, so left and right are unknown", remedy)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
+    if not _is_invertible(affine):
         problem = "the affine is singular or not finite, so voxel positions are unknown"
         raise UnfitFile(path, problem, "Convert it again.")
     affine = np.asarray(affine, dtype=np.float64)
-    return affine, warnings + _doubts(path, affine, qform, spacing, shape)
+    num_axes = min(3, int(header["dim"][0]))
+    return affine, warnings + _doubts(path, affine, qform, spacing[:num_axes], shape)
+
+
+def _is_invertible(affine: np.ndarray) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-3 * np.prod(lengths))
 
 
 def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
@@ -52,6 +59,8 @@ def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
 
 
 def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
+    if header["pixdim"][0] == 0:  # old files: the standard takes it for 1
+        header["pixdim"][0] = 1
     try:
         qform = header.get_qform()
     except (HeaderDataError, ValueError) as error:
@@ -82,8 +91,9 @@ def _doubts(
             problem = f"sform and qform disagree by up to {apart:.1f} mm; the sform is used"
             doubts.append((problem, "Harmless after a registration; else convert it again."))
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.allclose(lengths, spacing, rtol=0.02):
-        problem = f"pixdim says {_by(spacing)} mm, the affine {_by(lengths)} mm; the affine is used"
+    existing = lengths[: len(spacing)]
+    if not np.allclose(existing, spacing, rtol=0.02):
+        problem = f"pixdim says {_by(spacing)} mm, the affine {_by(existing)} mm; the affine is used"
         doubts.append((problem, "Convert it again, or correct pixdim."))
     if lengths.min() < 0.05 or lengths.max() > 20:
         doubts.append((f"voxels of {_by(lengths)} mm are no plausible head scan", "Check the units in its header."))

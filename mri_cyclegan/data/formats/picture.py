@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
+from mri_cyclegan.data.formats.png_rows import check_rows
 from mri_cyclegan.data.volume import Volume
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -30,7 +31,9 @@ def read_picture(path: Path) -> Volume:
     doubts: tuple[Finding, ...] = ()
     _check_sums(path)
     with _open(path) as picture:
-        if picture.format == "JPEG":
+        if picture.format == "PNG":
+            check_rows(path)
+        else:
             doubts = (Finding("warning", path, "JPEG is lossy", "Export the slices as PNG."),)
         # Of 16-bit pictures that are not plain grey Pillow hands out the high bytes alone.
         tiles = getattr(picture, "tile", [])

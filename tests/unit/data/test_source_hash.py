@@ -93,3 +93,11 @@ def test_size_of_files_that_are_there_and_not(tmp_path):
     (tmp_path / "scan").write_bytes(b"123")
     assert source_bytes(tmp_path / "scan") == 3
     assert source_bytes(tmp_path / "gone") == 0
+
+
+def test_a_hash_that_cannot_be_remembered_is_given_all_the_same(tmp_path, settled, counted):
+    (tmp_path / "scan").write_bytes(b"1")
+    (tmp_path / "cache").write_bytes(b"a file where the folder should be")
+    hashes = SourceHashes(tmp_path / "cache" / "sources")
+    assert hashes.of(tmp_path / "scan") == hashes.of(tmp_path / "scan")
+    assert len(counted) == 2

@@ -1,0 +1,56 @@
+"""NIfTI headers by the letter of the standard, where nibabel's reading of them does not help."""
+
+import struct
+
+import nibabel
+import numpy as np
+import pytest
+
+from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.reading import read_volume
+
+AFFINE = np.array([[-0.9, 0.4, 0, 80], [0.1, 1.1, 0.2, -120], [0, -0.2, 2.5, -70], [0, 0, 0, 1.0]])
+ARRAY = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+
+
+def save(path, image, *patches):
+    """Write an image, and overwrite fields of its header: (offset, form, *values)."""
+    content = bytearray(image.to_bytes())
+    for offset, form, *values in patches:
+        struct.pack_into(form, content, offset, *values)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("endianness", ["<", ">"])
+@pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz"])
+def test_nifti_2_is_read(tmp_path, name, endianness):
+    image = nibabel.Nifti2Image(ARRAY, AFFINE, nibabel.Nifti2Header(endianness=endianness), dtype=np.int16)
+    nibabel.save(image, tmp_path / name)
+    volume = read_volume(tmp_path / name)
+    np.testing.assert_array_equal(volume.array, ARRAY)
+    np.testing.assert_allclose(volume.affine, AFFINE, atol=1e-6)
+
+
+@pytest.mark.parametrize("magic", [b"n+1\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n", b"n+2\0\n\n\x1a\n", b"n+2\0\0\0\0\0"])
+def test_nifti_2_with_another_magic_is_refused(tmp_path, magic):
+    path = save(tmp_path / "scan.nii", nibabel.Nifti2Image(ARRAY, AFFINE), (4, "<8s", magic))
+    with pytest.raises(UnfitFile, match="bad magic"):
+        read_volume(path)
+
+
+def test_a_pixdim_0_of_zero_is_taken_for_one(tmp_path):
+    image = nibabel.Nifti1Image(ARRAY, None)
+    image.set_qform(np.diag([-1.0, 1, 1, 1]) @ AFFINE, 1)  # right-handed
+    one = read_volume(save(tmp_path / "one.nii", image))
+    zero = read_volume(save(tmp_path / "zero.nii", image, (76, "<f", 0.0)))
+    np.testing.assert_array_equal(zero.affine, one.affine)
+
+
+@pytest.mark.parametrize("thickness", [0.0, 1.0, 4.0])
+def test_a_2d_images_third_voxel_size_does_not_matter(tmp_path, thickness):
+    image = nibabel.Nifti1Image(ARRAY[:, :, 0], np.diag([1.0, 2.0, 3.0, 1.0]))
+    volume = read_volume(save(tmp_path / "scan.nii", image, (88, "<f", thickness)))
+    assert volume.array.shape == (3, 4, 1)
+    assert volume.spacing_mm == (1, 2, 3)
+    assert volume.warnings == ()
