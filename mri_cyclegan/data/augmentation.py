@@ -1,6 +1,7 @@
 """Random changes of training slices: drawn where slices are loaded, made where the batch is."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -9,6 +10,10 @@ from torch.nn import functional
 
 # Columns of a sample's changes, in the order in which they act.
 CHANGES = ("flip", "scale_row", "scale_column", "rotation", "shift_row", "shift_column", "brightness", "gamma")
+
+# On a CPU a batch is changed a few samples at a time, this many pixels, so that what one operation writes is still in
+# the processor's cache for the next: twice as fast at 256x256.
+CPU_PIXELS = 2**18
 
 
 class Augmentation:
@@ -72,15 +77,32 @@ class Augmentation:
             (B, C, H, W), in [-1, 1], of the type of ``images``, computed in float32 even under autocast; what moves in
             from outside is background.
         """
-        changes = changes.float()
-        with torch.autocast(images.device.type, enabled=False):
-            signal = images.float() + 1
-            moved = functional.grid_sample(signal, sampling_grid(changes, *images.shape[-2:]), align_corners=False)
-            # Where nothing moves, sampling would still round.
-            unmoved = changes[:, :3].eq(1).all(dim=1) & changes[:, 3:6].eq(0).all(dim=1)
-            moved = torch.where(_per_sample(unmoved), signal, moved)
-            brightness, gamma = _per_sample(changes[:, 6]), _per_sample(changes[:, 7])
-            return moved.mul_(brightness / 2).pow_(gamma).mul_(2).sub_(1).clamp_(-1, 1).to(images.dtype)
+        if images.device.type != "cpu":
+            return _change(images, changes)
+        num_samples = max(1, CPU_PIXELS // images[0].numel())
+        parts = zip(images.split(num_samples), changes.split(num_samples), strict=True)
+        return torch.cat([_change(*part) for part in parts])
+
+    def of_batch(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Change ``a`` and ``b`` of a training batch by its ``changes``, (B, 2, 8)."""
+        changes_a, changes_b = batch["changes"].unbind(1)
+        return {"a": self(batch["a"], changes_a), "b": self(batch["b"], changes_b)}
+
+
+def _change(images: Tensor, changes: Tensor) -> Tensor:
+    changes = changes.float()
+    with torch.autocast(images.device.type, enabled=False):
+        signal = images.float() + 1
+        moved = functional.grid_sample(signal, sampling_grid(changes, *images.shape[-2:]), align_corners=False)
+        # Where nothing moves, sampling would still round.
+        unmoved = changes[:, :3].eq(1).all(dim=1) & changes[:, 3:6].eq(0).all(dim=1)
+        moved = torch.where(_per_sample(unmoved), signal, moved)
+        brightness, gamma = _per_sample(changes[:, 6]), _per_sample(changes[:, 7])
+        return moved.mul_(brightness / 2).pow_(gamma).mul_(2).sub_(1).clamp_(-1, 1).to(images.dtype)
+
+
+def _per_sample(values: Tensor) -> Tensor:
+    return values[:, None, None, None]
 
 
 def sampling_grid(changes: Tensor, height: int, width: int) -> Tensor:
@@ -97,20 +119,18 @@ def sampling_grid(changes: Tensor, height: int, width: int) -> Tensor:
     flip, scale_row, scale_column, rotation, shift_row, shift_column = changes[:, :6].unbind(1)
     cosine, sine = torch.cos(rotation), torch.sin(rotation)
     # Backwards from a place in the changed image: undo the shift, then the rotation, the scale and the flip. Each term
-    # of the sum depends on the row or on the column alone: much less work than a matrix product for every pixel.
+    # of the sum depends on the row or on the column alone: much less work than a matrix product for every pixel. Places
+    # are complex numbers, column + i row: one sum in memory order instead of two with gaps.
     rows, columns = (
         _centres(height, changes) - 2 * shift_row[:, None],
         _centres(width, changes) - 2 * shift_column[:, None],
     )
-    by_row = torch.stack([flip * sine * (height / width) / scale_column, cosine / scale_row], dim=1)
-    by_column = torch.stack([flip * cosine / scale_column, -sine * (width / height) / scale_row], dim=1)
-    return (rows[:, :, None] * by_row[:, None])[:, :, None] + (columns[:, :, None] * by_column[:, None])[:, None]
+    by_row = torch.complex(flip * sine * (height / width) / scale_column, cosine / scale_row)
+    by_column = torch.complex(flip * cosine / scale_column, -sine * (width / height) / scale_row)
+    places = (rows * by_row[:, None])[:, :, None] + (columns * by_column[:, None])[:, None]
+    return torch.view_as_real(places)
 
 
 def _centres(count: int, like: Tensor) -> Tensor:
     """Centres of pixels along a side that runs from -1 to 1, (count,)."""
     return (2 * torch.arange(count, device=like.device, dtype=torch.float32) + 1) / count - 1
-
-
-def _per_sample(values: Tensor) -> Tensor:
-    return values[:, None, None, None]

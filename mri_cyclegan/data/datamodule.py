@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
-from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
+from mri_cyclegan.data.datasets import PairedSlices, UnpairedSlices, training_loader
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
@@ -246,22 +246,13 @@ class MRIDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the ``changes`` they are still to get."""
-        return DataLoader(
-            self.train_slices,
-            batch_size=self.batch_size,
-            sampler=EpochSampler(len(self.train_slices), self.seed),
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+        return training_loader(self.train_slices, self.batch_size, self.num_workers, self.seed)
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         """Augment a training batch where it is now, on the device; others stay as they are."""
         if self.augmentation is None or "changes" not in batch:
             return batch
-        changes_a, changes_b = batch["changes"].unbind(1)
-        return {"a": self.augmentation(batch["a"], changes_a), "b": self.augmentation(batch["b"], changes_b)}
+        return self.augmentation.of_batch(batch)
 
     def val_dataloader(self) -> DataLoader | list:
         """Batches as :class:`PairedSlices` gives them; an empty list without pairs."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
@@ -95,6 +95,26 @@ class EpochSampler(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
         return iter([(self.epoch, int(index)) for index in order])
+
+
+def training_loader(slices: UnpairedSlices, batch_size: int, num_workers: int, seed: int) -> DataLoader:
+    """Batches of an :class:`UnpairedSlices`, in another order each epoch.
+
+    Args:
+        slices: to load.
+        batch_size: slices of each contrast.
+        num_workers: loader processes; 0 loads in the main process.
+        seed: of the order.
+    """
+    return DataLoader(
+        slices,
+        batch_size=batch_size,
+        sampler=EpochSampler(len(slices), seed),
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator().manual_seed(seed),
+    )
 
 
 class PairedSlices(Dataset[dict[str, Tensor]]):

@@ -6,6 +6,7 @@ import torch
 from monai.transforms import AdjustContrast, Affine, ScaleIntensity
 from scipy import ndimage
 
+from mri_cyclegan.data import augmentation
 from mri_cyclegan.data.augmentation import CHANGES, Augmentation
 
 OFF = {"rotation_degrees": 0, "shift": 0, "scale": 0, "flip": False, "brightness": 0, "contrast": 0}
@@ -158,6 +159,22 @@ def test_samples_have_changes_of_their_own_and_channels_share_them():
             torch.testing.assert_close(changed[sample, channel], alone[0, 0], rtol=0, atol=1e-6)
     same = apply(images[:1].expand(4, -1, -1, -1), numbers)
     assert all((same[one] - same[other]).abs().max() > 0.01 for one in range(4) for other in range(one))
+
+
+def test_a_batch_changed_in_parts_is_the_same(monkeypatch):
+    images, numbers = blobs(5, 3, 32, 32), drawn(0, 5, **EVERYTHING)
+    whole = apply(images, numbers)
+    for num_pixels in (1, 2 * 3 * 32 * 32):
+        monkeypatch.setattr(augmentation, "CPU_PIXELS", num_pixels)
+        torch.testing.assert_close(apply(images, numbers), whole, rtol=0, atol=1e-6)
+
+
+def test_both_contrasts_of_a_batch_get_their_own_changes():
+    batch = {"a": blobs(3, 1, 32, 32), "b": noise(3, 1, 32, 32), "changes": drawn(0, 6, **EVERYTHING).view(3, 2, 8)}
+    changed = Augmentation(**OFF).of_batch(batch)
+    assert set(changed) == {"a", "b"}
+    assert torch.equal(changed["a"], apply(batch["a"], batch["changes"][:, 0]))
+    assert torch.equal(changed["b"], apply(batch["b"], batch["changes"][:, 1]))
 
 
 def test_autocast_does_not_coarsen_the_changes():

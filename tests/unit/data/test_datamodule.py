@@ -163,8 +163,7 @@ def test_a_training_batch_is_augmented_whole_and_a_validation_batch_is_not(data)
     loaded = next(iter(data.train_dataloader()))
     seen = data.on_after_batch_transfer(loaded, 0)
     assert set(seen) == {"a", "b"}
-    for number, name in enumerate("ab"):
-        expected = data.augmentation(loaded[name], loaded["changes"][:, number])
+    for name, expected in data.augmentation.of_batch(loaded).items():
         assert torch.equal(seen[name], expected)
         assert not torch.equal(seen[name], loaded[name])
     for batch in data.val_dataloader():

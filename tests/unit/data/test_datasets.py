@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
-from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices
+from mri_cyclegan.data.datasets import EpochSampler, PairedSlices, UnpairedSlices, training_loader
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.matching import Matching
 
@@ -73,11 +73,6 @@ def unpaired(volumes_a, volumes_b, kind=UnpairedSlices, **settings) -> UnpairedS
         "seed": 0,
     }
     return kind(volumes_a, volumes_b, **off | settings)
-
-
-def augmented(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What training sees of a batch."""
-    return {name: AUGMENTATION(batch[name], batch["changes"][:, number]) for number, name in enumerate("ab")}
 
 
 # UnpairedSlices
@@ -284,19 +279,11 @@ def loaded(
 ) -> dict[int, dict[str, torch.Tensor]]:
     """All items of each epoch, in order of loading, as the data module loads and augments them."""
     data = unpaired(volumes[:1], volumes[1:], augmentation=AUGMENTATION)
-    sampler = EpochSampler(len(data), seed=0)
-    loader = DataLoader(
-        data,
-        batch_size=3,
-        sampler=sampler,
-        num_workers=num_workers,
-        persistent_workers=num_workers > 0,
-        generator=torch.Generator().manual_seed(0),
-    )
+    loader = training_loader(data, batch_size=3, num_workers=num_workers, seed=0)
     result = {}
     for epoch in epochs:
-        sampler.set_epoch(epoch)
-        batches = [augmented(batch) for batch in loader]
+        loader.sampler.set_epoch(epoch)
+        batches = [AUGMENTATION.of_batch(batch) for batch in loader]
         result[epoch] = {name: torch.cat([batch[name] for batch in batches]) for name in "ab"}
     return result
 
