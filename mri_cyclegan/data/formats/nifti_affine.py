@@ -53,8 +53,8 @@ def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
     if not (np.isfinite(spacing[:num_axes]).all() and (spacing[:num_axes] > 0).all()):
         problem = f"voxel sizes {tuple(map(float, spacing[:num_axes]))} mm in pixdim; expected numbers above 0"
         raise UnfitFile(path, problem, "Convert it again.")
-    spacing[num_axes:] = 1.0  # axes that do not exist often say 0
-    header["pixdim"][1 + num_axes : 4] = 1.0
+    spacing[~(np.isfinite(spacing) & (spacing > 0))] = 1.0  # axes that do not exist often say 0
+    header["pixdim"][1:4] = spacing
     return spacing
 
 

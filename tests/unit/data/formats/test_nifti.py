@@ -54,3 +54,10 @@ def test_a_2d_images_third_voxel_size_does_not_matter(tmp_path, thickness):
     assert volume.array.shape == (3, 4, 1)
     assert volume.spacing_mm == (1, 2, 3)
     assert volume.warnings == ()
+
+
+@pytest.mark.parametrize(("stored", "thickness"), [(4.0, 4), (0.0, 1), (-1.0, 1), (np.nan, 1)])
+def test_a_2d_image_without_sform_is_as_thick_as_it_says(tmp_path, stored, thickness):
+    image = nibabel.Nifti1Image(ARRAY[:, :, 0], None)
+    image.set_qform(np.diag([1.0, 2.0, 3.0, 1.0]), 1)
+    assert read_volume(save(tmp_path / "scan.nii", image, (88, "<f", stored))).spacing_mm == (1, 2, thickness)
