@@ -34,7 +34,5 @@ def find_duplicates(hashes: Mapping[Scan, str]) -> list[Finding]:
     for scan in sorted(hashes):
         original = first.setdefault(hashes[scan], scan.path)
         if original != scan.path:
-            findings.append(
-                Finding("error", scan.path, f"the same voxels as {original}", "Remove one of the two, or rename it.")
-            )
+            findings.append(Finding("error", scan.path, f"the same voxels as {original}", "Remove one of the two."))
     return findings

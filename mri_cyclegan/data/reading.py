@@ -14,8 +14,9 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 # What the longest side of a scan can be. Beyond, its affine is not in mm, and resampling it would fill the memory.
 SIDE_MM = (1.0, 2000.0)
 
-# No scan is brighter, but markers of missing voxels are, and with them sums of squares overflow.
+# No scan is brighter, but markers of missing voxels are, and none is so dark. Beyond, squares are too much for float32.
 LARGEST_INTENSITY = 1e10
+SMALLEST_PEAK = 1e-15
 
 
 def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volume:
@@ -46,7 +47,9 @@ def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volum
     except MemoryError as error:
         raise UnfitFile(path, "does not fit into memory", "Crop or resample it, or use a larger machine.") from error
     _check_size(path, volume.array.shape, volume.affine)
-    return _with_finite_voxels(path, volume, options)
+    volume = _with_finite_voxels(path, volume, options)
+    _check_peak(path, volume.array)
+    return volume
 
 
 def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[tuple[int, int, int], np.ndarray]:
@@ -98,3 +101,10 @@ def _with_finite_voxels(path: Path, volume: Volume, options: ReadOptions) -> Vol
         raise UnfitFile(path, problem, "Repair or remove the file, or set data.nonfinite=zero to make them 0.")
     warning = Finding("warning", path, f"{problem}; they are taken for 0", "Repair the file.")
     return Volume(np.where(wrong, np.float32(0), volume.array), volume.affine, (*volume.warnings, warning))
+
+
+def _check_peak(path: Path, array: np.ndarray) -> None:
+    peak = max(-float(array.min()), float(array.max()))
+    if 0 < peak < SMALLEST_PEAK:
+        remedy = "Check voxel type and scaling in its header, or multiply its intensities."
+        raise UnfitFile(path, f"its largest intensity is {peak:.1g}", remedy)

@@ -232,6 +232,9 @@ def _scaled(path: Path, array: np.ndarray, header: nibabel.Nifti1Header) -> np.n
     if not (np.isfinite(slope) and np.isfinite(intercept)):
         raise UnfitFile(path, f"scl_slope {slope} and scl_inter {intercept} are not finite", "Convert it again.")
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes infinite, and is refused as such
-        if (slope, intercept) != (1.0, 0.0):
-            array = array.astype(np.float64) * slope + intercept
-        return np.ascontiguousarray(array, dtype=np.float32)
+        if (slope, intercept) == (1.0, 0.0):
+            return np.ascontiguousarray(array, dtype=np.float32)
+        scaled = np.empty(array.shape, dtype=np.float32)
+        for row, stored in zip(scaled, array, strict=True):  # all at once takes three times the memory of the result
+            row[...] = stored.astype(np.float64) * slope + intercept
+        return scaled

@@ -44,7 +44,8 @@ def voxel_affine(
 def _is_invertible(affine: np.ndarray) -> bool:
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
-        return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-3 * np.prod(lengths))
+        is_straight = abs(np.linalg.det(affine[:3, :3])) > 1e-3 * np.prod(lengths)
+        return bool(np.isfinite(affine).all() and lengths.min() > 1e-6 and is_straight)
 
 
 def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
@@ -53,8 +54,8 @@ def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
     if not (np.isfinite(spacing[:num_axes]).all() and (spacing[:num_axes] > 0).all()):
         problem = f"voxel sizes {tuple(map(float, spacing[:num_axes]))} mm in pixdim; expected numbers above 0"
         raise UnfitFile(path, problem, "Convert it again.")
-    spacing[num_axes:] = 1.0  # axes that do not exist often say 0
-    header["pixdim"][1 + num_axes : 4] = 1.0
+    spacing[~(np.isfinite(spacing) & (spacing > 0))] = 1.0  # axes that do not exist often say 0
+    header["pixdim"][1:4] = spacing
     return spacing
 
 
@@ -86,7 +87,8 @@ def _doubts(
     doubts = []
     if qform is not None:
         corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], (1,))).reshape(4, -1)
-        apart = float(np.linalg.norm(((affine - qform) @ corners)[:3], axis=0).max())
+        with np.errstate(over="ignore"):
+            apart = float(np.linalg.norm(((affine - qform) @ corners)[:3], axis=0).max())
         if apart > 0.1:
             problem = f"sform and qform disagree by up to {apart:.1f} mm; the sform is used"
             doubts.append((problem, "Harmless after a registration; else convert it again."))

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
-from mri_cyclegan.data.formats.png_rows import check_rows
+from mri_cyclegan.data.formats.png_whole import check_whole
 from mri_cyclegan.data.volume import Volume
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -19,8 +19,6 @@ PICTURE_AFFINE = np.array([[0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0,
 # Larger pictures are no slice of a scan; a small file can claim them.
 MAX_PIXELS = 2**26
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, MemoryError, Image.DecompressionBombError)
-
 
 def read_picture(path: Path) -> Volume:
     """Read a picture, 8 or 16 bit, as a volume of one slice, (1, H, W), the right way up.
@@ -29,10 +27,9 @@ def read_picture(path: Path) -> Volume:
         UnfitFile: it is broken, too large, or not grey.
     """
     doubts: tuple[Finding, ...] = ()
-    _check_sums(path)
     with _open(path) as picture:
         if picture.format == "PNG":
-            check_rows(path)
+            check_whole(path)
         else:
             doubts = (Finding("warning", path, "JPEG is lossy", "Export the slices as PNG."),)
         # Of 16-bit pictures that are not plain grey Pillow hands out the high bytes alone.
@@ -44,7 +41,7 @@ def read_picture(path: Path) -> Volume:
         try:
             picture.load()
             array = np.asarray(picture.convert("RGBA") if mode in ("P", "PA") else picture)
-        except _BROKEN as error:
+        except Exception as error:  # broken files make Pillow raise nearly anything
             raise UnfitFile(path, f"truncated or broken picture ({error})", "Export it again.") from error
     return Volume(np.ascontiguousarray(_grey(path, array, mode)[None], dtype=np.float32), PICTURE_AFFINE, doubts)
 
@@ -59,15 +56,6 @@ def picture_shape(path: Path) -> tuple[tuple[int, int, int], np.ndarray]:
         return (1, picture.height, picture.width), PICTURE_AFFINE
 
 
-def _check_sums(path: Path) -> None:
-    """Pillow compares a PNG's checksums only when asked to."""
-    with _open(path) as picture:
-        try:
-            picture.verify()
-        except _BROKEN as error:
-            raise UnfitFile(path, f"truncated or broken picture ({error})", "Export it again.") from error
-
-
 def _open(path: Path) -> Image.Image:
     if path.is_file() and path.stat().st_size == 0:
         raise UnfitFile(path, "the file is empty", "Export it again.")
@@ -77,9 +65,9 @@ def _open(path: Path) -> Image.Image:
             picture = Image.open(path, formats=("PNG", "JPEG"))
     except Image.DecompressionBombError as error:
         raise UnfitFile(path, f"claims too many pixels ({error})", "Crop or resample it.") from error
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
-        raise
-    except _BROKEN as error:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's; Pillow's own have no number
         raise UnfitFile(path, "neither PNG nor JPEG", "Export it again as PNG.") from error
     if picture.width * picture.height > MAX_PIXELS:
         picture.close()

@@ -37,6 +37,7 @@ def test_every_copy_is_named_beside_the_first():
     findings = find_duplicates(dict(zip(scans[::-1], "abcba", strict=True)))
     assert [(finding.severity, finding.path.name) for finding in findings] == [("error", "3.nii"), ("error", "4.nii")]
     assert findings[0].problem == "the same voxels as /data/1.nii"
+    assert findings[0].remedy == "Remove one of the two."
     assert findings[1].problem == "the same voxels as /data/0.nii"
 
 

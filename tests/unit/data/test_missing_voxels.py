@@ -1,4 +1,4 @@
-"""Markers of missing voxels: numbers that no scanner gives."""
+"""Numbers that no scanner gives: markers of missing voxels, and integers taken for floats."""
 
 import numpy as np
 import pytest
@@ -40,3 +40,9 @@ def test_markers_can_be_taken_for_0(path_with, head):
 def test_scans_in_unusual_units_are_read(tmp_path, save_nifti, head, factor):
     array = (head((8, 9, 7)) * factor).astype(np.float32)
     np.testing.assert_array_equal(read_volume(save_nifti(tmp_path / "scan.nii.gz", array)).array, array)
+
+
+def test_integers_taken_for_floats_are_refused(tmp_path, save_nifti, head):
+    array = head((8, 9, 7)).astype(np.int32).view(np.float32)
+    with pytest.raises(UnfitFile, match="its largest intensity is 2e-43. Check voxel type"):
+        read_volume(save_nifti(tmp_path / "scan.nii.gz", array))

@@ -1,6 +1,7 @@
 """NIfTI headers by the letter of the standard, where nibabel's reading of them does not help."""
 
 import struct
+import warnings
 
 import nibabel
 import numpy as np
@@ -54,3 +55,18 @@ def test_a_2d_images_third_voxel_size_does_not_matter(tmp_path, thickness):
     assert volume.array.shape == (3, 4, 1)
     assert volume.spacing_mm == (1, 2, 3)
     assert volume.warnings == ()
+
+
+@pytest.mark.parametrize(("stored", "thickness"), [(4.0, 4), (0.0, 1), (-1.0, 1), (np.nan, 1)])
+def test_a_2d_image_without_sform_is_as_thick_as_it_says(tmp_path, stored, thickness):
+    image = nibabel.Nifti1Image(ARRAY[:, :, 0], None)
+    image.set_qform(np.diag([1.0, 2.0, 3.0, 1.0]), 1)
+    assert read_volume(save(tmp_path / "scan.nii", image, (88, "<f", stored))).spacing_mm == (1, 2, thickness)
+
+
+@pytest.mark.parametrize("length", [1e-300, 1e-9, 1e160, 1e300])
+def test_an_affine_beyond_all_measure_is_refused_without_a_warning(tmp_path, length):
+    affine = np.diag([1.0, 1.0, length, 1.0])
+    path = save(tmp_path / "scan.nii", nibabel.Nifti2Image(ARRAY, AFFINE), (400, "<12d", *affine[:3].ravel()))
+    with warnings.catch_warnings(action="error"), pytest.raises(UnfitFile, match="singular|not in mm"):
+        read_volume(path)
