@@ -3,7 +3,11 @@
 import importlib
 import sys
 
-COMMANDS = {"train": "train a model", "verify": "check a data set before training"}
+COMMANDS = {
+    "train": "train a model",
+    "verify": "check a data set before training",
+    "benchmark": "measure speed, beside what else there is",
+}
 
 
 def main() -> None:

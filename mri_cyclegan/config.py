@@ -51,9 +51,24 @@ class RunConfig:
     logger: Any = MISSING
 
 
+@dataclass
+class BenchmarkConfig:
+    """A measurement of speed; see ``conf/benchmark.yaml``."""
+
+    part: str = MISSING
+    output_dir: str = MISSING
+    image_size: int = MISSING
+    batch_size: int = MISSING
+    num_workers: list[int] = MISSING
+    num_slices: int = MISSING
+    repeats: int = MISSING
+    device_step_ms: list[float] = MISSING
+
+
 def register() -> None:
-    """Tell Hydra about the schema and the resolvers."""
+    """Tell Hydra about the schemas and the resolvers."""
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
+    ConfigStore.instance().store(name="benchmark_schema", node=BenchmarkConfig)
     OmegaConf.register_new_resolver("sweep_label", sweep_label, replace=True)
     OmegaConf.register_new_resolver("num_channels", num_channels, replace=True)
 
@@ -161,14 +176,15 @@ def _did_you_mean(matches: Sequence[str]) -> str:
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
-def explain_unknown_keys(overrides: Sequence[str]) -> list[str]:
+def explain_unknown_keys(overrides: Sequence[str], config_name: str = "train") -> list[str]:
     """One line for each command-line key that does not exist, with the keys it resembles.
 
     Args:
         overrides: as typed, such as ``model.lambda_cyle=5``.
+        config_name: which configuration they were meant for.
     """
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = compose("train")
+        config = compose(config_name)
     known = sorted(_keys(config, ""))
     groups = {path.parent.name for path in CONF_DIR.glob("*/*.yaml")}
     lines = []

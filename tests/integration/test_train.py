@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.inference.portable import load_generator
 from mri_cyclegan.train import train
+from mri_cyclegan.training.cyclegan import CycleGAN
 
 LOSSES = {
     f"loss/{name}"
@@ -131,6 +132,26 @@ def test_neighbouring_slices_train_as_channels_and_the_centre_slice_is_measured(
     psnr = 10 * np.log10(1 / np.mean(error**2))
     assert summary["per_subject"]["CycleGAN"]["ab"]["psnr"][0] == pytest.approx(psnr, abs=1e-3)
     assert np.asarray(Image.open(tmp_path / "samples" / "epoch_0001.png").convert("L"), dtype=float).std() > 20
+
+
+def test_a_training_step_sees_augmented_slices_and_nothing_else(tmp_path, compose_run, toy_overrides, monkeypatch):
+    seen = []
+    step = CycleGAN.training_step
+
+    def watched(self, batch, batch_index):
+        seen.append((self.trainer.datamodule, batch))
+        step(self, batch, batch_index)
+
+    monkeypatch.setattr(CycleGAN, "training_step", watched)
+    train(compose_run(tmp_path, *toy_overrides, "trainer.max_epochs=1"))
+    datamodule = seen[0][0]
+    loader = datamodule.train_dataloader()
+    for (_, batch), loaded in zip(seen, loader, strict=False):
+        expected = datamodule.augmentation.of_batch(loaded)
+        assert set(batch) == {"a", "b"}
+        for name in "ab":
+            assert torch.equal(batch[name], expected[name])
+            assert not torch.equal(batch[name], loaded[name])
 
 
 def test_position_matched_batches_train(tmp_path, compose_run, toy_overrides, toy_run):

@@ -19,6 +19,7 @@ FORBIDDEN = {
     "verification": ("hydra", "omegaconf", "torch", "monai", "pytorch_lightning", "mri_cyclegan.training"),
     "training": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.data", "mri_cyclegan.inference"),
     "evaluation": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.networks"),
+    "benchmarks": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.networks", "mri_cyclegan.training"),
     "inference": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training"),
 }
 FILES = [path for package in FORBIDDEN for path in sorted((ROOT / package).rglob("*.py"))]
@@ -52,4 +53,4 @@ def test_only_entry_points_and_configuration_import_hydra():
         for path in ROOT.rglob("*.py")
         if any(name.split(".")[0] == "hydra" for name in imported_names(path))
     }
-    assert using == {"config.py", "train.py"}
+    assert using == {"benchmark.py", "config.py", "train.py"}

@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import open_dict
 
+from mri_cyclegan.benchmarks.loader import benchmark_loader
 from mri_cyclegan.config import CONF_DIR, check_config, explain_unknown_keys, register, sweep_label
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
@@ -105,6 +107,17 @@ def test_a_misspelt_key_is_refused_with_near_matches(tmp_path, key, suggestion):
     config = composed(tmp_path, f"+{key}=5")
     with pytest.raises(ValueError, match=rf"Unknown key {key}\. Did you mean .*{suggestion}"):
         check_config(config)
+
+
+def test_the_benchmark_composes_and_takes_only_what_it_measures(tmp_path):
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = compose("benchmark", overrides=[f"output_dir={tmp_path}", "num_workers=[4]"])
+        settings = set(config) - {"part", "output_dir"}
+        assert settings == set(inspect.signature(benchmark_loader).parameters) - {"output_dir"}
+        with pytest.raises(ConfigCompositionException, match="num_wokers"):
+            compose("benchmark", overrides=["num_wokers=4"])
+    assert explain_unknown_keys(["num_wokers=4"], "benchmark") == ["Unknown key num_wokers. Did you mean num_workers?"]
 
 
 def test_a_misspelt_top_level_key_is_refused(tmp_path):
