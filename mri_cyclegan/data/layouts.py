@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -213,13 +213,18 @@ def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[
             if path.name.lower().endswith(SUFFIXES[layout]):
                 yield path
             else:
-                findings += _unreachable(path)
+                # What may not be read may be DICOM, and all of a series.
+                findings += _unreachable(path, look=_open if layout == "dicom" else Path.stat)
 
 
-def _unreachable(path: Path) -> list[Finding]:
+def _open(path: Path) -> None:
+    path.open("rb").close()
+
+
+def _unreachable(path: Path, look: Callable[[Path], object] = Path.stat) -> list[Finding]:
     """What is wrong with a path that is there, but leads nowhere or may not be followed."""
     try:
-        path.stat()
+        look(path)
     except OSError as error:
         if not isinstance(error, FileNotFoundError) or path.is_symlink():
             return [unreadable(path, error).finding]

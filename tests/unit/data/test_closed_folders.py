@@ -76,6 +76,16 @@ def test_a_slice_that_may_not_be_read_is_part_of_its_series(tmp_path, closed, na
     assert refusal.value.finding.path == path
 
 
+def test_a_series_without_suffixes_that_may_not_be_read_is_not_overlooked(tmp_path):
+    paths = write_series(tmp_path / "data" / "T1w" / "sub-01", head(), AFFINE, name="{}".format)
+    for path in paths:
+        path.chmod(0)
+    scans, findings = find(tmp_path / "data", "dicom")
+    assert scans == []
+    assert {finding.path for finding in findings} == set(paths)
+    assert all(finding.severity == "error" and "Permission denied" in finding.problem for finding in findings)
+
+
 def test_a_scan_that_may_not_be_read_is_refused_by_name(tmp_path, closed):
     path = tmp_path / "scan.nii.gz"
     path.symlink_to(closed / "scan.nii.gz")
