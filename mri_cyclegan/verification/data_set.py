@@ -252,4 +252,6 @@ def _grid(facts: Facts) -> str:
 def _quoted(word: object) -> str:
     """In Hydra's quotes where its grammar needs them."""
     text = str(word)
-    return text if all(letter.isalnum() or letter in "/._-+" for letter in text) else f'"{text}"'
+    if all(letter.isalnum() or letter in "/._-+" for letter in text):
+        return text
+    return '"' + text.replace('"', '\\"').replace("${", "\\${") + '"'

@@ -129,6 +129,13 @@ def test_a_column_of_parts_is_proposed(check, data_set):
     assert "data.split_column=part" in check(data_set)[2]["overrides"]
 
 
+@pytest.mark.parametrize("name", ["a b", "a=b,c", 'a"b', "a${b}", "[a]", "é#1"])
+def test_a_proposed_folder_is_the_folder_whatever_its_name(check, data_set, compose_run, tmp_path, name):
+    root = data_set.rename(tmp_path / name)
+    overrides = check(root)[2]["overrides"]
+    assert compose_run(tmp_path / "run", *overrides).data.root == str(root)
+
+
 def test_how_the_scans_were_read_is_part_of_the_proposal(check, data_set):
     overrides = check(data_set, "--nonfinite", "zero", "--assume-orientation", "RAS", "--volume-index", 0)[2][
         "overrides"
