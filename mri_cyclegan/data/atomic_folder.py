@@ -56,9 +56,14 @@ def remove_abandoned(parent: Path) -> None:
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a small file that can be made again: whole or not at all, but not forced to disk at once."""
+    write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """As :func:`write_text_atomically`."""
     partial = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content)
         with suppress(FileNotFoundError):  # another process took it for abandoned
             partial.replace(path)
     except BaseException:

@@ -14,15 +14,16 @@ from mri_cyclegan.data.atomic_folder import atomic_folder, remove_abandoned
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
 from mri_cyclegan.data.integrity import voxel_hash
+from mri_cyclegan.data.intensities import PERCENTILES
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.source_hash import SourceHashes
-from mri_cyclegan.data.transforms import PERCENTILES, Preprocessing
+from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 
 # Changes whenever the slices of a file would change at the same settings.
-VERSION = 3
+VERSION = 4
 
 # A process takes some seconds to start: each should have this much to prepare, about twenty scans of 1 mm.
 VOXELS_PER_PROCESS = 150_000_000

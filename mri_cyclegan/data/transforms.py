@@ -8,17 +8,15 @@ import nibabel
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Orientation, ResizeWithPadOrCrop, ScaleIntensityRange, Spacing
+from monai.transforms import Orientation, ResizeWithPadOrCrop, Spacing
 from scipy import ndimage
 
-from mri_cyclegan.data.foreground import foreground_mask
+from mri_cyclegan.data.appearance import appearance
+from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.volume import Volume
 
 # Axis codes of (slice, row, column). Pictures stand upright: anterior or superior at the top, radiological sides.
 PLANES = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
-
-# Percentiles of the foreground that become -1 and 1.
-PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,9 @@ class PreparedVolume:
         slices: (N, H, W) float32, in [-1, 1], background -1.
         foreground: (N, H, W) bool.
         record: how it was made, plain JSON values: ``source_shape``, ``source_affine``, ``affine`` of the slices,
-            ``intensity_low`` and ``intensity_high`` (the source values of -1 and 1), ``foreground_lost`` (share of
-            the foreground cropped away).
+            ``intensity_low`` and ``intensity_high`` (the source values of -1 and 1), ``appearance`` (see
+            :func:`mri_cyclegan.data.appearance.appearance`), ``foreground_lost`` (share of the foreground cropped
+            away).
     """
 
     slices: np.ndarray
@@ -69,27 +68,25 @@ class Preprocessing:
         Raises:
             ValueError: the volume is constant; the caller adds the file's name.
         """
-        foreground = foreground_mask(volume.array)
-        if not foreground.any():
-            raise ValueError("all voxels have the same value")
-        low, high = (float(value) for value in np.percentile(volume.array[foreground], PERCENTILES))
-        if not low < high:
-            raise ValueError("the foreground has no contrast")
-        scale = ScaleIntensityRange(low, high, -1.0, 1.0, clip=True)
-        image = self._resample(scale(_with_affine(volume.array, volume.affine)), mode="bilinear")
+        return self.slices_of(scale_intensities(volume))
+
+    def slices_of(self, scaled: ScaledVolume) -> PreparedVolume:
+        """Slices of a volume that is scaled already."""
+        image = self._resample(_with_affine(2 * scaled.array - 1, scaled.affine), mode="bilinear")
         image = self._fit(image, background=-1.0)
-        mask = _with_affine(foreground.astype(np.float32), volume.affine)
+        mask = _with_affine(scaled.foreground.astype(np.float32), scaled.affine)
         resampled = self._resample(mask, mode="nearest")
         kept = self._fit(resampled, background=0.0)
         return PreparedVolume(
             slices=image[0].numpy().astype(np.float32),
             foreground=kept[0].numpy() > 0.5,
             record={
-                "source_shape": list(volume.array.shape),
-                "source_affine": volume.affine.tolist(),
+                "source_shape": list(scaled.array.shape),
+                "source_affine": scaled.affine.tolist(),
                 "affine": image.affine.tolist(),
-                "intensity_low": low,
-                "intensity_high": high,
+                "intensity_low": scaled.low,
+                "intensity_high": scaled.high,
+                "appearance": appearance(scaled),
                 "foreground_lost": 1.0 - float(kept.sum() / max(1.0, float(resampled.sum()))),
             },
         )
