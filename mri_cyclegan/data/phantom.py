@@ -28,8 +28,8 @@ from torch.nn import functional
 from mri_cyclegan.data.atomic_folder import atomic_folder
 from mri_cyclegan.data.formats.nifti import write_volume
 
-# Changes whenever the images would change at the same settings.
-VERSION = 2
+# Changes whenever the files would change at the same settings.
+VERSION = 3
 
 TISSUES = ("background", "gm", "wm", "csf", "lesion")
 
@@ -119,8 +119,9 @@ class Phantom:
         """Write the data set as BIDS under ``root`` unless it is there already; it appears whole or not at all.
 
         Returns:
-            Its folder: ``sub-*/anat/*_{T1w,T2w}.nii.gz``, ``participants.tsv`` with the column ``split``, and lesion
-            masks under ``derivatives/lesions``.
+            Its folder: ``sub-*/anat/*_{T1w,T2w}.nii.gz``, ``participants.tsv`` with the column ``split``, and of
+            validation and test subjects lesion masks under ``derivatives/lesions`` and each voxel's commonest tissue
+            under ``derivatives/tissues``.
         """
         folder = self.folder(root)
         if folder.is_dir():
@@ -140,11 +141,19 @@ class Phantom:
             for contrast in contrasts:
                 write_volume(anat / f"{name}_{contrast}.nii.gz", subject.images[contrast], self._affine())
             if split != "train":
-                masks = folder / "derivatives" / "lesions" / name / "anat"
-                masks.mkdir(parents=True)
-                write_volume(masks / f"{name}_label-lesion_mask.nii.gz", subject.lesion_mask, self._affine())
+                labels = {
+                    "lesions": (f"{name}_label-lesion_mask.nii.gz", subject.lesion_mask),
+                    "tissues": (f"{name}_dseg.nii.gz", subject.tissues.argmax(axis=0).astype(np.uint8)),
+                }
+                for derivative, (filename, labelled) in labels.items():
+                    labels_folder = folder / "derivatives" / derivative / name / "anat"
+                    labels_folder.mkdir(parents=True)
+                    write_volume(labels_folder / filename, labelled, self._affine())
             rows.append(f"{name}\t{split}\t{'+'.join(contrasts)}\t{int(subject.lesion_mask.sum())}")
         (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
+        names = [f"{label}\t{tissue}" for label, tissue in enumerate(TISSUES)]
+        (folder / "derivatives" / "tissues").mkdir(parents=True, exist_ok=True)
+        (folder / "derivatives" / "tissues" / "dseg.tsv").write_text("\n".join(["index\tname", *names]) + "\n")
         description = {
             "Name": "Digital brain phantom",
             "BIDSVersion": "1.9.0",

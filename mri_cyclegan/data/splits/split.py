@@ -67,10 +67,16 @@ class Split:
         count = len(self.subjects_in_both_domains())
         return f"{count} subject{'s give' if count > 1 else ' gives'} both contrasts to training." if count else ""
 
-    def save(self, path: str | Path) -> None:
-        """Write as JSON what decided, and the subjects and files of each part; ``data.split_file`` reads it again."""
+    def save(self, path: str | Path, root: str | Path) -> None:
+        """Write as JSON what decided, and the subjects and files of each part; ``data.split_file`` reads it again.
+
+        Args:
+            path: of the file.
+            root: folder of the data set: where an evaluation looks for it.
+        """
         parts = {part: getattr(self, part) for part in PARTS}
         content = {
+            "root": str(Path(root).absolute()),
             "contrasts": list(self.contrasts),
             "decided_by": self.settings.rule,
             "subjects": {part: sorted(_subjects(scans)) for part, scans in parts.items()} | {LEFT_OUT: self.left_out},

@@ -201,6 +201,8 @@ def test_training_subjects_have_one_contrast_and_the_others_both_and_a_mask(writ
     assert files == [
         "derivatives/lesions/sub-004/anat/sub-004_label-lesion_mask.nii.gz",
         "derivatives/lesions/sub-005/anat/sub-005_label-lesion_mask.nii.gz",
+        "derivatives/tissues/sub-004/anat/sub-004_dseg.nii.gz",
+        "derivatives/tissues/sub-005/anat/sub-005_dseg.nii.gz",
         "sub-001/anat/sub-001_T1w.nii.gz",
         "sub-002/anat/sub-002_T2w.nii.gz",
         "sub-003/anat/sub-003_T1w.nii.gz",
@@ -209,6 +211,14 @@ def test_training_subjects_have_one_contrast_and_the_others_both_and_a_mask(writ
         "sub-005/anat/sub-005_T1w.nii.gz",
         "sub-005/anat/sub-005_T2w.nii.gz",
     ]
+
+
+def test_tissue_labels_name_the_commonest_tissue_of_each_voxel(written):
+    labels = np.asarray(nibabel.load(written / "derivatives/tissues/sub-004/anat/sub-004_dseg.nii.gz").dataobj)
+    np.testing.assert_array_equal(labels, TINY.subject(3).tissues.argmax(axis=0))
+    with (written / "derivatives" / "tissues" / "dseg.tsv").open(newline="") as lines:
+        names = {int(row["index"]): row["name"] for row in csv.DictReader(lines, delimiter="\t")}
+    assert names == dict(enumerate(TISSUES))
 
 
 def test_the_table_of_participants_tells_who_is_where(written):

@@ -16,7 +16,7 @@ def saved(tmp_path):
 
     def make(scans, *arguments, **changes) -> str:
         path = tmp_path / "split.json"
-        divided(scans, *arguments, **changes).save(path)
+        divided(scans, *arguments, **changes).save(path, "/data")
         return str(path)
 
     return make
@@ -51,7 +51,7 @@ def test_everybody_gets_the_same_part_again_whatever_the_seed_and_the_folder(sav
 
 def test_a_reused_split_saves_the_same_subjects(saved, tmp_path):
     path = saved(paired(20))
-    divided(paired(20), split_file=path).save(tmp_path / "again.json")
+    divided(paired(20), split_file=path).save(tmp_path / "again.json", "/data")
     first, again = (json.loads((tmp_path / name).read_text()) for name in ("split.json", "again.json"))
     assert again["subjects"] == first["subjects"]
     assert again["decided_by"] == {"split_file": path, "allow_paired_subjects": False}

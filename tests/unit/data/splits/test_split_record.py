@@ -42,8 +42,9 @@ def test_the_saved_split_names_what_decided_and_subjects_and_files_of_each_part(
         [],
         left_out=["sub-09"],
     )
-    split.save(tmp_path / "split.json")
+    split.save(tmp_path / "split.json", tmp_path)
     assert json.loads((tmp_path / "split.json").read_text(encoding="utf-8")) == {
+        "root": str(tmp_path),
         "contrasts": ["T1w", "T2w"],
         "decided_by": {
             "val_share": 0.2,
