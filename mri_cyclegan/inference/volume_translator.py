@@ -1,0 +1,157 @@
+"""Whole volumes through a trained model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mri_cyclegan.data.intensities import ScaledVolume
+from mri_cyclegan.data.transforms import PreparedVolume, Preprocessing
+from mri_cyclegan.inference.scan_grid import to_scan_grid
+
+# Slices through the network at a time.
+BATCH_SIZE = 8
+
+
+class VolumeTranslator:
+    """Turns volumes of either contrast into the other, each on its own grid.
+
+    Args:
+        networks: ``"ab"`` and ``"ba"`` to a network from (B, 2k + 1, H, W) in [-1, 1], a slice between its neighbours,
+            to (B, 1, H, W), its translation.
+        preprocessing: the one the networks were trained with.
+        num_adjacent: neighbouring slices on either side that the networks see, k.
+        device: where to compute.
+
+    Attributes:
+        generator_s: seconds spent in the networks so far.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, Callable[[Tensor], Tensor]],
+        preprocessing: Preprocessing,
+        num_adjacent: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.networks = networks
+        for network in networks.values():
+            if isinstance(network, nn.Module):
+                network.to(device).eval()
+        self.preprocessing = preprocessing
+        self.num_adjacent = num_adjacent
+        self.device = torch.device(device)
+        self.generator_s = 0.0
+
+    def __call__(self, scaled: ScaledVolume, way: str, view: "View | None" = None) -> np.ndarray:
+        """Translate one volume.
+
+        Args:
+            scaled: the volume, on the common intensity scale.
+            way: ``"ab"`` or ``"ba"``.
+            view: how the network sees the slices; the change is undone afterwards.
+
+        Returns:
+            (X, Y, Z) float32, in [0, 1], on the volume's own grid; 0 beyond the slices.
+        """
+        prepared = self.preprocessing.slices_of(scaled)
+        slices = prepared.slices if view is None else view.apply(prepared.slices)
+        fakes = self.translate_slices(slices, way)
+        return self.on_scan_grid(fakes if view is None else view.undo(fakes), prepared)
+
+    def on_scan_grid(self, slices: np.ndarray, prepared: PreparedVolume) -> np.ndarray:
+        """Slices in [-1, 1] as a volume in [0, 1] on the grid of the scan."""
+        volume = to_scan_grid(slices, prepared.record)
+        return ((volume + 1) / 2).clip(0, 1)
+
+    @torch.inference_mode()
+    def translate_slices(self, slices: np.ndarray, way: str) -> np.ndarray:
+        """Translate neighbouring slices.
+
+        Args:
+            slices: (N, H, W) float32, in [-1, 1]; beyond the first and last one these are repeated.
+            way: ``"ab"`` or ``"ba"``.
+
+        Returns:
+            (N, H, W) float32, in [-1, 1].
+        """
+        fakes = np.empty(slices.shape, dtype=np.float32)
+        for start in range(0, len(slices), BATCH_SIZE):
+            centres = np.arange(start, min(start + BATCH_SIZE, len(slices)))
+            around = centres[:, None] + np.arange(-self.num_adjacent, self.num_adjacent + 1)
+            batch = torch.from_numpy(slices[around.clip(0, len(slices) - 1)]).to(self.device)
+            began = perf_counter()
+            fake = self.networks[way](batch).float().cpu()  # waits for the device
+            self.generator_s += perf_counter() - began
+            fakes[centres] = fake[:, 0].numpy()
+        return fakes
+
+
+class View:
+    """A change of the slices that should not matter: test-time augmentation.
+
+    Args:
+        flip: left to right.
+        shift: of rows and columns, in pixels; what enters is background.
+    """
+
+    def __init__(self, flip: bool = False, shift: tuple[int, int] = (0, 0)) -> None:
+        self.flip = flip
+        self.shift = shift
+
+    def apply(self, slices: np.ndarray) -> np.ndarray:
+        """(N, H, W) in [-1, 1], changed."""
+        slices = _shifted(slices, self.shift)
+        return np.ascontiguousarray(slices[..., ::-1]) if self.flip else slices
+
+    def undo(self, slices: np.ndarray) -> np.ndarray:
+        """(N, H, W) in [-1, 1], changed back; what was shifted out is background."""
+        slices = slices[..., ::-1] if self.flip else slices
+        return _shifted(slices, (-self.shift[0], -self.shift[1]))
+
+
+# As the slices are, flipped, and moved by two pixels each way.
+TEST_TIME_VIEWS = (View(), View(flip=True), View(shift=(2, 2)), View(shift=(-2, -2)), View(flip=True, shift=(2, -2)))
+
+
+def translate_with_spread(
+    translators: Sequence[VolumeTranslator], scaled: ScaledVolume, way: str, views: Sequence[View]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation, voxel by voxel, over several models and views.
+
+    Args:
+        translators: of the models of an ensemble; one is enough with several views.
+        scaled: the volume.
+        way: ``"ab"`` or ``"ba"``.
+        views: how each model sees the slices.
+
+    Returns:
+        Mean and standard deviation, each (X, Y, Z) float32, in [0, 1], on the volume's own grid.
+    """
+    mean = np.zeros(scaled.array.shape, dtype=np.float32)
+    squares = np.zeros_like(mean)
+    members = [(translator, view) for translator in translators for view in views]
+    for number, (translator, view) in enumerate(members, start=1):
+        output = translator(scaled, way, view)
+        change = output - mean  # Welford's way, so that a small spread is not lost to rounding
+        mean += change / number
+        squares += change * (output - mean)
+    return mean, np.sqrt(squares / max(1, len(members) - 1))
+
+
+def _shifted(slices: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
+    if shift == (0, 0):
+        return slices
+    moved = np.full_like(slices, -1.0)
+    (to_rows, from_rows), (to_columns, from_columns) = (
+        _overlap(step, size) for step, size in zip(shift, slices.shape[1:], strict=True)
+    )
+    moved[:, to_rows, to_columns] = slices[:, from_rows, from_columns]
+    return moved
+
+
+def _overlap(step: int, size: int) -> tuple[slice, slice]:
+    kept = slice(max(0, step), size + min(0, step))
+    return kept, slice(max(0, -step), size + min(0, -step))

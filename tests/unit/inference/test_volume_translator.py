@@ -1,0 +1,157 @@
+import nibabel
+import numpy as np
+import pytest
+import torch
+from nibabel import orientations
+
+from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
+from mri_cyclegan.data.transforms import Preprocessing
+from mri_cyclegan.data.volume import Volume
+from mri_cyclegan.inference.scan_grid import to_scan_grid
+from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_spread
+
+
+def centre(stack):
+    return stack[:, stack.shape[1] // 2 : stack.shape[1] // 2 + 1]
+
+
+IDENTITY = {"ab": centre, "ba": centre}
+
+
+def stored_as(array, affine, axcodes):
+    change = orientations.ornt_transform(orientations.io_orientation(affine), orientations.axcodes2ornt(tuple(axcodes)))
+    stored = orientations.apply_orientation(array, change)
+    return Volume(np.ascontiguousarray(stored), affine @ orientations.inv_ornt_aff(change, array.shape))
+
+
+def oblique(spacing):
+    rotation = nibabel.eulerangles.euler2mat(0.2, -0.15, 0.1)
+    return nibabel.affines.from_matvec(rotation @ np.diag(spacing), (3, -8, 21))
+
+
+def round_trip(volume, spacing_mm, image_size, plane="axial"):
+    scaled = scale_intensities(volume)
+    translator = VolumeTranslator(IDENTITY, Preprocessing(plane, spacing_mm, image_size))
+    return translator(scaled, "ab"), scaled
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("axcodes", ["RAS", "LAS", "LPI", "PSR"])
+def test_without_resampling_an_identity_gives_the_volume_itself(head, plane, axcodes):
+    volume = stored_as(head((17, 20, 15)), np.diag([1.0, 1.0, 1.0, 1.0]), axcodes)
+    output, scaled = round_trip(volume, 1.0, 24, plane)
+    np.testing.assert_array_equal(output, ((2 * scaled.array - 1) + 1) / 2)
+
+
+@pytest.mark.parametrize(
+    "affine",
+    [
+        oblique((1.0, 1.0, 1.0)),
+        oblique((0.9, 1.1, 3.0)),
+        nibabel.affines.from_matvec(np.diag((1.2, 0.8, 2.0)), (900.0, -1200.0, 700.0)),
+    ],
+    ids=["oblique", "oblique anisotropic", "far from the origin"],
+)
+def test_resampling_there_and_back_costs_only_interpolation(affine):
+    axes = np.meshgrid(*[np.linspace(-1, 1, size) for size in (33, 37, 12)], indexing="ij")
+    smooth = np.exp(-3 * sum(axis**2 for axis in axes)) * 100
+    output, scaled = round_trip(Volume(smooth.astype(np.float32), affine), 1.0, 64)
+    assert output.shape == scaled.array.shape
+    np.testing.assert_allclose(output, scaled.array, atol=0.03)
+    assert np.abs(output - scaled.array)[scaled.foreground].mean() < 0.005
+
+
+def test_one_slice(head):
+    array = head((20, 24, 9))[:, :, 4:5]
+    output, scaled = round_trip(Volume(array, np.diag([1.0, 1.0, 5.0, 1.0])), 1.0, 32)
+    np.testing.assert_allclose(output, scaled.array, atol=1e-6)
+
+
+def test_what_the_slices_do_not_reach_is_background(head):
+    output, scaled = round_trip(Volume(head((20, 24, 9)), np.eye(4)), 1.0, 16)
+    inside = output[2:18, 4:20]
+    np.testing.assert_allclose(inside, scaled.array[2:18, 4:20], atol=1e-6)
+    assert output[:2].max() == output[:, :4].max() == 0
+
+
+def test_slices_come_back_by_their_affines():
+    """An independent check: the value of a voxel is that of the slice pixel at the same place in space."""
+    record = {
+        "affine": np.diag([2.0, 2.0, 2.0, 1.0])[[2, 1, 0, 3]].tolist(),
+        "source_affine": np.diag([1.0, 1.0, 1.0, 1.0]).tolist(),
+        "source_shape": [5, 7, 3],
+    }
+    slices = np.random.default_rng(0).random((2, 4, 3)).astype(np.float32)
+    volume = to_scan_grid(slices, record)
+    assert volume[2, 4, 0] == slices[0, 2, 1]
+    assert volume[4, 6, 2] == slices[1, 3, 2]
+    assert volume[1, 0, 0] == pytest.approx((slices[0, 0, 0] + slices[0, 0, 1]) / 2)
+
+
+def test_each_direction_has_its_network_and_batches_are_put_together():
+    networks = {"ab": lambda x: x + 0.25, "ba": lambda x: -x}
+    translator = VolumeTranslator(networks, Preprocessing("axial", 1.0, 8))
+    slices = np.random.default_rng(0).uniform(-1, 0.5, (19, 8, 8)).astype(np.float32)
+    np.testing.assert_allclose(translator.translate_slices(slices, "ab"), slices + 0.25)
+    np.testing.assert_allclose(translator.translate_slices(slices, "ba"), -slices)
+    assert translator.generator_s > 0
+
+
+def test_networks_see_neighbours_and_the_ends_repeat():
+    seen = []
+
+    def network(stack):
+        seen.append(stack.clone())
+        return centre(stack)
+
+    translator = VolumeTranslator({"ab": network}, Preprocessing("axial", 1.0, 8), num_adjacent=2)
+    slices = np.arange(11, dtype=np.float32)[:, None, None] * np.ones((11, 8, 8), np.float32)
+    np.testing.assert_array_equal(translator.translate_slices(slices, "ab"), slices)
+    values = torch.cat(seen)[:, :, 0, 0].int().tolist()
+    assert values[0] == [0, 0, 0, 1, 2]
+    assert values[5] == [3, 4, 5, 6, 7]
+    assert values[10] == [8, 9, 10, 10, 10]
+
+
+@pytest.mark.parametrize("view", TEST_TIME_VIEWS)
+def test_a_view_is_undone(view):
+    slices = np.random.default_rng(0).uniform(-1, 1, (3, 9, 10)).astype(np.float32)
+    back = view.undo(view.apply(slices))
+    kept = (slice(None), slice(2, -2), slice(2, -2))
+    np.testing.assert_array_equal(back[kept], slices[kept])
+
+
+def test_views_change_what_the_network_sees():
+    slices = np.zeros((1, 4, 5), np.float32)
+    slices[0, 1, 1] = 1
+    assert View(flip=True).apply(slices)[0, 1, 3] == 1
+    moved = View(shift=(2, -1)).apply(slices)
+    assert moved[0, 3, 0] == 1
+    assert moved[0, 0].tolist() == [-1.0] * 5  # background enters
+
+
+def test_mean_and_spread_of_an_ensemble(head):
+    scaled = scale_intensities(Volume(head((12, 14, 6)), np.eye(4)))
+    preprocessing = Preprocessing("axial", 1.0, 16)
+    gains = (0.1, 0.4, 0.7)
+    translators = [VolumeTranslator({"ab": lambda x, gain=gain: gain * (x + 1) - 1}, preprocessing) for gain in gains]
+    mean, spread = translate_with_spread(translators, scaled, "ab", [View()])
+    members = np.stack([gain * scaled.array for gain in gains])
+    np.testing.assert_allclose(mean, members.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(spread, members.std(axis=0, ddof=1), atol=1e-6)
+
+
+def test_a_network_that_does_not_mind_flips_has_no_spread(head):
+    scaled = scale_intensities(Volume(head((12, 14, 6)), np.eye(4)))
+    translator = VolumeTranslator(IDENTITY, Preprocessing("axial", 1.0, 24))
+    mean, spread = translate_with_spread([translator], scaled, "ab", TEST_TIME_VIEWS)
+    np.testing.assert_allclose(mean, scaled.array, atol=1e-6)
+    assert spread.max() < 1e-6
+
+
+def test_a_scaled_volume_is_not_changed(head):
+    scaled = scale_intensities(Volume(head((12, 14, 6)), np.eye(4)))
+    before = scaled.array.copy()
+    VolumeTranslator(IDENTITY, Preprocessing("axial", 2.0, 16))(scaled, "ab")
+    np.testing.assert_array_equal(scaled.array, before)
+    assert isinstance(scaled, ScaledVolume)
