@@ -23,7 +23,7 @@ from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 
 # Changes whenever the slices of a file would change at the same settings.
-VERSION = 4
+VERSION = 5
 
 # A process takes some seconds to start: each should have this much to prepare, about twenty scans of 1 mm.
 VOXELS_PER_PROCESS = 150_000_000

@@ -78,8 +78,9 @@ class Preprocessing:
         resampled = self._resample(mask, mode="nearest")
         kept = self._fit(resampled, background=0.0)
         return PreparedVolume(
-            slices=image[0].numpy().astype(np.float32),
-            foreground=kept[0].numpy() > 0.5,
+            # In C order, whatever the order of the volume: single slices are read from the file that this becomes.
+            slices=np.ascontiguousarray(image[0].numpy(), dtype=np.float32),
+            foreground=np.ascontiguousarray(kept[0].numpy() > 0.5),
             record={
                 "source_shape": list(scaled.array.shape),
                 "source_affine": scaled.affine.tolist(),

@@ -299,3 +299,16 @@ def test_killed_at_any_moment_the_next_start_completes_the_same_cache(tmp_path, 
     assert len(outcomes) > 1  # killed at different moments
     SliceCache(tmp_path / "killed", PREPROCESSING).prepare(scans, 1)
     assert content(tmp_path / "killed") == expected
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("size", [24, 32], ids=["as it is", "padded"])
+def test_single_slices_are_those_of_the_whole_array(tmp_path, folder, save_nifti, head, plane, size):
+    """A volume that is neither resampled nor padded once lay transposed in the file, and single slices were scrambled."""
+    path = save_nifti(tmp_path / "sub-01_T1w.nii.gz", head((24, 24, 24)))
+    cached = SliceCache(folder, Preprocessing(plane, 1.0, size)).get(Scan("sub-01", "", "T1w", path))
+    slices, foreground = cached.slices, cached.foreground
+    assert len(slices) == 24
+    for index in range(24):
+        np.testing.assert_array_equal(cached.stack(index, 0)[0], slices[index])
+        np.testing.assert_array_equal(cached.foreground_slice(index), foreground[index])
