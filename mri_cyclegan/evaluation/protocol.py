@@ -1,59 +1,43 @@
-"""The evaluation protocol's paired part, on the slices a model was trained for."""
+"""The evaluation protocol: what is measured, by name. ``docs/protocol.md`` has it in full."""
 
-from collections.abc import Iterable, Mapping
-from statistics import fmean
+from dataclasses import asdict, dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from mri_cyclegan.evaluation.baselines import Translator
-from mri_cyclegan.evaluation.metrics import PairedMetrics
-
+# Changes whenever the same prediction would get other numbers.
 PROTOCOL_VERSION = 1
+
 DIRECTIONS = ("ab", "ba")
 
-# method → direction → metric → value of each subject, and the same with the mean over subjects.
-Scores = dict[str, dict[str, dict[str, list[float]]]]
-Means = dict[str, dict[str, dict[str, float]]]
 
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown.
 
-@torch.inference_mode()
-def measure(
-    methods: Mapping[str, Mapping[str, Translator]],
-    batches: Iterable[Mapping[str, Tensor]],
-    num_cases: int,
-    device: torch.device,
-) -> Scores:
-    """Score several methods on the same paired slices.
-
-    Args:
-        methods: name to direction (``"ab"``, ``"ba"``) to a function of (B, 2k + 1, H, W) stacks.
-        batches: of :class:`mri_cyclegan.data.datasets.PairedSlices`.
-        num_cases: number of subjects in them.
-        device: where to compute.
-
-    Returns:
-        method → direction → metric (``"psnr"`` in dB, ``"ssim"``) → value of each subject.
+    Attributes:
+        label: for people.
+        unit: empty where there is none.
+        higher_is_better: which way is better.
+        digits: behind the point.
     """
-    meters = {name: {way: PairedMetrics(num_cases).to(device) for way in DIRECTIONS} for name in methods}
-    for batch in batches:
-        batch = {key: tensor.to(device) for key, tensor in batch.items()}
-        for name, method in methods.items():
-            for way in DIRECTIONS:
-                source, target = batch[way[0]], batch[way[1]]
-                meters[name][way].update(method[way](source), target, batch[f"foreground_{way[1]}"], batch["case"])
-    # torchmetrics turns the values of a single subject into a scalar.
-    return {
-        name: {
-            way: {key: value.reshape(-1).tolist() for key, value in m.compute().items()} for way, m in by_way.items()
-        }
-        for name, by_way in meters.items()
-    }
+
+    label: str
+    unit: str
+    higher_is_better: bool
+    digits: int
 
 
-def mean_over_subjects(scores: Scores) -> Means:
-    """Mean of each metric, of what :func:`measure` returns."""
-    return {
-        method: {way: {metric: fmean(values) for metric, values in of_way.items()} for way, of_way in ways.items()}
-        for method, ways in scores.items()
-    }
+METRICS = {
+    "psnr": Metric("PSNR", "dB", True, 2),
+    "ssim": Metric("SSIM", "", True, 3),
+    "ms_ssim": Metric("MS-SSIM", "", True, 3),
+    "mae": Metric("MAE", "", False, 4),
+    "nmse": Metric("NMSE", "", False, 4),
+    "nmi": Metric("NMI", "", True, 3),
+}
+
+REGIONS = ("foreground", "whole")
+
+
+def metrics_as_json() -> dict[str, dict[str, Any]]:
+    """:data:`METRICS` as plain JSON values."""
+    return {name: asdict(metric) for name, metric in METRICS.items()}

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from mri_cyclegan.evaluation.metrics import PairedMetrics
+from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
 from mri_cyclegan.losses.adversarial import (
     ADVERSARIAL_LOSSES,
     discriminator_adversarial_loss,

@@ -1,40 +1,67 @@
-import sys
+from pathlib import Path
 
 import pytest
 
-from mri_cyclegan.evaluation.summary_table import print_summary, verdict
+from mri_cyclegan.evaluation.comparison import compare
+from mri_cyclegan.evaluation.protocol import METRICS
+from mri_cyclegan.evaluation.summary_table import print_comparison, print_evaluation
 
 
-def means(psnr=20.0, ssim=0.8):
-    model = {"ab": {"psnr": psnr, "ssim": 0.8}, "ba": {"psnr": 20.0, "ssim": ssim}}
-    baseline = {way: {"psnr": 15.0, "ssim": 0.5} for way in ("ab", "ba")}
-    return {"CycleGAN": model, "copy": baseline, "mean intensity": baseline}
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
 
 
-def test_a_model_above_every_baseline_is_said_to_be_so():
-    assert verdict(means(), ("T1w", "T2w")) == "Both directions beat copy and mean intensity in both metrics."
+def statistics(value):
+    return {"mean": value, "sd": 0.1, "median": value, "worst": value, "low": value - 0.5, "high": value + 0.25}
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"psnr": 15.0}, "T1w → T2w PSNR is not above copy"),
-        ({"ssim": 0.1}, "T2w → T1w SSIM is not above mean intensity"),
-    ],
-)
-def test_what_does_not_beat_a_baseline_is_named(changes, words):
-    text = verdict(means(**changes), ("T1w", "T2w"))
-    assert text.startswith("Not good enough: ")
-    assert words in text
+def evaluated(**changes):
+    methods = {"CycleGAN": 20.0, "copy": 10.0}
+    summary = {m: {"foreground": {name: statistics(value) for name in METRICS}} for m, value in methods.items()}
+    audit = {"name": "Copying", "way": "ab", "level": "red", "figure": "0.01 from the source", "meaning": ""}
+    content = {
+        "directions": {"ab": ["T1w", "T2w"]},
+        "method": "CycleGAN",
+        "part": "test",
+        "summary": {"ab": summary},
+        "subjects": [{"ways": {"ab": {"metrics": {"CycleGAN": {}}}}}] * 3,
+        "audits": [audit],
+        "warnings": ["sub-01 [was] left out."],
+        "verdict": ["T1w → T2w: above copy in PSNR and SSIM."],
+    }
+    return content | changes
 
 
-def test_the_printed_command_runs_with_this_python(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
-    (tmp_path / "tensorboard").mkdir()
-    print_summary(
-        tmp_path, ("T1w", "T2w"), {"mean": means(), "measured_on": "6 test subjects", "weights": "last epoch"}
-    )
+def test_results_audits_warnings_verdict_and_files_are_printed(capsys):
+    print_evaluation(evaluated(), Path("/runs/one/evaluation"))
     output = capsys.readouterr().out
-    assert f"{sys.executable} -m tensorboard.main --logdir {tmp_path}" in output
-    assert "+5.00" in output
-    assert "+0.300" in output
+    assert "T1w → T2w, foreground, 3 test subjects" in output
+    assert "20.00 [19.50, 20.25]" in output
+    assert "10.000 [9.500, 10.250]" in output
+    for words in ("Copying", "red", "0.01 from the source", "sub-01 [was] left out.", "above copy in PSNR and SSIM"):
+        assert words in output
+    assert "/runs/one/evaluation/report.html" in output
+
+
+def test_without_pairs_there_is_no_table_of_results(capsys):
+    print_evaluation(evaluated(summary={"ab": {}}), Path("/runs/one/evaluation"))
+    assert "PSNR (dB)" not in capsys.readouterr().out
+
+
+def test_a_comparison_names_the_better_run_where_the_interval_leaves_zero_out(capsys):
+    def content(values):
+        subjects = [
+            {"subject": f"sub-{i}", "session": "", "ways": {"ab": {"metrics": {"M": {"foreground": metrics}}}}}
+            for i, metrics in enumerate(values)
+        ]
+        return {"method": "M", "directions": {"ab": ["T1w", "T2w"]}, "subjects": subjects}
+
+    base = dict.fromkeys(METRICS, 0.5)
+    first = content([base | {"mae": 0.1 * i} for i in range(8)])
+    second = content([base | {"psnr": 0.6 + 0.01 * i, "mae": 0.1 * i + 0.05 + 0.001 * i} for i in range(8)])
+    print_comparison(compare(first, second), {"ab": ["T1w", "T2w"]}, (Path("runs/plain"), Path("runs/wide")))
+    lines = {line.split("│")[1].strip(): line for line in capsys.readouterr().out.splitlines() if line.count("│") > 5}
+    assert lines["PSNR"].split("│")[-2].strip() == "wide"
+    assert lines["MAE"].split("│")[-2].strip() == "plain", "a smaller error is better"
+    assert lines["SSIM"].split("│")[-2].strip() == "–"

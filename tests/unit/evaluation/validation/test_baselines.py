@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mri_cyclegan.evaluation.baselines import copy_source, mean_intensity
-from mri_cyclegan.evaluation.protocol import measure
+from mri_cyclegan.evaluation.validation.baselines import copy_source, mean_intensity, measure
 
 
 def volume(seed):

@@ -1,4 +1,4 @@
-"""Paired metrics over whole volumes, gathered slice by slice."""
+"""Paired metrics for watching a training: on the slices that the networks see, where they are."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,10 @@ from mri_cyclegan.stacks import centre_slice
 
 
 class PairedMetrics(Metric):
-    """PSNR and SSIM of each subject over the foreground of its target volume.
+    """PSNR and SSIM of each subject over the foreground of its target volume, gathered slice by slice.
+
+    The protocol's definitions, on the networks' own grid; windows mirror the border without repeating it. Results are
+    measured on the scan's grid, see :mod:`mri_cyclegan.evaluation.metrics.paired`.
 
     Intensities are those of the evaluation protocol: [0, 1], data range 1, the prediction never rescaled to fit.
     SSIM is 2-D (Gaussian window 11, σ 1.5, K1 0.01, K2 0.03, population covariance), its map averaged over the mask

@@ -1,0 +1,80 @@
+"""What the subjects' values say about the population they come from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+NUM_RESAMPLES = 10_000
+CONFIDENCE = 0.95
+SEED = 0
+
+
+def summary(values: Sequence[float], higher_is_better: bool) -> dict[str, float]:
+    """Describe a metric over subjects.
+
+    Args:
+        values: of each subject, finite, at least one.
+        higher_is_better: which end is the worst.
+
+    Returns:
+        ``mean``; ``sd``, of a sample, 0 for a single subject; ``median``; ``worst``; ``low`` and ``high``, the ends of
+        the 95 % bootstrap interval of the mean.
+    """
+    array = _finite(values)
+    low, high = _interval_of_mean(array)
+    return {
+        "mean": float(array.mean()),
+        "sd": float(array.std(ddof=1)) if len(array) > 1 else 0.0,
+        "median": float(np.median(array)),
+        "worst": float(array.min() if higher_is_better else array.max()),
+        "low": low,
+        "high": high,
+    }
+
+
+def paired_difference(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
+    """Compare two models on the same subjects.
+
+    Args:
+        a: a metric of each subject by one model, finite, at least one.
+        b: by the other, in the same order.
+
+    Returns:
+        ``mean`` of a − b; ``low`` and ``high``, the ends of its 95 % bootstrap interval; ``p_value``, two-sided, of the
+        Wilcoxon signed-rank test, 1 when nothing differs; ``num_subjects``.
+
+    Reference:
+        Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1945.
+    """
+    assert len(a) == len(b)
+    differences = _finite(a) - _finite(b)
+    low, high = _interval_of_mean(differences)
+    return {
+        "mean": float(differences.mean()),
+        "low": low,
+        "high": high,
+        # The test itself is undefined without any difference.
+        "p_value": float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0,
+        "num_subjects": len(differences),
+    }
+
+
+def _finite(values: Sequence[float]) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    assert array.size > 0
+    assert np.isfinite(array).all(), f"not finite: {array}"
+    return array
+
+
+def _interval_of_mean(values: np.ndarray) -> tuple[float, float]:
+    """Percentile bootstrap, the same each time; a single value is its own interval.
+
+    Reference:
+        Efron and Tibshirani, "An introduction to the bootstrap", 1993, section 13.3.
+    """
+    drawn = np.random.default_rng(SEED).integers(0, len(values), (NUM_RESAMPLES, len(values)))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(values[drawn].mean(axis=1), [tail, 1 - tail])
+    return float(low), float(high)

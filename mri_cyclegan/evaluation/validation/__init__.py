@@ -1,0 +1,1 @@
+"""Quick figures that a training is watched by."""

@@ -1,0 +1,94 @@
+"""What no training at all would score on validation slices: the dashed lines of the learning curves."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.evaluation.protocol import DIRECTIONS
+from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
+
+Translator = Callable[[Tensor], Tensor]
+
+# method → direction → metric → value of each subject, and the same with the mean over subjects.
+Scores = dict[str, dict[str, dict[str, list[float]]]]
+Means = dict[str, dict[str, dict[str, float]]]
+
+
+def trivial_baselines(
+    volumes_a: Sequence[CachedVolume], volumes_b: Sequence[CachedVolume]
+) -> dict[str, dict[str, Translator]]:
+    """The baselines by name and direction (``"ab"``, ``"ba"``).
+
+    Args:
+        volumes_a: training volumes of contrast a.
+        volumes_b: training volumes of contrast b.
+    """
+    return {
+        "copy": {"ab": copy_source, "ba": copy_source},
+        "mean intensity": {"ab": mean_intensity(volumes_b), "ba": mean_intensity(volumes_a)},
+    }
+
+
+def copy_source(image: Tensor) -> Tensor:
+    """The source itself as the prediction."""
+    return image
+
+
+def mean_intensity(training_targets: Sequence[CachedVolume]) -> Translator:
+    """The mean foreground intensity of the training targets, everywhere."""
+    total, count = 0.0, 0
+    for volume in training_targets:
+        values = volume.slices[np.asarray(volume.foreground)]
+        total, count = total + float(values.sum(dtype=np.float64)), count + values.size
+    mean = total / count
+
+    def predict(image: Tensor) -> Tensor:
+        return torch.full_like(image, mean)
+
+    return predict
+
+
+@torch.inference_mode()
+def measure(
+    methods: Mapping[str, Mapping[str, Translator]],
+    batches: Iterable[Mapping[str, Tensor]],
+    num_cases: int,
+    device: torch.device,
+) -> Scores:
+    """Score several methods on the same paired slices.
+
+    Args:
+        methods: name to direction (``"ab"``, ``"ba"``) to a function of (B, 2k + 1, H, W) stacks.
+        batches: of :class:`mri_cyclegan.data.datasets.PairedSlices`.
+        num_cases: number of subjects in them.
+        device: where to compute.
+
+    Returns:
+        method → direction → metric (``"psnr"`` in dB, ``"ssim"``) → value of each subject.
+    """
+    meters = {name: {way: PairedMetrics(num_cases).to(device) for way in DIRECTIONS} for name in methods}
+    for batch in batches:
+        batch = {key: tensor.to(device) for key, tensor in batch.items()}
+        for name, method in methods.items():
+            for way in DIRECTIONS:
+                source, target = batch[way[0]], batch[way[1]]
+                meters[name][way].update(method[way](source), target, batch[f"foreground_{way[1]}"], batch["case"])
+    # torchmetrics turns the values of a single subject into a scalar.
+    return {
+        name: {
+            way: {key: value.reshape(-1).tolist() for key, value in m.compute().items()} for way, m in by_way.items()
+        }
+        for name, by_way in meters.items()
+    }
+
+
+def mean_over_subjects(scores: Scores) -> Means:
+    """Mean of each metric, of what :func:`measure` returns."""
+    return {
+        method: {way: {metric: fmean(values) for metric, values in of_way.items()} for way, of_way in ways.items()}
+        for method, ways in scores.items()
+    }
