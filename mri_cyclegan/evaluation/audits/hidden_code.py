@@ -1,0 +1,134 @@
+"""Hidden code: does the cycle close through what the output shows, or through a code nobody can see in it?
+
+Cycle consistency rewards a fake from which the source can be told, not one that looks like it. A generator can satisfy
+it by writing the source into the lowest bits of its output, for the way back to read. Such a code does not survive what
+a visible structure does survive: storing the fake with 8 bits, a slight blur, a little noise.
+
+Reference:
+    Chu et al., "CycleGAN, a master of steganography", NeurIPS workshop on machine deception 2017.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from mri_cyclegan.evaluation.audits.audit import Audit, Level
+from mri_cyclegan.evaluation.audits.levels import level_above
+
+NAME = "Hidden code"
+
+# The perturbations, on the scale [0, 1]: all below what an observer notices, the noise below that of most scans.
+NUM_LEVELS = 255
+BLUR_PIXELS = 0.5
+NOISE = 0.01
+
+# Equal pictures have an infinite PSNR, which JSON cannot hold; near 100 dB float32 differs by rounding alone.
+MAX_PSNR_DB = 100.0
+
+# An honest way back need not be flat: between tissues, T1w changes up to about twice as much as T2w does. It passes a
+# perturbation on with that gain; what it loses so is allowed for, or every nearly perfect cycle would be accused.
+HONEST_GAIN = 2.0
+
+# Beyond that allowance: gains of 2.8 and 4 in a perfect cycle, steeper than between any two tissues. A code in the
+# lowest of 8 bits needs a gain of 255, one that spans 5 of their 255 levels a gain of 50.
+AMBER_DB = 3.0
+RED_DB = 6.0
+
+DESCRIPTIONS = {"quantised": "8 bits", "blurred": "blur", "noisy": "noise"}
+
+MEANING = {
+    Level.GREEN: "The way back reads the source from what the output shows, not from a code hidden in it.",
+    Level.AMBER: "The way back leans on details of the output that nobody can see. Lower model.lambda_cycle, and trust "
+    "the paired figures rather than the cycle's.",
+    Level.RED: "The cycle closes through an invisible code: a change of the output that nobody can see destroys it. "
+    "A low cycle loss says nothing here. Lower model.lambda_cycle or change the architecture, and train again.",
+}
+
+Translate = Callable[[Tensor], Tensor]
+
+
+@torch.inference_mode()
+def measure_hidden_code(slices: Tensor, foreground: Tensor, there: Translate, back: Translate) -> dict[str, Any]:
+    """Perturb the fakes of some slices invisibly and see how well the cycle still closes.
+
+    Args:
+        slices: real slices of the source contrast, (N, 1, H, W), in [-1, 1].
+        foreground: of the source, (N, 1, H, W) bool.
+        there: slices to fakes, both (N, 1, H, W), in [-1, 1].
+        back: fakes to cycled slices, likewise.
+
+    Returns:
+        PSNR in dB over the foreground of the cycled slices, ``clean`` and after each perturbation (``quantised``,
+        ``blurred``, ``noisy``), and ``changes``, the mean squared change of the fake that each made, intensities in
+        [0, 1]; ``{}`` without any foreground.
+    """
+    if not foreground.any():
+        return {}
+    real, fake = _to_unit_range(slices), _to_unit_range(there(slices))
+
+    def cycle_psnr(seen: Tensor) -> float:
+        error = _mean_squared(_to_unit_range(back(2 * seen - 1)) - real, foreground)
+        return -10 * math.log10(max(error, 10 ** (-MAX_PSNR_DB / 10)))
+
+    perturbed = _perturb(fake)
+    return {
+        "clean": cycle_psnr(fake),
+        **{name: cycle_psnr(seen) for name, seen in perturbed.items()},
+        "changes": {name: _mean_squared(seen - fake, foreground) for name, seen in perturbed.items()},
+    }
+
+
+def judge_hidden_code(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
+    """Judge by the PSNR lost beyond what an honest way back may lose: see :data:`HONEST_GAIN`.
+
+    An honest way back with gain g has the error of the clean cycle plus g² times the change of the fake. The plain drop
+    in PSNR would accuse honest cycles that close almost perfectly, where any change at all costs many dB.
+
+    Args:
+        measured: what :func:`measure_hidden_code` gave for each subject.
+        way: direction of the fake.
+    """
+    measured = [record for record in measured if record]
+    if not measured:
+        return Audit(NAME, way, Level.UNKNOWN, "not measured", "It needs both generators, and a foreground.")
+    psnr = {name: fmean(record[name] for record in measured) for name in ("clean", *DESCRIPTIONS)}
+    excess = {name: fmean(_excess_db(record, name) for record in measured) for name in DESCRIPTIONS}
+    worst = max(excess, key=lambda name: excess[name])
+    level = level_above(excess[worst], AMBER_DB, RED_DB)
+    perturbed = ", ".join(f"{psnr[name]:.1f} after {description}" for name, description in DESCRIPTIONS.items())
+    figure = (
+        f"cycle PSNR {psnr['clean']:.1f} dB, {perturbed}; "
+        f"{max(0.0, excess[worst]):.1f} dB more than an honest loss ({DESCRIPTIONS[worst]})"
+    )
+    values = psnr | {f"excess_{name}": value for name, value in excess.items()}
+    return Audit(NAME, way, level, figure, MEANING[level], values)
+
+
+def _perturb(fake: Tensor) -> dict[str, Tensor]:
+    """Fakes in [0, 1], changed in ways that nobody can see."""
+    noise = torch.randn(fake.shape, generator=torch.Generator().manual_seed(0)).to(fake.device)
+    blurred = ndimage.gaussian_filter(fake.cpu().numpy(), sigma=(0, 0, BLUR_PIXELS, BLUR_PIXELS))
+    return {
+        "quantised": (fake * NUM_LEVELS).round() / NUM_LEVELS,
+        "blurred": torch.from_numpy(blurred).to(fake.device),
+        "noisy": fake + NOISE * noise,
+    }
+
+
+def _excess_db(record: Mapping[str, Any], name: str) -> float:
+    clean_error = 10 ** (-record["clean"] / 10)
+    honest_psnr = -10 * math.log10(clean_error + HONEST_GAIN**2 * record["changes"][name])
+    return honest_psnr - record[name]
+
+
+def _to_unit_range(images: Tensor) -> Tensor:
+    return (images.float() + 1) / 2
+
+
+def _mean_squared(difference: Tensor, foreground: Tensor) -> float:
+    return float(difference[foreground].square().mean())

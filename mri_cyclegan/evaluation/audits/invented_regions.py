@@ -1,0 +1,128 @@
+"""Invented regions: does the output show bright spots that the truth does not?
+
+An unpaired generator learns how often its target domain has bright spots, not where; it may put them anywhere.
+
+Reference:
+    Cohen et al., "Distribution matching losses can hallucinate features in medical image translation", MICCAI 2018.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from mri_cyclegan.evaluation.audits.audit import Audit, Level
+from mri_cyclegan.evaluation.audits.regions import box_around, grown
+from mri_cyclegan.evaluation.subjects.images import SubjectImages
+
+NAME = "Invented regions"
+
+# Averages noise away (to a tenth at 1 mm voxels) and keeps spots of the size of a lesion.
+SMOOTHING_MM = 1.5
+
+# A border that is blurred or lies a voxel beside the truth's is an error, not an invention: brighter means brighter
+# than anything the truth shows this near.
+TOLERANCE_MM = 2.0
+
+# More than grey and white matter differ, and ten times the noise that is left. On T1w, white matter is too near to 1
+# for a spot in it to be brighter by this much.
+BRIGHTER_BY = 0.25
+
+# A ball of 5.8 mm diameter: smaller spots are hard to tell from folds that are sharper than the truth's.
+MIN_ML = 0.1
+
+# Where voxels are that large themselves, noise alone makes single ones bright.
+MIN_NUM_VOXELS = 2
+
+# Where lesions are, the output may be brighter; their masks are drawn to about a voxel or two.
+MASK_MARGIN_MM = 2.0
+
+# One region in a head of 5 litres, larger than any: a single one in every head passes it (0.07 in a brain of 1400 ml).
+# The median subject must pass it, so that a generator that fails in a few heads is amber, with the worst of them named.
+RED_PER_100_ML = 0.02
+
+MEANING = {
+    Level.GREEN: "No bright region in the output that is not in the truth.",
+    Level.AMBER: "Some outputs show bright regions that the truth does not have. Look at the subject named before you "
+    "trust bright spots in any other.",
+    Level.RED: "The typical output shows bright regions that the truth does not have. Do not read lesions from it; see "
+    "that both training domains hold lesions equally often. Where the contrast is wrong as well, see to that first.",
+}
+
+
+def measure_invented_regions(images: SubjectImages) -> dict[str, Any]:
+    """Count regions, outside all lesion masks, that are brighter than anything the truth shows nearby.
+
+    Returns:
+        ``subject``, ``num_regions``, ``largest_ml`` (0 without any) and ``searched_ml``, the volume of the foreground
+        outside the masks; ``{}`` without a target or any foreground.
+    """
+    if images.target is None or not images.foreground.any():
+        return {}
+    spacing_mm = images.spacing_mm
+    box = box_around(images.foreground, 3 * SMOOTHING_MM, spacing_mm)
+    searched = images.foreground[box]
+    if images.lesions is not None:
+        searched = searched & ~grown(images.lesions[box], MASK_MARGIN_MM, spacing_mm)
+    output, truth = (_smooth(image[box], spacing_mm) for image in (images.output, images.target))
+    nearby = ndimage.maximum_filter(truth, size=_neighbourhood(spacing_mm))
+    numbers, _ = ndimage.label((output - nearby > BRIGHTER_BY) & searched)
+    sizes = np.bincount(numbers.ravel())[1:]
+    counted = sizes[sizes >= _min_num_voxels(len(images.output), spacing_mm)]
+    voxel_ml = float(np.prod(spacing_mm)) / 1000
+    return {
+        "subject": images.subject,
+        "num_regions": len(counted),
+        "largest_ml": float(counted.max(initial=0)) * voxel_ml,
+        "searched_ml": float(np.count_nonzero(searched)) * voxel_ml,
+    }
+
+
+def judge_invented_regions(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
+    """Judge by the number of invented regions per 100 ml, over the subjects that have pairs.
+
+    Args:
+        measured: what :func:`measure_invented_regions` gave for each subject.
+        way: direction.
+    """
+    measured = [record for record in measured if record and record["searched_ml"] > 0]
+    if not measured:
+        return Audit(NAME, way, Level.UNKNOWN, "no pairs", "Only a truth tells what is invented.")
+    rates = [100 * record["num_regions"] / record["searched_ml"] for record in measured]
+    num_regions = sum(record["num_regions"] for record in measured)
+    level = Level.RED if median(rates) > RED_PER_100_ML else Level.AMBER if num_regions else Level.GREEN
+    worst = max(measured, key=lambda record: (record["num_regions"], record["largest_ml"]))
+    figure = f"bright regions: {num_regions}, {fmean(rates):.3f} per 100 ml, subjects: {len(measured)}" + (
+        f"; most in {worst['subject']}, {worst['num_regions']}, the largest {worst['largest_ml']:.1f} ml"
+        if num_regions
+        else ""
+    )
+    values = {
+        "per_100_ml": fmean(rates),
+        "median_per_100_ml": median(rates),
+        "num_regions": float(num_regions),
+        "affected_share": fmean(rate > 0 for rate in rates),
+    }
+    return Audit(NAME, way, level, figure, MEANING[level], values)
+
+
+def _smooth(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
+    sigma = [SMOOTHING_MM / spacing for spacing in spacing_mm]
+    return ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=3)
+
+
+def _neighbourhood(spacing_mm: Sequence[float]) -> tuple[int, ...]:
+    """Voxels along each axis within the tolerance; at least the next pixel of a slice, however large."""
+    reach = [round(TOLERANCE_MM / spacing) for spacing in spacing_mm]
+    return tuple(2 * voxels + 1 for voxels in (reach[0], *(max(1, pixels) for pixels in reach[1:])))
+
+
+def _min_num_voxels(num_slices: int, spacing_mm: Sequence[float]) -> float:
+    """Voxels of the smallest region that counts; in a single slice those of the ball's section."""
+    if num_slices > 1:
+        return max(MIN_NUM_VOXELS, 1000 * MIN_ML / float(np.prod(spacing_mm)))
+    radius_mm = (1000 * MIN_ML * 3 / (4 * math.pi)) ** (1 / 3)
+    return max(MIN_NUM_VOXELS, math.pi * radius_mm**2 / (spacing_mm[1] * spacing_mm[2]))

@@ -1,0 +1,124 @@
+"""Lesions: does the output still show what a reader of the target would look for?
+
+Unpaired training matches the look of a domain, not the content of a scan: where the target domain has fewer lesions
+than the source domain, removing them makes the output look more real.
+
+Reference:
+    Cohen et al., "Distribution matching losses can hallucinate features in medical image translation", MICCAI 2018.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from mri_cyclegan.evaluation.audits.audit import Audit, Level
+from mri_cyclegan.evaluation.audits.levels import level_above
+from mri_cyclegan.evaluation.audits.regions import box_around, grown, padded
+from mri_cyclegan.evaluation.subjects.images import SubjectImages
+
+NAME = "Lesions"
+
+# Wide enough to average the tissue around a lesion, narrow enough to stay in that tissue.
+RING_MM = 3.0
+
+# Fewer voxels have no standard deviation worth the name.
+MIN_RING_VOXELS = 4
+
+# The rounding noise of an 8-bit image: no image is cleaner, and a made one without noise must not divide by 0.
+MIN_NOISE = 1 / 255 / 12**0.5
+
+# What differs by less than the noise around it is not visible in the truth either.
+VISIBLE_CNR = 1.0
+
+# With less than half of its contrast a clear lesion is a faint one; the reversed sign is below it, too.
+LOST_BELOW = 0.5
+
+# A tenth may fall to blur at the smallest lesions; more is a loss a study would see.
+AMBER_LOST = 0.1
+
+# Most lesions gone: what is left says little about this person's disease.
+RED_LOST = 0.5
+
+MEANING = {
+    Level.GREEN: "Lesions of the truth show in the output, with at least half of their contrast.",
+    Level.AMBER: "Some lesions of the truth are missing or faint in the output. Do not count or measure lesions in it; "
+    "see that both training domains hold lesions, and equally often.",
+    Level.RED: "Most lesions of the truth are missing in the output. Do not use it where lesions matter; see that both "
+    "training domains hold lesions, and equally often.",
+}
+
+
+def measure_lesions(images: SubjectImages) -> dict[str, Any]:
+    """Contrast-to-noise ratio of each lesion against a ring of tissue around it, in truth and output.
+
+    Both are divided by the standard deviation of the truth's ring, or a smooth output would be flattered.
+
+    Returns:
+        ``subject`` and ``lesions``, of each its volume ``ml`` and its ``truth`` and ``output`` ratio; ``{}`` without a
+        target or any lesion.
+    """
+    if images.target is None or images.lesions is None or not images.lesions.any():
+        return {}
+    reach_mm = _ring_width_mm(images.spacing_mm)
+    box = box_around(images.lesions, reach_mm, images.spacing_mm)
+    numbers, _ = ndimage.label(images.lesions[box], np.ones((3, 3, 3)))
+    tissue = images.foreground[box] & (numbers == 0)
+    pictures = {"truth": images.target[box], "output": images.output[box]}
+    lesions = []
+    for number, own in enumerate(ndimage.find_objects(numbers), start=1):
+        around = padded(own, reach_mm, images.spacing_mm)
+        inside = numbers[around] == number
+        ring = grown(inside, reach_mm, images.spacing_mm) & tissue[around]
+        if np.count_nonzero(ring) >= MIN_RING_VOXELS:
+            ratios = _contrast_to_noise({name: picture[around] for name, picture in pictures.items()}, inside, ring)
+            lesions.append({"ml": _volume_ml(inside, images.spacing_mm), **ratios})
+    return {"subject": images.subject, "lesions": lesions}
+
+
+def judge_lesions(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
+    """Judge by the share of lesions, visible in the truth, that are lost in the output.
+
+    Args:
+        measured: what :func:`measure_lesions` gave for each subject.
+        way: direction.
+    """
+    measured = [record for record in measured if record]
+    kept = [_kept_shares(record["lesions"]) for record in measured]
+    shares = [share for of_subject in kept for share in of_subject]
+    if not shares:
+        reason = "It needs pairs with a lesion mask, and lesions that the truth shows."
+        return Audit(NAME, way, Level.UNKNOWN, "no visible lesions", reason)
+    lost = [sum(share < LOST_BELOW for share in of_subject) for of_subject in kept]
+    num_lost, worst = sum(lost), int(np.argmax(lost))
+    lost_share = num_lost / len(shares)
+    level = level_above(lost_share, AMBER_LOST, RED_LOST)
+    figure = f"{num_lost} of {len(shares)} lesions lost, median contrast kept {median(shares):.0%}" + (
+        f"; most in {measured[worst]['subject']}, {lost[worst]} of {len(kept[worst])}" if num_lost else ""
+    )
+    values = {"lost_share": lost_share, "num_lesions": float(len(shares)), "median_kept": median(shares)}
+    return Audit(NAME, way, level, figure, MEANING[level], values)
+
+
+def _ring_width_mm(spacing_mm: Sequence[float]) -> float:
+    """At least one pixel of a slice."""
+    return max(RING_MM, *spacing_mm[1:])
+
+
+def _volume_ml(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
+    return float(np.count_nonzero(mask) * np.prod(spacing_mm) / 1000)
+
+
+def _contrast_to_noise(pictures: Mapping[str, np.ndarray], inside: np.ndarray, ring: np.ndarray) -> dict[str, float]:
+    noise = max(float(pictures["truth"][ring].std(dtype=np.float64)), MIN_NOISE)
+    return {
+        name: float(picture[inside].mean(dtype=np.float64) - picture[ring].mean(dtype=np.float64)) / noise
+        for name, picture in pictures.items()
+    }
+
+
+def _kept_shares(lesions: Sequence[Mapping[str, float]]) -> list[float]:
+    """Share of its contrast that the output keeps, of each lesion that the truth shows."""
+    return [one["output"] / one["truth"] for one in lesions if abs(one["truth"]) >= VISIBLE_CNR]

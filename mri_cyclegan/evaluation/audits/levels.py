@@ -1,0 +1,15 @@
+"""From a figure to a level."""
+
+from mri_cyclegan.evaluation.audits.audit import Level
+
+SERIOUSNESS = (Level.UNKNOWN, Level.GREEN, Level.AMBER, Level.RED)
+
+
+def level_above(value: float, amber: float, red: float) -> Level:
+    """Level of a figure that should be low: ``AMBER`` above one threshold, ``RED`` above the other."""
+    return Level.RED if value > red else Level.AMBER if value > amber else Level.GREEN
+
+
+def most_serious(*levels: Level) -> Level:
+    """The worst of several levels."""
+    return max(levels, key=SERIOUSNESS.index)

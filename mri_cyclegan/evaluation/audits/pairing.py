@@ -1,0 +1,48 @@
+"""Pairing: was the training unpaired, and were the evaluated subjects unseen?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.evaluation.audits.audit import Audit, Level
+
+NAME = "Pairing"
+
+
+def judge_pairing(split: Mapping[str, Any] | None, evaluated: Sequence[str]) -> Audit:
+    """Judge the split of a run: a single subject that is where it must not be is one too many.
+
+    Args:
+        split: content of ``split.json``; None where there is none.
+        evaluated: subjects of the evaluation.
+    """
+    if split is None:
+        return Audit(NAME, None, Level.UNKNOWN, "no split.json", "Who was trained on is not known, so leakage is not.")
+    train_a, train_b = (set(split["subjects"][part]) for part in ("train_a", "train_b"))
+    shared, seen = train_a & train_b, (train_a | train_b) & set(evaluated)
+    figure = (
+        f"{len(train_a)} and {len(train_b)} training subjects, {len(shared)} in both domains, "
+        f"{len(seen)} of {len(set(evaluated))} evaluated subjects among them"
+    )
+    values = {
+        "num_train_a": float(len(train_a)),
+        "num_train_b": float(len(train_b)),
+        "num_shared": float(len(shared)),
+        "num_seen": float(len(seen)),
+    }
+    return Audit(NAME, None, Level.RED if shared or seen else Level.GREEN, figure, _meaning(shared, seen), values)
+
+
+def _meaning(shared: set[str], seen: set[str]) -> str:
+    sentences = []
+    if seen:
+        sentences.append(
+            f"The training has seen {name_some(seen)}: its figures are those of training, not of new subjects. "
+            "Evaluate other subjects."
+        )
+    if shared:
+        sentences.append(
+            f"Training had both contrasts of {name_some(shared)}: it was not unpaired, and is not to be reported as "
+            "that. Set data.allow_paired_subjects=false and train again."
+        )
+    return " ".join(sentences) or "No subject feeds both training domains, and no evaluated subject was trained on."

@@ -1,0 +1,1 @@
+"""One subject at a time: scans, outputs, truths, labels, and what is kept of them."""

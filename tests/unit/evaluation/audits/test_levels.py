@@ -1,0 +1,16 @@
+import pytest
+
+from mri_cyclegan.evaluation.audits.audit import Level
+from mri_cyclegan.evaluation.audits.levels import level_above, most_serious
+
+
+@pytest.mark.parametrize(
+    ("value", "level"), [(0.1, Level.GREEN), (0.2, Level.AMBER), (0.5, Level.AMBER), (0.6, Level.RED)]
+)
+def test_a_level_begins_above_its_threshold(value, level):
+    assert level_above(value, amber=0.1, red=0.5) is level
+
+
+def test_red_is_the_most_serious():
+    assert most_serious(Level.AMBER, Level.RED, Level.GREEN, Level.UNKNOWN) is Level.RED
+    assert most_serious(Level.UNKNOWN, Level.GREEN) is Level.GREEN
