@@ -1,0 +1,142 @@
+"""Pictures of single subjects for the report: the worst, the median and the best."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.colors import to_hex
+from PIL import Image
+from skimage.transform import resize_local_mean
+
+from mri_cyclegan.data.cached_volume import HEAD_SHARE
+from mri_cyclegan.evaluation.subjects.images import SubjectImages
+
+# Sides that a panel may have, (rows, columns); larger slices are averaged down to them.
+MAX_PANEL = (192, 256)
+# A small slice is enlarged by the largest whole factor that exceeds them by no more than this.
+ENLARGED = 1.125
+
+# Errors of this size and more have the last colour of the map.
+MAX_ERROR = 0.5
+ERROR_COLOURS = "inferno"
+
+# An output that is brighter than this outside the head is no noise, and must be seen.
+VISIBLE = 0.15
+# Air left around the head, as a share of its size.
+MARGIN = 0.06
+
+# About 20 kB for four panels of 192 × 192; JPEG of the same quality takes half as much again, and tints grey.
+WEBP_QUALITY = 85
+
+
+@dataclass(frozen=True)
+class Case:
+    """One subject to look at, in one direction.
+
+    Attributes:
+        label: ``"worst"``, ``"median"`` or ``"best"``; empty without a pair.
+        subject: whose images they are.
+        ssim: foreground SSIM of the model's output; None without a pair.
+        slice_numbers: number of each slice in the volume, counted from 0.
+        slices: data URI of each slice's :func:`picture_strip`.
+    """
+
+    label: str
+    subject: str
+    ssim: float | None
+    slice_numbers: list[int]
+    slices: list[str]
+
+
+def slice_strips(images: SubjectImages, max_slices: int = 24) -> tuple[list[int], list[str]]:
+    """Picture strips of evenly spaced slices, among those that show the head, all cropped to one window around it.
+
+    Args:
+        images: of one subject.
+        max_slices: how many slices at most.
+
+    Returns:
+        The slices' numbers, counted from 0 and rising, and their strips.
+    """
+    shown = np.flatnonzero(images.foreground.mean(axis=(1, 2)) > HEAD_SHARE)
+    if not len(shown):
+        shown = np.arange(len(images.foreground))
+    places = np.linspace(0, len(shown) - 1, min(max_slices, len(shown))).round().astype(int)
+    numbers: list[int] = shown[places].tolist()
+    worth_seeing = images.foreground | (images.output > VISIBLE)
+    if images.source_foreground is not None:
+        worth_seeing |= images.source_foreground
+    rows, columns = _window_around(np.asarray(worth_seeing[numbers].any(axis=0)))
+    strips = []
+    for number in numbers:
+        source, output, target = (
+            None if array is None else array[number, rows, columns]
+            for array in (images.source, images.output, images.target)
+        )
+        assert output is not None
+        strips.append(picture_strip(source, output, target, images.spacing_mm[1:]))
+    return numbers, strips
+
+
+def picture_strip(
+    source: np.ndarray | None,
+    output: np.ndarray,
+    target: np.ndarray | None,
+    spacing_mm: tuple[float, float] = (1.0, 1.0),
+) -> str:
+    """One slice as source, output, truth and error side by side, without what is not there.
+
+    The grey panels share the window [0, 1]; the error |output − target| has the window [0, 0.5].
+
+    Args:
+        source: (H, W), in [0, 1], row 0 at the top; None where only the output is there.
+        output: (H, W), likewise.
+        target: (H, W), likewise; None without a pair, and there is no error then.
+        spacing_mm: distance of neighbouring rows and columns.
+
+    Returns:
+        Data URI of a WebP picture; its panels are equally wide.
+    """
+    panels = [] if source is None else [_grey(source, spacing_mm)]
+    panels.append(_grey(output, spacing_mm))
+    if target is not None:
+        error = _resized(np.abs(output - target), spacing_mm) / MAX_ERROR
+        panels += [_grey(target, spacing_mm), _as_bytes(matplotlib.colormaps[ERROR_COLOURS](error.clip(0, 1))[..., :3])]
+    content = io.BytesIO()
+    Image.fromarray(np.concatenate(panels, axis=1)).save(content, "WEBP", quality=WEBP_QUALITY)
+    return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()
+
+
+def error_colours(num_colours: int = 17) -> list[str]:
+    """The error map's colours from 0 to :data:`MAX_ERROR`, evenly spaced, such as ``"#000004"``."""
+    return [to_hex(colour) for colour in matplotlib.colormaps[ERROR_COLOURS](np.linspace(0, 1, num_colours))]
+
+
+def _window_around(shown: np.ndarray) -> tuple[slice, ...]:
+    """Rows and columns of the smallest window around all that is shown, and a margin; of everything if nothing is."""
+    window = []
+    for size, seen in zip(shown.shape, (shown.any(axis=1), shown.any(axis=0)), strict=True):
+        first, last = np.flatnonzero(seen)[[0, -1]] if seen.any() else (0, size - 1)
+        margin = round(MARGIN * (last - first + 1))
+        window.append(slice(max(0, first - margin), last + margin + 1))
+    return tuple(window)
+
+
+def _grey(picture: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+    return np.repeat(_as_bytes(_resized(picture, spacing_mm))[..., None], 3, axis=2)
+
+
+def _as_bytes(values: np.ndarray) -> np.ndarray:
+    return np.round(values.clip(0, 1) * 255).astype(np.uint8)
+
+
+def _resized(picture: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+    """The picture on square pixels: each takes the mean of what it covers, which for whole factors repeats pixels."""
+    rows, columns = np.array(picture.shape) * spacing_mm / min(spacing_mm)
+    factor = min(MAX_PANEL[0] / rows, MAX_PANEL[1] / columns)
+    if factor >= 1:
+        factor = float(int(factor * ENLARGED))
+    size = tuple(max(1, round(side * factor)) for side in (rows, columns))
+    return resize_local_mean(picture.astype(np.float64), size)

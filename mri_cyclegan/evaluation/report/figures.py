@@ -1,0 +1,129 @@
+"""Figures of the report, drawn without any global plotting state."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito's colours, which people with any colour vision tell apart; each comes with a marker of its own.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+OTHERS = "#8a8f98"
+INK = "#24292f"
+
+# Points beyond so many are drawn as pixels, not one by one: the file stays small whatever the data set.
+MAX_VECTOR_POINTS = 200
+
+# Half-width of the 95 % limits of agreement, in standard deviations.
+LIMITS = 1.96
+
+
+def box_plot(values: Mapping[str, Sequence[float]], label: str) -> Figure:
+    """Quartiles, median and every subject, of each method.
+
+    Args:
+        values: of each method, the judged one first, one value a subject.
+        label: of the axis of values.
+    """
+    figure = _figure(height=0.75 + 0.32 * len(values))
+    axes = _axes(figure)
+    for row, numbers in enumerate(values.values()):
+        colour = COLOURS[0] if row == 0 else OTHERS
+        low, middle, high = np.quantile(numbers, [0.25, 0.5, 0.75])
+        axes.barh(row, high - low, left=low, height=0.62, color=colour, alpha=0.22, edgecolor=colour, linewidth=0.8)
+        axes.plot([middle, middle], [row - 0.31, row + 0.31], color=colour, linewidth=2, solid_capstyle="butt")
+        # Steps of the golden ratio spread the points without chance.
+        heights = row + 0.44 * ((np.arange(len(numbers)) * 0.618 + 0.5) % 1 - 0.5)
+        _points(axes, numbers, heights, color=colour, s=11, alpha=0.75)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.get_yticklabels()[0].set_fontweight("bold")
+    axes.set_ylim(len(values) - 0.5, -0.5)
+    axes.set_xlabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="x", color="#d0d7de", linewidth=0.6)
+    return figure
+
+
+def bland_altman(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Difference of output and truth against their mean; a line and a band show each tissue's bias and limits.
+
+    Args:
+        pairs: of each tissue, one (truth, output) a subject, mean intensities in [0, 1].
+
+    Reference:
+        Bland and Altman, "Statistical methods for assessing agreement between two methods of clinical measurement",
+        Lancet 1986.
+    """
+    figure = _figure(height=2.9)
+    axes = _axes(figure)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    for number, (tissue, values) in enumerate(pairs.items()):
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        target, output = np.array(values, dtype=float).T
+        means, differences = (target + output) / 2, output - target
+        bias, limit = bias_and_limit(differences)
+        span = [means.min() - 0.01, means.max() + 0.01]
+        axes.fill_between(span, bias - limit, bias + limit, color=colour, alpha=0.14, linewidth=0)
+        axes.plot(span, [bias, bias], color=colour, linewidth=1.6)
+        _points(axes, means, differences, color=colour, marker=marker, s=14, alpha=0.85, label=tissue)
+    axes.set_xlabel("mean of output and truth")
+    axes.set_ylabel("output − truth")
+    axes.grid(color="#d0d7de", linewidth=0.6)
+    figure.legend(loc="outside upper center", ncols=len(pairs), frameon=False, fontsize=8.5, handletextpad=0.2)
+    return figure
+
+
+def bias_and_limit(differences: np.ndarray) -> tuple[float, float]:
+    """Mean difference, and half the width of the 95 % limits of agreement around it; 0 for a single subject."""
+    spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    return float(differences.mean()), LIMITS * spread
+
+
+def calibration_curve(points: Sequence[Mapping[str, float]]) -> Figure:
+    """Mean error against stated uncertainty, beside the diagonal on which they are equal.
+
+    Args:
+        points: bins of voxels, each with ``spread``, ``error`` and ``share`` of all voxels; areas show the shares.
+    """
+    figure = _figure(height=2.9)
+    axes = _axes(figure)
+    spreads, errors, shares = (np.array([point[key] for point in points]) for key in ("spread", "error", "share"))
+    most = 1.08 * max(spreads.max(), errors.max(), 1e-6)
+    axes.plot([0, most], [0, most], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), label="equal")
+    axes.plot(spreads, errors, color=COLOURS[0], linewidth=1.4)
+    axes.scatter(spreads, errors, s=12 + 160 * shares, color=COLOURS[0], linewidths=0, label="measured", zorder=3)
+    axes.set(xlim=(0, most), ylim=(0, most), xlabel="uncertainty (standard deviation)", ylabel="mean absolute error")
+    axes.grid(color="#d0d7de", linewidth=0.6)
+    axes.legend(frameon=False, fontsize=8.5)
+    return figure
+
+
+def svg_uri(figure: Figure) -> str:
+    """The figure as an SVG picture in a data URI: nothing in it can collide with the page or with another figure."""
+    content = io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(content.getvalue()).decode()
+
+
+def _figure(height: float) -> Figure:
+    return Figure(figsize=(4.1, height), facecolor="white", layout="constrained", dpi=144)
+
+
+def _axes(figure: Figure) -> Axes:
+    axes = figure.add_subplot()
+    axes.tick_params(labelsize=8.5, colors=INK, length=0)
+    axes.xaxis.label.set(size=8.5, color=INK)
+    axes.yaxis.label.set(size=8.5, color=INK)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color("#8a8f98")
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _points(axes: Axes, x: Sequence[float] | np.ndarray, y: np.ndarray, **style: object) -> None:
+    axes.scatter(x, y, linewidths=0, zorder=3, rasterized=len(x) > MAX_VECTOR_POINTS, **style)  # type: ignore[arg-type]

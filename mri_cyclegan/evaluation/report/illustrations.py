@@ -1,0 +1,107 @@
+"""Which figures the report shows, each with what it shows in words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from mri_cyclegan.evaluation.pictures import learning_curves
+from mri_cyclegan.evaluation.report.figures import bias_and_limit, bland_altman, box_plot, calibration_curve, svg_uri
+from mri_cyclegan.evaluation.report.tables import measured_subjects, number
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """A figure on the page.
+
+    Attributes:
+        title: what it is of.
+        uri: the picture, as a data URI.
+        alt: its content in words, for who does not see it.
+        note: what stands below it; may be empty.
+    """
+
+    title: str
+    uri: str
+    alt: str
+    note: str = ""
+
+
+def distributions(evaluation: Mapping[str, Any], way: str) -> list[Illustration]:
+    """One box plot a metric: the model beside the baselines, every subject a point; over the foreground."""
+    shown = []
+    for metric, about in evaluation["metrics"].items():
+        if values := _values(evaluation, way, metric):
+            label = about["label"] + (f" ({about['unit']})" if about["unit"] else "")
+            better = "higher" if about["higher_is_better"] else "lower"
+            alt = f"Box plot of {label}, {better} is better. " + _medians(values, about["digits"])
+            shown.append(Illustration(label, svg_uri(box_plot(values, f"{label}, {better} is better")), alt))
+    return shown
+
+
+def agreement(evaluation: Mapping[str, Any], way: str) -> Illustration | None:
+    """Bland–Altman plot of the tissues' mean intensities; None where nobody labelled tissues."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for measured in measured_subjects(evaluation, way):
+        for tissue, means in measured.get("tissues", {}).items():
+            pairs.setdefault(tissue, []).append((means["target"], means["output"]))
+    if not pairs:
+        return None
+    words = []
+    for tissue, values in pairs.items():
+        bias, limit = bias_and_limit(np.array([output - target for target, output in values]))
+        mean, low, high = (number(value, 3, signed=True) for value in (bias, bias - limit, bias + limit))
+        words.append(f"{tissue} {mean} ({low} to {high})")
+    note = "Bias and 95 % limits of agreement: " + "; ".join(words) + "."
+    alt = f"Bland–Altman plot of mean tissue intensities, output minus truth. {note}"
+    return Illustration("Tissue intensities, Bland–Altman", svg_uri(bland_altman(pairs)), alt, note)
+
+
+def calibration(evaluation: Mapping[str, Any], way: str) -> Illustration | None:
+    """Error against stated uncertainty; None where no uncertainty was measured."""
+    measured = (evaluation["uncertainty"] or {}).get(way)
+    if not measured:
+        return None
+    points = measured["calibration"]
+    first, last = points[0], points[-1]
+    alt = (
+        f"Calibration curve of {len(points)} bins: where the uncertainty is {first['spread']:.3f} the mean absolute "
+        f"error is {first['error']:.3f}; where it is {last['spread']:.3f} the error is {last['error']:.3f}."
+    )
+    note = (
+        f"Uncertainty from {evaluation['uncertainty']['kind']}; its rank correlation with the error is "
+        f"{number(measured['spearman'], 2)}."
+    )
+    return Illustration("Uncertainty against error", svg_uri(calibration_curve(points)), alt, note)
+
+
+def learning(history: Sequence[Mapping[str, float]]) -> Illustration | None:
+    """Losses and validation metrics by epoch; None without a history."""
+    if not history:
+        return None
+    words = [
+        f"{name.removeprefix('val/')} from {values[0]:.3f} to {values[-1]:.3f}"
+        for name in ("val/psnr_ab", "val/psnr_ba", "val/ssim_ab", "val/ssim_ba")
+        if (values := [row[name] for row in history if name in row])
+    ]
+    alt = f"Losses and validation metrics over {len(history)} epochs. " + "; ".join(words)
+    return Illustration("Learning curves", svg_uri(learning_curves(history, {})), alt)
+
+
+def _values(evaluation: Mapping[str, Any], way: str, metric: str) -> dict[str, list[float]]:
+    """Method to a metric of each subject over the foreground; empty without pairs."""
+    paired = [measured["metrics"] for measured in measured_subjects(evaluation, way) if measured["metrics"]]
+    return {
+        method: [metrics[method]["foreground"][metric] for metrics in paired] for method in evaluation["summary"][way]
+    }
+
+
+def _medians(values: Mapping[str, Sequence[float]], digits: int) -> str:
+    words = [
+        f"{method}: median {number(median(numbers), digits)}, "
+        f"from {number(min(numbers), digits)} to {number(max(numbers), digits)}"
+        for method, numbers in values.items()
+    ]
+    return "; ".join(words) + "."

@@ -1,0 +1,70 @@
+"""The report's numbers and lists, as text ready to be shown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mri_cyclegan.evaluation.audits.audit import Level
+
+NUM_SCALES = 5
+SEVERITY = (Level.RED, Level.AMBER, Level.UNKNOWN, Level.GREEN)
+
+
+def number(value: float | None, digits: int, signed: bool = False) -> str:
+    """A value with so many decimals, a true minus sign, and a dash where there is none.
+
+    >>> number(-0.125, 2), number(1.5, 1, signed=True), number(None, 2), number(-0.0001, 2)
+    ('−0.12', '+1.5', '–', '0.00')
+    """
+    if value is None:
+        return "–"
+    rounded = round(value, digits) + 0.0  # turns −0 into 0
+    return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
+
+
+def measured_subjects(evaluation: Mapping[str, Any], way: str) -> list[Mapping[str, Any]]:
+    """What was measured of each subject that has this direction."""
+    return [subject["ways"][way] for subject in evaluation["subjects"] if way in subject["ways"]]
+
+
+def sorted_audits(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The audits, trouble first; equals in their own order."""
+    return sorted(evaluation["audits"], key=lambda audit: SEVERITY.index(Level(audit["level"])))
+
+
+def scales_note(evaluation: Mapping[str, Any]) -> str:
+    """Says so where MS-SSIM had fewer scales than the protocol's five; empty otherwise."""
+    counts = {
+        measured["num_scales"]
+        for way in evaluation["directions"]
+        for measured in measured_subjects(evaluation, way)
+        if measured["metrics"]
+    }
+    if not counts or min(counts) >= NUM_SCALES:
+        return ""
+    shown = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+    return f"MS-SSIM has {shown} scales instead of {NUM_SCALES}, because sides of the slices are under 176 voxels."
+
+
+def flattened(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Key and value of everything in nested mappings, keys joined by dots.
+
+    >>> flattened({"model": {"depth": 3, "sizes": [1, 2]}, "seed": None})
+    [('model.depth', '3'), ('model.sizes', '1, 2'), ('seed', '–')]
+    """
+    rows: list[tuple[str, str]] = []
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            rows += flattened(value, f"{prefix}{key}.") or [(f"{prefix}{key}", "–")]
+        else:
+            rows.append((f"{prefix}{key}", _plain(value)))
+    return rows
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(_plain, value))
+    return str(value)
