@@ -6,6 +6,7 @@ import sys
 COMMANDS = {
     "train": "train a model",
     "verify": "check a data set before training",
+    "evaluate": "measure a trained model, with a report",
     "benchmark": "measure speed, beside what else there is",
 }
 

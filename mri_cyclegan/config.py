@@ -42,6 +42,7 @@ class RunConfig:
     seed: int = MISSING
     run_dir: str = MISSING
     ckpt_path: str | None = None
+    evaluate: bool = MISSING
     data: Any = MISSING
     generator: Any = MISSING
     discriminator: Any = MISSING

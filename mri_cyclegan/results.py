@@ -4,23 +4,26 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
+from rich.console import Console
 
-from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.appearance import training_appearance
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.evaluation.baselines import trivial_baselines
-from mri_cyclegan.evaluation.protocol import DIRECTIONS, PROTOCOL_VERSION, Scores, mean_over_subjects, measure
-from mri_cyclegan.evaluation.summary_table import print_summary
+from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
+from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
+from mri_cyclegan.evaluation.summary_table import print_evaluation
+from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.inference.portable import save_model
 
 PACKAGES = ("mri-cyclegan", "torch", "pytorch-lightning", "monai", "hydra-core", "numpy", "nibabel")
@@ -74,7 +77,7 @@ def report(
     weights: str,
     training_s: float,
 ) -> dict[str, Any]:
-    """Measure the trained model, save it, write ``summary.json`` and print the table.
+    """Save the trained model, evaluate it by the protocol, write ``summary.json`` and print where everything is.
 
     Args:
         run_dir: folder of the run.
@@ -88,70 +91,125 @@ def report(
     Returns:
         What ``summary.json`` holds.
     """
-    part, scores = _score(trainer, model, datamodule)
+    _save_portable(run_dir / "model", config, model, datamodule, weights)
     summary: dict[str, Any] = {
         "experiment": config.name,
         "seed": config.seed,
         "num_epochs": trainer.current_epoch,
         "weights": weights,
-        "protocol_version": PROTOCOL_VERSION,
-        "measured_on": part,
-        "mean": mean_over_subjects(scores),
-        "per_subject": scores,
         "training_s": round(training_s, 1),
+        "mean": {},
     }
+    start_s = perf_counter()
+    evaluation = _evaluate(run_dir, config, datamodule)
+    if evaluation is not None:
+        evaluation.write(run_dir / "evaluation")
+        print_evaluation(evaluation.content, run_dir / "evaluation")
+        summary |= _in_short(evaluation.content)
+        summary["evaluation_s"] = round(perf_counter() - start_s, 1)
+        _log_final_metrics(trainer, config, evaluation.content)
     (run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    _save_portable(run_dir / "model", config, model, datamodule, summary)
-    _log_final_metrics(trainer, config, summary["mean"])
-    print_summary(run_dir, datamodule.contrasts, summary)
+    print_files(run_dir, weights)
     return summary
 
 
-def _score(trainer: pl.Trainer, model: Any, datamodule: MRIDataModule) -> tuple[str, Scores]:
-    part = "test" if datamodule.test_pairs else "validation"
-    pairs: list[tuple[CachedVolume, CachedVolume]] = datamodule.test_pairs or datamodule.val_pairs
-    if not pairs:
-        return "nothing: no pairs", {}
-    device = trainer.strategy.root_device
-    model.to(device).eval()
-    slices = datamodule.train_slices
-    methods = {
-        "CycleGAN": {"ab": model.translator_ab, "ba": model.translator_ba},
-        **trivial_baselines(slices.volumes_a, slices.volumes_b),
+def _evaluate(run_dir: Path, config: DictConfig, datamodule: MRIDataModule) -> Evaluation | None:
+    """Evaluate on test subjects, else on validation subjects; what is unfit there never loses a finished training."""
+    assert datamodule.split is not None
+    if not config.evaluate or not (datamodule.split.test or datamodule.split.val):
+        return None
+    return evaluate_runs([run_dir], run_dir / "evaluation", Options(skip_unfit=True))
+
+
+def _in_short(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Foreground metrics, method → direction → metric → mean, and → value of each subject that has pairs."""
+    summary = {way: of_way for way, of_way in content["summary"].items() if of_way}
+    paired = [subject for subject in content["subjects"] if any(of["metrics"] for of in subject["ways"].values())]
+    methods = content["methods"] if summary else []
+    return {
+        "protocol_version": content["protocol_version"],
+        "measured_on": f"{len(content['subjects'])} {content['part']} subjects, {len(paired)} with pairs",
+        "verdict": content["verdict"],
+        "mean": {
+            method: {
+                way: {metric: values["mean"] for metric, values in of_way[method]["foreground"].items()}
+                for way, of_way in summary.items()
+            }
+            for method in methods
+        },
+        "subjects": [subject["subject"] for subject in paired],
+        "per_subject": {
+            method: {
+                way: {
+                    metric: [subject["ways"][way]["metrics"][method]["foreground"][metric] for subject in paired]
+                    for metric in METRICS
+                }
+                for way in summary
+            }
+            for method in methods
+        },
     }
-    batches = datamodule.test_dataloader() if part == "test" else datamodule.val_dataloader()
-    return f"{len(pairs)} {part} subjects", measure(methods, batches, len(pairs), device)
 
 
-def _save_portable(folder: Path, config: DictConfig, model: Any, datamodule: MRIDataModule, summary: dict) -> None:
+def _save_portable(folder: Path, config: DictConfig, model: Any, datamodule: MRIDataModule, weights: str) -> None:
     architectures = {}
     for way in DIRECTIONS:
         arguments: Any = OmegaConf.to_container(config.model[f"generator_{way}"], resolve=True)
         architectures[way] = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
+    slices = datamodule.train_slices
     description = {
         "contrasts": dict(zip("ab", datamodule.contrasts, strict=True)),
         "preprocessing": {
             **asdict(datamodule.preprocessing),
             "num_adjacent_slices": datamodule.num_adjacent_slices,
         },
-        "results": {key: summary[key] for key in ("protocol_version", "measured_on", "mean", "weights")},
+        "training": {
+            letter: training_appearance([volume.record["appearance"] for volume in volumes])
+            for letter, volumes in (("a", slices.volumes_a), ("b", slices.volumes_b))
+        },
+        "weights": weights,
         "code_version": version("mri-cyclegan"),
     }
     save_model(folder, {"ab": model.translator_ab, "ba": model.translator_ba}, architectures, description)
 
 
-def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, means: dict) -> None:
-    metrics = {
-        f"final/{metric}_{way}": value
-        for way, by_metric in means.get("CycleGAN", {}).items()
-        for metric, value in by_metric.items()
-    }
+def print_files(run_dir: Path, weights: str) -> None:
+    """Print which weights were kept, and where the run's files are."""
+    console = Console()
+    console.print(f"{'weights':<12}{weights}")
+    for label, path in (
+        ("pictures", run_dir / "samples"),
+        ("curves", run_dir / "progress.png"),
+        ("model", run_dir / "model"),
+    ):
+        console.print(f"{label:<12}{path}", soft_wrap=True, highlight=False)
+    if (run_dir / "tensorboard").is_dir():
+        command = shlex.join([sys.executable, "-m", "tensorboard.main", "--logdir", str(run_dir)])
+        console.print(f"{'TensorBoard':<12}{command}", soft_wrap=True, highlight=False)
+
+
+def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, content: Mapping[str, Any]) -> None:
+    """Put the final metrics beside the hyperparameters, so that TensorBoard sorts the runs of a sweep by them."""
     parts = ("seed", "data", "generator", "discriminator", "model", "trainer")
     settings: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, list(parts)), resolve=True)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(dict(_flatten(settings, "")), metrics)
+            logger.log_hyperparams(dict(_flatten(settings, "")), final_metrics(content))
             logger.finalize("success")
+
+
+def final_metrics(content: Mapping[str, Any]) -> dict[str, float]:
+    """Single numbers of an evaluation, ``final/…``: foreground means of each direction, and figures without pairs."""
+    found = {}
+    for way, of_way in content["summary"].items():
+        for metric, values in of_way.get(content["method"], {}).get("foreground", {}).items():
+            found[f"final/{metric}_{way}"] = values["mean"]
+    for way, values in content["unpaired"].items():
+        found[f"final/wasserstein_{way}"] = values["wasserstein"]
+        found[f"final/spectrum_distance_{way}"] = values["spectrum_distance"]
+        if values["subject_matching"] is not None:
+            found[f"final/subject_matching_{way}"] = values["subject_matching"]["accuracy"]
+    return found
 
 
 def _flatten(settings: dict, prefix: str) -> list[tuple[str, Any]]:

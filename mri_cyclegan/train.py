@@ -53,7 +53,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     datamodule = run_config.build(config.data)
     datamodule.prepare_data()
     datamodule.setup()
-    datamodule.split.save(run_dir / "split.json")
+    datamodule.split.save(run_dir / "split.json", datamodule.scans_root)
     results.save_findings(run_dir, datamodule.findings)
     log.info(datamodule.describe())
 

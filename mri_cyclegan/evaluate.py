@@ -1,0 +1,169 @@
+"""Evaluate: ``python -m mri_cyclegan.evaluate RUN_DIR`` tells how far a trained model can be trusted.
+
+What is heavy is imported when it is needed, so that ``--help`` answers at once.
+"""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from mri_cyclegan.evaluation.run_evaluation import Options
+
+EXIT_ERROR = 2
+
+Part = StrEnum("Part", "test val all")
+Plane = StrEnum("Plane", "axial coronal sagittal")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def command(
+    run_dirs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN_DIR...", help="A finished run; several make an ensemble.")
+    ] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Folder of the data set.  [default: the one it was trained on]")
+    ] = None,
+    split: Annotated[
+        Part, typer.Option(help="Subjects to evaluate. A run without test subjects evaluates on validation.")
+    ] = Part.test,
+    output: Annotated[Path | None, typer.Option(help="Folder of the results.  [default: RUN_DIR/evaluation]")] = None,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Test-time augmentation: mean and spread over flips and shifts.")
+    ] = False,
+    resample_target: Annotated[
+        bool, typer.Option("--resample-target", help="Compare with targets on other grids.")
+    ] = False,
+    skip_unfit: Annotated[
+        bool, typer.Option("--skip-unfit", help="Leave out subjects with unfit or unaligned files.")
+    ] = False,
+    feature_weights: Annotated[
+        Path | None, typer.Option(help="Weights of torchvision's inception_v3, for FID and KID; never downloaded.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …  [default: a GPU if there is one]")] = None,
+    prediction: Annotated[
+        Path | None, typer.Option(help="Instead of a run: folder of volumes another program made.")
+    ] = None,
+    target: Annotated[Path | None, typer.Option(help="With --prediction: folder of the true volumes.")] = None,
+    source: Annotated[Path | None, typer.Option(help="With --prediction: what they were predicted from.")] = None,
+    prediction_range: Annotated[
+        str, typer.Option(metavar="LOW,HIGH", help="With --prediction: its values for the target's percentiles.")
+    ] = "0,1",
+    plane: Annotated[Plane, typer.Option(help="With --prediction: plane of the slices.")] = Plane.axial,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="RUN_A RUN_B", help="Instead: two runs on the same subjects.")
+    ] = None,
+    leaderboard: Annotated[
+        Path | None, typer.Option(help="Instead: rank the evaluated runs below this folder.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="With --leaderboard: psnr, ssim, … or ssim_ab, …")] = "ssim",
+) -> None:
+    """Measure a trained model by a fixed protocol, beside trivial baselines, and audit what good scores hide.
+
+    Writes metrics.json, metrics.csv and report.html. Interrupted, it goes on where it stopped.
+
+    Exit status: 0 evaluated, 2 refused.
+    """
+    modes = {"RUN_DIR": run_dirs, "--prediction": prediction, "--compare": compare, "--leaderboard": leaderboard}
+    given = [name for name, value in modes.items() if value]
+    try:
+        if len(given) != 1:
+            raise ValueError(f"Give one of {', '.join(modes)}; got {' and '.join(given) or 'none'}. See --help.")
+        if leaderboard is not None:
+            _rank(leaderboard.expanduser(), metric)
+            return
+        from mri_cyclegan.evaluation.run_evaluation import Options
+
+        options = Options(split.value, data_root, resample_target, skip_unfit, tta, feature_weights, device)
+        if compare is not None:
+            _compare(*compare, options)
+        elif run_dirs:
+            _evaluate_runs(run_dirs, output, options)
+        else:
+            assert prediction is not None
+            _evaluate_predictions(prediction, target, source, output, prediction_range, plane.value, resample_target)
+    except (ValueError, OSError) as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_ERROR) from None
+
+
+def _evaluate_runs(folders: list[Path], output: Path | None, options: "Options") -> None:
+    from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
+    from mri_cyclegan.evaluation.summary_table import print_evaluation
+
+    folders = [folder.expanduser() for folder in folders]
+    output = output or folders[0] / "evaluation"
+    evaluation = evaluate_runs(folders, output, options)
+    evaluation.write(output)
+    print_evaluation(evaluation.content, output)
+
+
+def _evaluate_predictions(
+    prediction: Path,
+    target: Path | None,
+    source: Path | None,
+    output: Path | None,
+    prediction_range: str,
+    plane: str,
+    resample_target: bool,
+) -> None:
+    from mri_cyclegan.evaluation.prediction_evaluation import PredictionOptions, evaluate_predictions
+    from mri_cyclegan.evaluation.summary_table import print_evaluation
+
+    if target is None:
+        raise ValueError("--prediction needs --target, the folder of the true volumes.")
+    options = PredictionOptions(*_range(prediction_range), plane, resample_target)
+    output = output or prediction.expanduser().with_name(prediction.name + "-evaluation")
+    evaluation = evaluate_predictions(
+        prediction.expanduser(), target.expanduser(), source and source.expanduser(), output, options
+    )
+    evaluation.write(output)
+    print_evaluation(evaluation.content, output)
+
+
+def _range(words: str) -> tuple[float, float]:
+    try:
+        low, high = (float(word) for word in words.split(","))
+    except ValueError:
+        low = high = 0.0
+    if not low < high:
+        raise ValueError(f"--prediction-range: expected LOW,HIGH such as 0,1 or -1,1; got {words!r}.")
+    return low, high
+
+
+def _compare(first: Path, second: Path, options: "Options") -> None:
+    from mri_cyclegan.evaluation.comparison import compare, read_evaluation
+    from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
+    from mri_cyclegan.evaluation.summary_table import print_comparison
+
+    contents = []
+    for folder in (first.expanduser(), second.expanduser()):
+        if not (folder / "evaluation" / "metrics.json").is_file():
+            evaluate_runs([folder], folder / "evaluation", options).write(folder / "evaluation")
+        contents.append(read_evaluation(folder / "evaluation"))
+    print_comparison(compare(*contents), contents[0]["directions"], (first, second))
+
+
+def _rank(root: Path, metric: str) -> None:
+    from mri_cyclegan.data.atomic_folder import write_text_atomically
+    from mri_cyclegan.evaluation.leaderboard import rank_runs
+    from mri_cyclegan.evaluation.summary_table import print_leaderboard
+
+    ranking = rank_runs(root, metric)
+    path = root / "leaderboard.csv"
+    write_text_atomically(path, ranking.as_csv())
+    print_leaderboard(ranking, root, path)
+
+
+def main() -> None:
+    """Entry point."""
+    app(prog_name="python -m mri_cyclegan.evaluate" if sys.argv[0].endswith(".py") else sys.argv[0])
+
+
+if __name__ == "__main__":
+    main()

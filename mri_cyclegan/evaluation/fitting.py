@@ -1,0 +1,107 @@
+"""Fits the reference methods of a run: on its training scans, and on pairs."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.reading import read_shape
+from mri_cyclegan.evaluation.finished_run import FinishedRun
+from mri_cyclegan.evaluation.protocol import DIRECTIONS
+from mri_cyclegan.evaluation.reference import LookUpTableFit, References, mean_of
+from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
+from mri_cyclegan.evaluation.subjects.resampling import Grid, resampled
+from mri_cyclegan.evaluation.subjects.subject import Subject, grid_difference
+from mri_cyclegan.evaluation.subjects.translating import Translating, read_scaled
+
+log = logging.getLogger(__name__)
+
+# Enough for a mean that hardly changes any more, and a bound on the time.
+MAX_MEAN_SCANS = 50
+
+KEY = "_references"
+
+
+def fit_references(
+    run: FinishedRun,
+    translating: Translating,
+    training_scans: Mapping[str, Sequence[Scan]],
+    evaluated: Sequence[Subject],
+    fitted_on: Sequence[Subject],
+    records: RecordFolder,
+) -> dict[str, References]:
+    """Fit the reference methods of both directions, or take them from an earlier start of the same evaluation.
+
+    Args:
+        run: whose training they stand for.
+        translating: reads scans.
+        training_scans: ``"a"`` and ``"b"`` to the training scans of that contrast that are still there.
+        evaluated: the subjects that will be measured.
+        fitted_on: pairs for the look-up table.
+        records: of the evaluation.
+
+    Returns:
+        Direction to its references.
+    """
+    pairs = [subject for subject in fitted_on if subject.is_paired]
+    aligned = {way: _aligned(training_scans[way[1]], evaluated, translating) for way in DIRECTIONS}
+    sources = [scan.path for scans in aligned.values() for scan in scans]
+    sources += [scan.path for subject in pairs for scan in subject.scans.values()]
+    found = records.find(KEY, sources)
+    if found is None:
+        tables = _look_up_tables(translating, pairs)
+        means = {way: mean_of(_slices(translating, scans)) for way, scans in aligned.items() if scans}
+        arrays = {f"table_{way}": table for way, table in tables.items()}
+        arrays |= {f"mean_{way}": mean for way, mean in means.items()}
+        found = Record({}, arrays)
+        records.save(KEY, sources, found)
+    return {
+        way: References(
+            np.array(run.model.content["training"][way[1]]["histogram"]),
+            found.arrays.get(f"mean_{way}"),
+            found.arrays.get(f"table_{way}"),
+        )
+        for way in DIRECTIONS
+    }
+
+
+def _aligned(scans: Sequence[Scan], evaluated: Sequence[Subject], translating: Translating) -> Sequence[Scan]:
+    """Some of the training scans of a contrast, if these and all evaluated pairs lie on one grid; else none."""
+    paired = [scan for subject in evaluated if subject.is_paired for scan in subject.scans.values()]
+    if not scans or not paired:
+        return []
+    chosen = _evenly(scans, MAX_MEAN_SCANS)
+    try:
+        first, *others = (read_shape(scan.path, translating.options) for scan in [*chosen, *paired])
+    except UnfitFile:
+        return []
+    return [] if any(grid_difference(first, grid) for grid in others) else chosen
+
+
+def _evenly(scans: Sequence[Scan], count: int) -> list[Scan]:
+    places = np.linspace(0, len(scans) - 1, min(count, len(scans))).round().astype(int)
+    return [scans[place] for place in places]
+
+
+def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
+    for scan in scans:
+        try:
+            scaled = read_scaled(scan.path, translating.options)
+        except UnfitFile as error:
+            log.warning("%s It is left out of the mean image.", error)
+            continue
+        yield translating.slices(scaled.array, Grid(scaled.array.shape, scaled.affine))
+
+
+def _look_up_tables(translating: Translating, pairs: Sequence[Subject]) -> dict[str, np.ndarray]:
+    fits = {way: LookUpTableFit() for way in DIRECTIONS}
+    for subject in pairs:
+        scaled = translating.read(subject)
+        for way, fit in fits.items():
+            source, target = scaled[way[0]], scaled[way[1]]
+            grid = Grid(source.array.shape, source.affine)
+            foreground = resampled(target.foreground.astype(np.float32), target.affine, grid, order=0) > 0.5
+            fit.add(source.array, resampled(target.array, target.affine, grid, order=1), foreground)
+    return {way: fit.table() for way, fit in fits.items()} if pairs else {}

@@ -1,0 +1,89 @@
+"""What one subject's images leave behind: plain JSON values, from which everything about the data set is judged."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mri_cyclegan.data.histograms import histogram
+from mri_cyclegan.evaluation.audits.contrast import measure_contrast
+from mri_cyclegan.evaluation.audits.copying import measure_copying
+from mri_cyclegan.evaluation.audits.invented_regions import measure_invented_regions
+from mri_cyclegan.evaluation.audits.lesions import measure_lesions
+from mri_cyclegan.evaluation.audits.registration import measure_registration
+from mri_cyclegan.evaluation.audits.slice_consistency import mean_slice_difference, measure_slice_consistency
+from mri_cyclegan.evaluation.metrics.local_similarity import num_scales
+from mri_cyclegan.evaluation.metrics.paired import measure_paired
+from mri_cyclegan.evaluation.metrics.spectrum import radial_power_spectrum
+from mri_cyclegan.evaluation.metrics.uncertainty import measure_uncertainty
+from mri_cyclegan.evaluation.report.cases import slice_strips
+from mri_cyclegan.evaluation.subjects.images import SubjectImages
+
+AUDITS = {
+    "copying": measure_copying,
+    "slice_consistency": measure_slice_consistency,
+    "contrast": measure_contrast,
+    "lesions": measure_lesions,
+    "invented_regions": measure_invented_regions,
+    "registration": measure_registration,
+}
+
+
+def measure_direction(images: SubjectImages, predictions: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Measure one direction of one subject.
+
+    Args:
+        images: the model's output and what it is compared with.
+        predictions: of every method, the model's first, (N, H, W) in [0, 1].
+
+    Returns:
+        ``metrics`` (method → region → metric → value; empty without a target), ``num_scales`` of MS-SSIM, ``output``
+        (see :func:`describe`), ``audits``, ``tissues`` (class to mean of ``target`` and ``output``), ``uncertainty``
+        (None without a spread), and ``slice_numbers`` and ``slices``, pictures for the report.
+    """
+    audits = {name: measure(images) for name, measure in AUDITS.items()}
+    numbers, strips = slice_strips(images)
+    return {
+        "metrics": _metrics(images, predictions),
+        "num_scales": num_scales(images.output.shape[1:]),
+        "output": describe(images.output, images.foreground, images.spacing_mm),
+        "audits": audits,
+        "tissues": audits["contrast"]["classes"] if audits["contrast"].get("kind") == "tissues" else {},
+        "uncertainty": _uncertainty(images),
+        "slice_numbers": numbers,
+        "slices": strips,
+    }
+
+
+def describe(
+    array: np.ndarray, foreground: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> dict[str, list[float] | float | None]:
+    """Numbers of an image by itself, real or not, that are compared without pairs.
+
+    Args:
+        array: (N, H, W), in [0, 1].
+        foreground: (N, H, W) bool.
+        spacing_mm: distance of neighbouring slices, rows and columns.
+
+    Returns:
+        ``histogram``; ``spectrum``, see :mod:`mri_cyclegan.evaluation.metrics.spectrum`; ``slice_difference``, mean
+        absolute difference of neighbouring slices, None for a single slice.
+    """
+    return {
+        "histogram": np.round(histogram(array[foreground]), 7).tolist(),
+        "spectrum": radial_power_spectrum(array, spacing_mm, foreground).tolist(),
+        "slice_difference": mean_slice_difference(array, foreground),
+    }
+
+
+def _metrics(images: SubjectImages, predictions: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    if images.target is None:
+        return {}
+    regions = {"foreground": images.foreground, "whole": np.ones_like(images.foreground)}
+    return measure_paired(predictions, images.target, regions)
+
+
+def _uncertainty(images: SubjectImages) -> dict[str, Any] | None:
+    if images.spread is None or images.target is None:
+        return None
+    return measure_uncertainty(images.spread, images.output - images.target, images.foreground)

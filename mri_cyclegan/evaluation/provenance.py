@@ -1,0 +1,29 @@
+"""Where figures come from."""
+
+import platform
+import shlex
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "nibabel", "monai", "torchmetrics")
+
+
+def provenance(device: torch.device | None = None) -> dict[str, Any]:
+    """Code, command, versions and machine of this process, plain JSON values.
+
+    Args:
+        device: that networks ran on; None where none did.
+    """
+    found = {
+        "code_version": version("mri-cyclegan"),
+        "command": shlex.join(sys.argv),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "num_threads": torch.get_num_threads(),
+    }
+    if device is not None:
+        found["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return found

@@ -1,0 +1,287 @@
+"""Evaluates a finished run, or an ensemble of runs, by the protocol."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import nn
+
+from mri_cyclegan.data.appearance import appearance, unlike_training
+from mri_cyclegan.data.findings import UnfitData, UnfitFile
+from mri_cyclegan.data.intensities import ScaledVolume
+from mri_cyclegan.evaluation.audits.hidden_code import measure_hidden_code
+from mri_cyclegan.evaluation.audits.pairing import judge_pairing
+from mri_cyclegan.evaluation.finished_run import ALL, FinishedRun
+from mri_cyclegan.evaluation.fitting import fit_references
+from mri_cyclegan.evaluation.measuring import describe, measure_direction
+from mri_cyclegan.evaluation.metrics.features import find_weights, image_features, load_feature_network
+from mri_cyclegan.evaluation.metrics.subject_matching import reduced
+from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
+from mri_cyclegan.evaluation.provenance import provenance
+from mri_cyclegan.evaluation.reference import References
+from mri_cyclegan.evaluation.subjects.images import SubjectImages
+from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
+from mri_cyclegan.evaluation.subjects.resampling import Grid, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, unaligned
+from mri_cyclegan.evaluation.subjects.translating import Translating
+from mri_cyclegan.evaluation.writing import Evaluation, assemble
+from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
+
+log = logging.getLogger(__name__)
+
+METHOD = "CycleGAN"
+
+# Changes whenever the record of a subject would change at the same settings.
+VERSION = 1
+
+# Slices of a subject that the audit of hidden codes and the feature network look at: their time is bounded.
+NUM_AUDITED_SLICES = 16
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to evaluate.
+
+    Attributes:
+        part: ``"test"`` (validation subjects where a run has none), ``"val"``, or ``"all"`` subjects of the data set.
+        data_root: folder of the data set; None for the one that the run was trained on.
+        resample_target: compare with targets on other grids, resampled.
+        skip_unfit: leave out subjects whose files are unfit or not aligned, with a warning.
+        test_time_augmentation: the output is the mean over changes of the input that should not matter.
+        feature_weights: file of the feature network for FID and KID; None looks where torch keeps such files.
+        device: where to compute; None for a GPU if there is one.
+    """
+
+    part: str = "test"
+    data_root: Path | None = None
+    resample_target: bool = False
+    skip_unfit: bool = False
+    test_time_augmentation: bool = False
+    feature_weights: Path | None = None
+    device: str | None = None
+
+
+def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Evaluation:
+    """Evaluate one run, or the ensemble of several.
+
+    Args:
+        folders: of the runs; data set and split are those of the first.
+        output: folder of the results; what an interrupted evaluation of the same left there is used.
+        options: how.
+
+    Raises:
+        ValueError: a folder holds no finished run, no subject is left, runs do not fit together, or files are unfit;
+            the message names them.
+    """
+    runs = [FinishedRun(folder) for folder in folders]
+    run = runs[0]
+    _require_same_contrasts(runs)
+    root = run.data_root if options.data_root is None else options.data_root.expanduser()
+    scans = run.scans(root)
+    part, subjects = _choose(run, scans, options, root)
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    views = TEST_TIME_VIEWS if options.test_time_augmentation else (View(),)
+    translating = Translating([one.model.translator(device) for one in runs], views, run.read_options, root)
+    features = find_weights(options.feature_weights)
+    settings = {
+        "version": VERSION,
+        "protocol": PROTOCOL_VERSION,
+        "models": [one.model.hashes for one in runs],
+        "preprocessing": [asdict(one.model.preprocessing) for one in runs],
+        "options": {**asdict(run.read_options), "resample": options.resample_target, "views": len(views)},
+        "features": None if features is None else str(features),
+    }
+    records = RecordFolder(output / "subjects", settings)
+    warnings: list[str] = []
+    if not options.resample_target:
+        subjects = _without_unaligned(subjects, run, options, warnings)
+    training = {letter: run.of_part(scans, f"train_{letter}") for letter in "ab"}
+    for letter, contrast in zip("ab", run.model.contrasts, strict=True):
+        training[letter] = [scan for scan in training[letter] if scan.contrast == contrast]
+    validation = list_subjects(run.of_part(scans, "val"), run.model.contrasts) if part == "test" else subjects
+    if not any(subject.is_paired for subject in validation):
+        validation = subjects
+    references = fit_references(run, translating, training, subjects, validation, records)
+    network = None if features is None else load_feature_network(features).to(device)
+    measuring = _Measuring(run, translating, references, network)
+    gathered = []
+    for subject in track(subjects, f"Evaluating {run.name}", transient=True):
+        paths = [scan.path for scan in subject.scans.values()]
+        try:
+            record = records.find(subject.key, paths)
+            if record is None:
+                record = measuring(subject)
+                records.save(subject.key, paths, record)
+        except UnfitFile as error:
+            if not options.skip_unfit:
+                raise
+            warnings.append(f"Left out: {error}")
+            continue
+        gathered.append(record)
+    if not gathered:
+        raise ValueError(f"{root}: no subject is left to evaluate." + "".join(f"\n- {line}" for line in warnings))
+    return assemble(
+        title=run.name if len(runs) == 1 else f"{run.name}, ensemble of {len(runs)} runs",
+        method=METHOD,
+        contrasts=run.model.contrasts,
+        part=part,
+        plane=translating.plane,
+        resampled_targets=options.resample_target,
+        records=gathered,
+        audits=[judge_pairing(run.split, [subject.name for subject in subjects])],
+        uncertainty_kind=_kind(len(runs), len(views)),
+        warnings=[*warnings, *_out_of_domain(gathered, run.model.contrasts)],
+        provenance=provenance(device) | _provenance_of(runs),
+        history=run.history,
+    )
+
+
+def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:
+    for run in runs[1:]:
+        if run.model.contrasts != runs[0].model.contrasts:
+            raise ValueError(
+                f"{run.folder}: translates {' and '.join(run.model.contrasts)}, but {runs[0].folder} "
+                f"{' and '.join(runs[0].model.contrasts)}. An ensemble needs runs of the same contrasts."
+            )
+
+
+def _choose(run: FinishedRun, scans: Sequence[Any], options: Options, root: Path) -> tuple[str, list[Subject]]:
+    """Part and subjects to evaluate; validation subjects where a run has no test subjects."""
+    part = options.part
+    chosen = run.of_part(list(scans), part)
+    if part == "test" and not chosen:
+        part, chosen = "val", run.of_part(list(scans), "val")
+    if not chosen:
+        others = "" if part == ALL else f" (its split names {len(run.split['subjects'][part])})"
+        raise ValueError(
+            f"{root}: no {options.part} subject of {run.folder} is there{others}. Give the folder of the data set with "
+            "--data-root, or evaluate every subject in it with --split all."
+        )
+    return part, list_subjects(chosen, run.model.contrasts)
+
+
+def _without_unaligned(
+    subjects: list[Subject], run: FinishedRun, options: Options, warnings: list[str]
+) -> list[Subject]:
+    """Refuse pairs on different grids, or leave them out."""
+    findings = unaligned(subjects, run.read_options)
+    if findings and not options.skip_unfit:
+        advice = (
+            "Register and resample these targets, or use --resample-target (the report says so), or leave the subjects "
+            "out with --skip-unfit."
+        )
+        raise UnfitData(list(findings.values()), sum(len(subject.scans) for subject in subjects), advice)
+    warnings += [f"Left out: {finding}" for finding in findings.values()]
+    return [subject for subject in subjects if subject.key not in findings]
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """Measures one subject."""
+
+    run: FinishedRun
+    translating: Translating
+    references: Mapping[str, References]
+    feature_network: nn.Module | None
+
+    def __call__(self, subject: Subject) -> Record:
+        began, generator_s = perf_counter(), self.translating.generator_s
+        scaled = self.translating.read(subject)
+        arrays: dict[str, np.ndarray] = {}
+        values: dict[str, Any] = {
+            "subject": subject.name,
+            "session": subject.session,
+            "files": {letter: str(scan.path) for letter, scan in subject.scans.items()},
+            "real": {letter: self._describe_real(volume, letter, arrays) for letter, volume in scaled.items()},
+            "ways": {},
+        }
+        for way, images in self.translating.images(subject, scaled):
+            measured = self._measure(images, scaled[way[0]], way, arrays)
+            now, generator_now = perf_counter(), self.translating.generator_s
+            measured["seconds"] = {"generator": generator_now - generator_s, "total": now - began}
+            began, generator_s = now, generator_now
+            values["ways"][way] = measured
+        return Record(values, arrays)
+
+    def _describe_real(self, scaled: ScaledVolume, letter: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        grid = Grid(scaled.array.shape, scaled.affine)
+        array, foreground = (self.translating.slices(image, grid) for image in (scaled.array, scaled.foreground))
+        spacing_mm = slice_spacing_mm(grid.affine, self.translating.plane)
+        arrays[f"reduced_{letter}"] = reduced(array, spacing_mm)
+        self._add_features(array, foreground, letter, arrays)
+        return describe(array, foreground, spacing_mm)
+
+    def _measure(
+        self, images: SubjectImages, source: ScaledVolume, way: str, arrays: dict[str, np.ndarray]
+    ) -> dict[str, Any]:
+        predictions = {METHOD: images.output}
+        if images.target is not None:
+            predictions |= self.references[way].predict(images)
+        measured = measure_direction(images, predictions)
+        measured["audits"]["hidden_code"] = self._hidden_code(source, way)
+        training = self.run.model.content["training"][way[0]]
+        measured["out_of_domain"] = unlike_training(appearance(source), training)
+        arrays[f"reduced_{way}"] = reduced(images.output, images.spacing_mm)
+        self._add_features(images.output, images.foreground, way, arrays)
+        return measured
+
+    def _hidden_code(self, source: ScaledVolume, way: str) -> dict[str, Any]:
+        slices, foreground = self.translating.some_slices(source, NUM_AUDITED_SLICES)
+        return measure_hidden_code(
+            torch.from_numpy(slices)[:, None],
+            torch.from_numpy(foreground)[:, None],
+            lambda images: self.translating.through_network(images, way),
+            lambda images: self.translating.through_network(images, way[::-1]),
+        )
+
+    def _add_features(
+        self, array: np.ndarray, foreground: np.ndarray, name: str, arrays: dict[str, np.ndarray]
+    ) -> None:
+        if self.feature_network is None:
+            return
+        shown = np.flatnonzero(foreground.any(axis=(1, 2)))
+        chosen = shown[np.unique(np.linspace(0, len(shown) - 1, NUM_AUDITED_SLICES).round().astype(int))]
+        images = torch.from_numpy(np.ascontiguousarray(array[chosen]))[:, None]
+        device = next(self.feature_network.parameters()).device
+        arrays[f"features_{name}"] = image_features(self.feature_network, images.to(device)).cpu().numpy()
+
+
+def _kind(num_runs: int, num_views: int) -> str | None:
+    words = [f"ensemble of {num_runs} runs"] if num_runs > 1 else []
+    words += ["test-time augmentation"] if num_views > 1 else []
+    return " with ".join(words) or None
+
+
+def _out_of_domain(records: Sequence[Record], contrasts: Sequence[str]) -> list[str]:
+    """One sentence for each scan that is unlike the training scans of its contrast."""
+    return [
+        f"{record.values['subject']}: the {contrasts['ab'.index(way[0])]} is unlike those trained on: "
+        f"{'; '.join(values['out_of_domain'])}."
+        for record in records
+        for way, values in record.values["ways"].items()
+        if values.get("out_of_domain")
+    ]
+
+
+def _provenance_of(runs: Sequence[FinishedRun]) -> dict[str, Any]:
+    run = runs[0]
+    return {
+        "runs": [str(one.folder) for one in runs],
+        "model_sha256": [one.model.hashes for one in runs] if len(runs) > 1 else run.model.hashes,
+        "weights": run.model.content["weights"],
+        "training": {
+            "experiment": run.name,
+            "seed": run.config["seed"],
+            "epochs": run.config["trainer"]["max_epochs"],
+            "training subjects": {
+                contrast: len(run.split["subjects"][part])
+                for part, contrast in zip(("train_a", "train_b"), run.model.contrasts, strict=True)
+            },
+        },
+    }

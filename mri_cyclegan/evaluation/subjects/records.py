@@ -1,0 +1,71 @@
+"""Measurements on disk, one subject a file, so that an interrupted evaluation continues."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from mri_cyclegan.data.atomic_folder import remove_abandoned, write_bytes_atomically, write_text_atomically
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one subject leaves behind.
+
+    Attributes:
+        values: plain JSON values.
+        arrays: what is too large for JSON: reduced volumes, features of slices.
+    """
+
+    values: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+
+class RecordFolder:
+    """Records of one evaluation.
+
+    Args:
+        folder: made if it does not exist.
+        settings: everything that shapes a record; a record made with others is not found.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.settings = settings
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(folder)
+
+    def find(self, key: str, sources: list[Path]) -> Record | None:
+        """The record of a subject, if it was made with the same settings from the same files."""
+        try:
+            values = json.loads(self._json(key).read_text(encoding="utf-8"))
+            if values["fingerprint"] != self._fingerprint(sources):
+                return None
+            with np.load(self._npz(key), allow_pickle=False) as arrays:
+                return Record(values, dict(arrays))
+        except (OSError, ValueError, KeyError, BadZipFile):
+            return None
+
+    def save(self, key: str, sources: list[Path], record: Record) -> None:
+        """Write a record, whole or not at all: its JSON file comes last."""
+        content = io.BytesIO()
+        np.savez_compressed(content, **record.arrays)  # type: ignore[arg-type]
+        write_bytes_atomically(self._npz(key), content.getvalue())
+        values = {"fingerprint": self._fingerprint(sources), **record.values}
+        write_text_atomically(self._json(key), json.dumps(values, allow_nan=False) + "\n")
+
+    def _json(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    def _npz(self, key: str) -> Path:
+        return self.folder / f"{key}.npz"
+
+    def _fingerprint(self, sources: list[Path]) -> str:
+        files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+        return hashlib.sha256(json.dumps([self.settings, files], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""Whom an evaluation is about."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mri_cyclegan.data.findings import Finding, UnfitFile
+from mri_cyclegan.data.layouts import Scan, find_pairs
+from mri_cyclegan.data.reading import read_shape
+from mri_cyclegan.data.volume import ReadOptions
+
+# Largest difference of two affines that still are one grid, in mm.
+SAME_GRID_MM = 1e-3
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One visit of one person.
+
+    Attributes:
+        name: of the subject.
+        session: empty if there is none.
+        scans: ``"a"`` and ``"b"`` to the scan of that contrast, or only one of them.
+    """
+
+    name: str
+    session: str
+    scans: Mapping[str, Scan]
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether both contrasts are there."""
+        return len(self.scans) == 2
+
+    @property
+    def key(self) -> str:
+        """Name that tells it from all others and can be a file's."""
+        stem = next(iter(self.scans.values())).stem
+        words = (self.name, self.session, stem if stem != self.name else "")
+        return "".join(
+            letter if letter.isalnum() or letter in "-_." else "-" for letter in "_".join(filter(None, words))
+        )
+
+
+def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[Subject]:
+    """Pairs of both contrasts, and every scan that has no partner, sorted by name."""
+    pairs = find_pairs(scans, contrasts)
+    partners = {scan for pair in pairs for scan in pair}
+    alone = [scan for scan in scans if scan not in partners]
+    subjects = [Subject(a.subject, a.session, {"a": a, "b": b}) for a, b in pairs]
+    subjects += [Subject(s.subject, s.session, {"ab"[list(contrasts).index(s.contrast)]: s}) for s in alone]
+    return sorted(subjects, key=lambda one: (one.name, one.session, one.key))
+
+
+def unaligned(subjects: Sequence[Subject], options: ReadOptions) -> dict[str, Finding]:
+    """Pairs that cannot be compared voxel by voxel, by their headers: key of the subject to what is wrong."""
+    findings = {}
+    for subject in subjects:
+        if subject.is_paired:
+            a, b = (subject.scans[letter].path for letter in "ab")
+            try:
+                problem = grid_difference(read_shape(a, options), read_shape(b, options))
+            except UnfitFile as error:
+                findings[subject.key] = error.finding
+                continue
+            if problem:
+                findings[subject.key] = Finding("error", b, f"not on the grid of {a}: {problem}", "")
+    return findings
+
+
+def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Sequence[int], np.ndarray]) -> str:
+    """In words how two grids, each a shape and an affine, differ; empty if they are one."""
+    (shape, affine), (other_shape, other_affine) = first, second
+    if tuple(shape) != tuple(other_shape):
+        return f"{' × '.join(map(str, other_shape))} voxels instead of {' × '.join(map(str, shape))}"
+    difference = float(np.abs(np.asarray(affine) - other_affine).max())
+    return f"the affines differ by up to {difference:.3g} mm" if difference > SAME_GRID_MM else ""

@@ -1,0 +1,86 @@
+"""Where a model stands, in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mri_cyclegan.evaluation.protocol import METRICS
+from mri_cyclegan.evaluation.reference import ORACLE
+
+JUDGED_BY = ("psnr", "ssim")
+
+
+def verdict(
+    directions: Mapping[str, Sequence[str]], summary: Mapping[str, Any], audits: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Sentences for the top of a report.
+
+    Args:
+        directions: way to source and target contrast.
+        summary: way → method → region → metric → statistics; the judged method comes first.
+        audits: as JSON.
+
+    Returns:
+        Of each direction where the method stands against the references by foreground PSNR and SSIM, and which audits
+        are red.
+    """
+    sentences = [_of_direction(" → ".join(names), summary.get(way, {})) for way, names in directions.items()]
+    red = sorted({_name(audit, directions) for audit in audits if audit["level"] == "red"})
+    if red:
+        sentences.append(f"Audits in red: {', '.join(red)}.")
+    return sentences
+
+
+def below(of_direction: Mapping[str, Any]) -> dict[str, list[str]]:
+    """References that the judged method does not beat, each with the metrics where it does not.
+
+    Args:
+        of_direction: method → region → metric → statistics; the judged method comes first.
+    """
+    judged, *references = of_direction
+    lost = {
+        reference: [
+            METRICS[metric].label
+            for metric in JUDGED_BY
+            if _mean(of_direction, judged, metric) <= _mean(of_direction, reference, metric)
+        ]
+        for reference in references
+        if reference != ORACLE
+    }
+    return {reference: metrics for reference, metrics in lost.items() if metrics}
+
+
+def _of_direction(name: str, of_direction: Mapping[str, Any]) -> str:
+    if not of_direction:
+        return (
+            f"{name}: no pairs, so nobody knows how near the outputs are to the truth; see the figures without pairs."
+        )
+    judged, *references = of_direction
+    lost = below(of_direction)
+    beaten = [reference for reference in references if reference != ORACLE and reference not in lost]
+    words = [f"below {reference} in {' and '.join(metrics)}" for reference, metrics in lost.items()]
+    words += [f"above {_listed(beaten)} in PSNR and SSIM"] if beaten else []
+    words += [_beside_oracle(of_direction, judged)] if ORACLE in references else []
+    return f"{name}: {'; '.join(words) or 'measured without a reference'}."
+
+
+def _beside_oracle(of_direction: Mapping[str, Any], judged: str) -> str:
+    parts = []
+    for metric in JUDGED_BY:
+        difference = _mean(of_direction, judged, metric) - _mean(of_direction, ORACLE, metric)
+        info = METRICS[metric]
+        side = "above" if difference > 0 else "below"
+        parts.append(f"{info.label} {abs(difference):.{info.digits}f}{' ' + info.unit if info.unit else ''} {side}")
+    return f"{' and '.join(parts)} the voxel-wise oracle"
+
+
+def _mean(of_direction: Mapping[str, Any], method: str, metric: str) -> float:
+    return of_direction[method]["foreground"][metric]["mean"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _name(audit: Mapping[str, Any], directions: Mapping[str, Sequence[str]]) -> str:
+    name = str(audit["name"]).lower()
+    return name if audit["way"] is None else f"{name} ({' → '.join(directions[audit['way']])})"

@@ -1,0 +1,132 @@
+"""An evaluation as a whole, and the files it becomes."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.evaluation.assembling import (
+    choose_cases,
+    compare_without_pairs,
+    directions_of,
+    judge,
+    summarise,
+    uncertainty_of,
+)
+from mri_cyclegan.evaluation.audits.audit import Audit
+from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS, PROTOCOL_VERSION, metrics_as_json
+from mri_cyclegan.evaluation.report.cases import Case
+from mri_cyclegan.evaluation.report.page import write_report
+from mri_cyclegan.evaluation.subjects.records import Record
+from mri_cyclegan.evaluation.verdict import verdict
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was measured.
+
+    Attributes:
+        content: of ``metrics.json``, plain JSON values.
+        cases: way to the subjects whose pictures the report shows.
+        history: losses and validation metrics of each epoch.
+    """
+
+    content: Mapping[str, Any]
+    cases: Mapping[str, Sequence[Case]]
+    history: Sequence[Mapping[str, float]]
+
+    def write(self, folder: Path) -> None:
+        """Write ``metrics.json``, ``metrics.csv`` and ``report.html``, each whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.content, indent=1, ensure_ascii=False, allow_nan=False)
+        write_text_atomically(folder / "metrics.json", text + "\n")
+        write_text_atomically(folder / "metrics.csv", self._table())
+        write_report(folder / "report.html", self.content, self.cases, self.history)
+
+    def _table(self) -> str:
+        """A row for each subject, direction, method and region."""
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["subject", "session", "source", "target", "method", "region", *METRICS])
+        for subject in self.content["subjects"]:
+            for way, values in subject["ways"].items():
+                for method, regions in values["metrics"].items():
+                    for region, metrics in regions.items():
+                        names = (subject["subject"], subject["session"], *self.content["directions"][way])
+                        writer.writerow([*names, method, region, *(metrics[name] for name in METRICS)])
+        return table.getvalue()
+
+
+def assemble(
+    *,
+    title: str,
+    method: str,
+    contrasts: Sequence[str],
+    part: str,
+    plane: str,
+    resampled_targets: bool,
+    records: Sequence[Record],
+    audits: Sequence[Audit],
+    uncertainty_kind: str | None,
+    warnings: Sequence[str],
+    provenance: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]],
+    ways: Sequence[str] = DIRECTIONS,
+) -> Evaluation:
+    """Judge the records of all subjects together.
+
+    Args:
+        title: name of the experiment, or of a folder of predictions.
+        method: the judged one.
+        contrasts: names of a and b.
+        part: of the data set.
+        plane: of the slices.
+        resampled_targets: whether targets were resampled.
+        records: of the subjects.
+        audits: of the whole, beside those of each direction.
+        uncertainty_kind: where the spread comes from; None without one.
+        warnings: for the top of the report.
+        provenance: where the figures come from.
+        history: of the training.
+        ways: directions that there may be.
+    """
+    directions = directions_of(records, ways)
+    names = {d.way: [contrasts["ab".index(letter)] for letter in d.way] for d in directions}
+    summary = {direction.way: summarise(direction) for direction in directions}
+    judged = [audit.as_json() for direction in directions for audit in judge(direction)]
+    judged += [audit.as_json() for audit in audits]
+    content = {
+        "protocol_version": PROTOCOL_VERSION,
+        "title": title,
+        "created": datetime.now().isoformat(timespec="seconds"),
+        "contrasts": dict(zip("ab", contrasts, strict=True)),
+        "directions": names,
+        "part": part,
+        "plane": plane,
+        "resampled_targets": resampled_targets,
+        "method": method,
+        "methods": list(next((of_way for of_way in summary.values() if of_way), {method: None})),
+        "metrics": metrics_as_json(),
+        "verdict": verdict(names, summary, judged),
+        "summary": summary,
+        "subjects": [_subject(record) for record in records],
+        "unpaired": {direction.way: compare_without_pairs(direction) for direction in directions},
+        "audits": judged,
+        "uncertainty": uncertainty_of(directions, uncertainty_kind),
+        "warnings": list(warnings),
+        "provenance": provenance,
+    }
+    return Evaluation(content, {direction.way: choose_cases(direction) for direction in directions}, history)
+
+
+def _subject(record: Record) -> dict[str, Any]:
+    kept = ("metrics", "num_scales", "tissues", "out_of_domain", "seconds")
+    ways = {
+        way: {name: values[name] for name in kept if name in values} for way, values in record.values["ways"].items()
+    }
+    return {"subject": record.values["subject"], "session": record.values["session"], "ways": ways}

@@ -1,0 +1,454 @@
+"""``python -m mri_cyclegan.evaluate`` on a finished toy run."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mri_cyclegan import evaluate
+from mri_cyclegan.data.formats.nifti import write_volume
+from mri_cyclegan.data.intensities import scale_intensities
+from mri_cyclegan.data.reading import read_volume
+from mri_cyclegan.evaluation import run_evaluation
+from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
+from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
+from mri_cyclegan.inference.portable import load_model
+
+METHODS = ["CycleGAN", "copy", "mean image", "histogram matching", "oracle look-up table"]
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Run the command line in this process."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words):
+        result = CliRunner().invoke(evaluate.app, [str(word) for word in words])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        return result.exit_code, result.output
+
+    return run
+
+
+@pytest.fixture
+def data_root(toy_run, tmp_path):
+    """A copy of the toy run's data set, to change."""
+    run_dir, _, _ = toy_run
+    original = Path(json.loads((run_dir / "split.json").read_text())["root"])
+    return Path(shutil.copytree(original, tmp_path / "data"))
+
+
+def read(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def scan(root, subject, contrast):
+    return root / subject / "anat" / f"{subject}_{contrast}.nii.gz"
+
+
+def subjects_of_test(toy_run):
+    run_dir, _, _ = toy_run
+    return json.loads((run_dir / "split.json").read_text())["subjects"]["test"]
+
+
+def without_time(content):
+    """Content that the same evaluation gives each time."""
+    kept = {key: value for key, value in content.items() if key not in ("created", "provenance")}
+    for subject in kept["subjects"]:
+        for of_way in subject["ways"].values():
+            of_way.pop("seconds", None)
+    return kept
+
+
+# A run
+
+
+def test_training_ends_with_an_evaluation(toy_run):
+    run_dir, _, summary = toy_run
+    content = read(run_dir / "evaluation")
+    assert content["protocol_version"] == summary["protocol_version"] == PROTOCOL_VERSION
+    assert content["methods"] == METHODS
+    assert [subject["subject"] for subject in content["subjects"]] == subjects_of_test(toy_run)
+    for subject in content["subjects"]:
+        for way in ("ab", "ba"):
+            for method in METHODS:
+                for region in ("foreground", "whole"):
+                    values = subject["ways"][way]["metrics"][method][region]
+                    assert list(values) == list(METRICS)
+                    assert all(np.isfinite(value) for value in values.values())
+    assert {audit["name"] for audit in content["audits"]} == {
+        "Copying",
+        "Hidden code",
+        "Slice consistency",
+        "Contrast",
+        "Lesions",
+        "Invented regions",
+        "Registration",
+        "Pairing",
+    }
+    assert content["provenance"]["model_sha256"] == load_model(run_dir).hashes
+
+
+def test_means_and_intervals_are_those_of_the_subjects(toy_run):
+    content = read(toy_run[0] / "evaluation")
+    for way in ("ab", "ba"):
+        for metric in METRICS:
+            values = [s["ways"][way]["metrics"]["CycleGAN"]["foreground"][metric] for s in content["subjects"]]
+            found = content["summary"][way]["CycleGAN"]["foreground"][metric]
+            assert found["mean"] == pytest.approx(np.mean(values))
+            assert min(values) <= found["low"] <= found["mean"] <= found["high"] <= max(values)
+
+
+def test_the_table_has_a_row_for_each_subject_direction_method_and_region(toy_run):
+    run_dir, _, _ = toy_run
+    content = read(run_dir / "evaluation")
+    with (run_dir / "evaluation" / "metrics.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 2 * 2 * len(METHODS) * 2
+    first = next(row for row in rows if row["method"] == "copy" and row["region"] == "whole" and row["source"] == "T2w")
+    expected = content["subjects"][0]["ways"]["ba"]["metrics"]["copy"]["whole"]
+    assert {name: float(first[name]) for name in METRICS} == pytest.approx(expected)
+
+
+def test_the_report_needs_nothing_else(toy_run):
+    page = (toy_run[0] / "evaluation" / "report.html").read_text()
+    assert "not for diagnostic use" in page
+    for subject in subjects_of_test(toy_run):
+        assert subject in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert len(page) < 10e6
+
+
+def test_the_mean_image_is_that_of_the_training_targets(toy_run):
+    """Its MAE in one subject, from the files."""
+    run_dir, _, _ = toy_run
+    split = json.loads((run_dir / "split.json").read_text())
+    mean = np.mean([scale_intensities(read_volume(path)).array for path in split["files"]["train_b"]], axis=0)
+    subject = split["subjects"]["test"][0]
+    target = scale_intensities(read_volume(scan(Path(split["root"]), subject, "T2w")))
+    expected = np.abs(mean - target.array)[target.foreground].mean()
+    metrics = read(run_dir / "evaluation")["subjects"][0]["ways"]["ab"]["metrics"]
+    assert metrics["mean image"]["foreground"]["mae"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_validation_subjects_on_request(toy_run, tmp_path, command):
+    run_dir, _, _ = toy_run
+    status, output = command(run_dir, "--split", "val", "--output", tmp_path / "out")
+    assert status == 0, output
+    expected = json.loads((run_dir / "split.json").read_text())["subjects"]["val"]
+    assert [subject["subject"] for subject in read(tmp_path / "out")["subjects"]] == expected
+
+
+def test_a_data_set_elsewhere_and_its_training_subjects_are_told(toy_run, data_root, tmp_path, command):
+    status, output = command(toy_run[0], "--data-root", data_root, "--split", "all", "--output", tmp_path / "out")
+    assert status == 0, output
+    content = read(tmp_path / "out")
+    assert len(content["subjects"]) == 8
+    assert [len(subject["ways"]) for subject in content["subjects"]].count(1) == 4  # one contrast each
+    (pairing,) = (audit for audit in content["audits"] if audit["name"] == "Pairing")
+    assert pairing["level"] == "red"
+
+
+def test_data_that_is_not_there_is_told_with_the_way_out(toy_run, tmp_path, command):
+    (tmp_path / "empty").mkdir()
+    status, output = command(toy_run[0], "--data-root", tmp_path / "empty", "--output", tmp_path / "out")
+    assert status == 2
+    assert "--data-root" in output
+    assert "--split all" in output
+    status, output = command(tmp_path / "empty")
+    assert status == 2
+    assert "Give the folder of a finished run" in output
+
+
+# Interruptions
+
+
+def test_an_interrupted_evaluation_continues_where_it_stopped(toy_run, tmp_path, monkeypatch):
+    run_dir, _, _ = toy_run
+    measured = []
+    measure = run_evaluation._Measuring.__call__
+
+    def watched(self, subject):
+        if len(measured) == 1 and not resumed:
+            raise KeyboardInterrupt
+        measured.append(subject.name)
+        return measure(self, subject)
+
+    resumed = False
+    monkeypatch.setattr(run_evaluation._Measuring, "__call__", watched)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_runs([run_dir], tmp_path, Options())
+    resumed = True
+    content = json.loads(json.dumps(evaluate_runs([run_dir], tmp_path, Options()).content))
+    assert measured == subjects_of_test(toy_run), "each subject once"
+    assert without_time(content) == without_time(read(run_dir / "evaluation"))
+    evaluate_runs([run_dir], tmp_path, Options(test_time_augmentation=True))
+    assert len(measured) == 4, "other options need new records"
+
+
+@pytest.mark.slow
+def test_a_killed_evaluation_continues(toy_run, tmp_path):
+    run_dir, _, _ = toy_run
+    words = [sys.executable, "-m", "mri_cyclegan.evaluate", str(run_dir), "--output", str(tmp_path / "out")]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    first = tmp_path / "out" / "subjects" / f"{subjects_of_test(toy_run)[0]}.json"
+    deadline = time.monotonic() + 120
+    while not first.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert first.exists()
+    assert not (tmp_path / "out" / "metrics.json").exists()
+    written = first.stat().st_mtime_ns
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    assert first.stat().st_mtime_ns == written
+    assert without_time(read(tmp_path / "out")) == without_time(read(run_dir / "evaluation"))
+
+
+# Targets that do not fit
+
+
+def test_a_target_on_another_grid_is_refused_by_name_resampled_or_left_out(toy_run, data_root, tmp_path, command):
+    run_dir, _, _ = toy_run
+    subject, other = subjects_of_test(toy_run)
+    path = scan(data_root, subject, "T2w")
+    image = nibabel.load(path)
+    write_volume(
+        path, np.asarray(image.dataobj)[:, :, 1:], image.affine @ nibabel.affines.from_matvec(np.eye(3), (0, 0, 1))
+    )
+    words = (run_dir, "--data-root", data_root, "--output", tmp_path / "out")
+
+    status, output = command(*words)
+    assert status == 2
+    assert str(path) in output
+    assert "not on the grid of" in output
+    assert "--resample-target" in output
+    assert other not in output
+    assert not (tmp_path / "out" / "metrics.json").exists()
+
+    status, output = command(*words, "--resample-target")
+    assert status == 0, output
+    content = read(tmp_path / "out")
+    assert content["resampled_targets"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "resampled" in page
+    # The missing slice is background: the rest is where it was.
+    whole = read(run_dir / "evaluation")["subjects"][0]["ways"]["ab"]["metrics"]["CycleGAN"]["foreground"]
+    moved = content["subjects"][0]["ways"]["ab"]["metrics"]["CycleGAN"]["foreground"]
+    assert moved["psnr"] == pytest.approx(whole["psnr"], abs=0.7)
+
+    status, output = command(*words, "--skip-unfit")
+    assert status == 0, output
+    assert [one["subject"] for one in read(tmp_path / "out")["subjects"]] == [other]
+    assert f"Left out: {path}" in output
+
+
+def test_a_target_of_another_place_is_refused_by_name(toy_run, data_root, tmp_path, command):
+    path = scan(data_root, subjects_of_test(toy_run)[1], "T2w")
+    image = nibabel.load(path)
+    write_volume(path, np.roll(np.asarray(image.dataobj), 6, axis=1), image.affine)
+    status, output = command(toy_run[0], "--data-root", data_root, "--output", tmp_path / "out")
+    assert status == 2
+    assert str(path) in output
+    assert "not registered" in output
+
+
+def test_a_broken_target_is_refused_by_name(toy_run, data_root, tmp_path, command):
+    path = scan(data_root, subjects_of_test(toy_run)[0], "T1w")
+    path.write_bytes(path.read_bytes()[:-300])
+    status, output = command(toy_run[0], "--data-root", data_root, "--output", tmp_path / "out")
+    assert status == 2
+    assert str(path) in output
+    assert "truncated" in output or "ends early" in output
+
+
+def test_without_pairs_the_rest_is_measured(toy_run, data_root, tmp_path, command):
+    first, second = subjects_of_test(toy_run)
+    scan(data_root, first, "T2w").unlink()
+    scan(data_root, second, "T1w").unlink()
+    status, output = command(toy_run[0], "--data-root", data_root, "--output", tmp_path / "out")
+    assert status == 0, output
+    content = read(tmp_path / "out")
+    assert content["summary"] == {"ab": {}, "ba": {}}
+    assert "no pairs" in content["verdict"][0]
+    assert content["unpaired"]["ab"]["wasserstein"] > 0
+    levels = {audit["name"]: audit["level"] for audit in content["audits"] if audit["way"] != "ba"}
+    assert levels["Lesions"] == levels["Registration"] == "unknown"
+    assert levels["Copying"] != "unknown"
+    assert levels["Hidden code"] != "unknown"
+    assert "no pairs" in (tmp_path / "out" / "report.html").read_text()
+
+
+# What is unlike the training
+
+
+def test_the_other_contrast_under_the_name_of_the_source_is_flagged(toy_run, data_root, tmp_path, command):
+    subject, other = subjects_of_test(toy_run)
+    t1w, t2w = (scan(data_root, subject, contrast) for contrast in ("T1w", "T2w"))
+    t1w.rename(tmp_path / "kept.nii.gz")
+    t2w.rename(t1w)
+    (tmp_path / "kept.nii.gz").rename(t2w)
+    status, output = command(toy_run[0], "--data-root", data_root, "--output", tmp_path / "out")
+    assert status == 0
+    flagged = {
+        one["subject"]: [of_way["out_of_domain"] for of_way in one["ways"].values()]
+        for one in read(tmp_path / "out")["subjects"]
+    }
+    assert all(any("intensities differ by" in clause for clause in clauses) for clauses in flagged[subject])
+    assert flagged[other] == [[], []]
+    assert f"{subject}: the T1w is unlike those trained on" in output
+
+
+# Uncertainty
+
+
+def test_an_ensemble_has_a_mean_and_a_spread(toy_run, tmp_path, command):
+    run_dir, _, _ = toy_run
+    again = shutil.copytree(run_dir, tmp_path / "again")
+    status, output = command(run_dir, again, "--output", tmp_path / "out")
+    assert status == 0, output
+    content = read(tmp_path / "out")
+    assert content["uncertainty"]["kind"] == "ensemble of 2 runs"
+    # Two copies of one model agree: the same numbers, no spread.
+    single = read(run_dir / "evaluation")["summary"]["ab"]["CycleGAN"]["foreground"]["psnr"]["mean"]
+    assert content["summary"]["ab"]["CycleGAN"]["foreground"]["psnr"]["mean"] == pytest.approx(single, abs=1e-4)
+    assert all(row["spread"] < 1e-6 for row in content["uncertainty"]["ab"]["calibration"])
+
+
+def test_test_time_augmentation_has_a_spread(toy_run, tmp_path, command):
+    status, output = command(toy_run[0], "--tta", "--output", tmp_path / "out")
+    assert status == 0, output
+    content = read(tmp_path / "out")
+    assert content["uncertainty"]["kind"] == "test-time augmentation"
+    spreads = [row["spread"] for row in content["uncertainty"]["ab"]["calibration"]]
+    assert spreads == sorted(spreads)
+    assert spreads[-1] > 1e-3
+
+
+# Volumes of another program
+
+
+@pytest.fixture
+def predictions(toy_run, tmp_path):
+    """Folders with the run's own outputs, in [0, 1], their targets and their sources."""
+    run_dir, _, _ = toy_run
+    root = Path(json.loads((run_dir / "split.json").read_text())["root"])
+    translator = load_model(run_dir).translator()
+    folders = {name: tmp_path / name for name in ("synthetic", "T2w", "T1w")}
+    for folder in folders.values():
+        folder.mkdir()
+    for subject in subjects_of_test(toy_run):
+        source = scale_intensities(read_volume(scan(root, subject, "T1w")))
+        output = translator(source, "ab")
+        write_volume(folders["synthetic"] / f"{subject}_desc-synth_T2w.nii.gz", output, source.affine)
+        for contrast in ("T1w", "T2w"):
+            shutil.copy(scan(root, subject, contrast), folders[contrast])
+    return folders
+
+
+def test_volumes_of_another_program_get_the_same_numbers(toy_run, predictions, command, tmp_path):
+    words = ("--prediction", predictions["synthetic"], "--target", predictions["T2w"])
+    status, output = command(*words, "--source", predictions["T1w"], "--output", tmp_path / "out")
+    assert status == 0, output
+    content, run = read(tmp_path / "out"), read(toy_run[0] / "evaluation")
+    assert content["method"] == "prediction"
+    for found, expected in zip(content["subjects"], run["subjects"]):
+        for method, same in (("prediction", "CycleGAN"), ("copy", "copy")):
+            for region in ("foreground", "whole"):
+                of_method = found["ways"]["ab"]["metrics"][method][region]
+                assert of_method == pytest.approx(expected["ways"]["ab"]["metrics"][same][region], abs=1e-4)
+    levels = {audit["name"]: audit["level"] for audit in content["audits"]}
+    assert levels["Hidden code"] == "unknown"
+    expected = {audit["name"]: audit["level"] for audit in run["audits"] if audit["way"] == "ab"}
+    assert levels["Slice consistency"] == expected["Slice consistency"]
+
+
+def test_without_sources_less_is_measured(predictions, command, tmp_path):
+    words = ("--prediction", predictions["synthetic"], "--target", predictions["T2w"], "--output", tmp_path / "out")
+    status, output = command(*words)
+    assert status == 0, output
+    content = read(tmp_path / "out")
+    assert content["methods"] == ["prediction", "mean intensity"]
+    assert content["unpaired"]["ab"]["subject_matching"] is None
+
+
+def test_predictions_in_another_range(predictions, command, tmp_path):
+    for path in predictions["synthetic"].iterdir():
+        image = nibabel.load(path)
+        write_volume(path, np.asarray(image.dataobj) * 2000 - 1000, image.affine)
+    words = ("--prediction", predictions["synthetic"], "--target", predictions["T2w"], "--output", tmp_path / "out")
+    status, output = command(*words)
+    assert status == 2
+    assert "--prediction-range" in output
+    assert "_desc-synth_T2w.nii.gz" in output
+    status, output = command(*words, "--prediction-range", "-1000,1000")
+    assert status == 0, output
+
+
+def test_predictions_without_a_target_or_on_another_grid_are_named(predictions, command, tmp_path):
+    words = ("--prediction", predictions["synthetic"], "--target", predictions["T2w"], "--output", tmp_path / "out")
+    first, second = sorted(predictions["T2w"].iterdir())
+    image = nibabel.load(second)
+    write_volume(second, np.asarray(image.dataobj)[1:], image.affine)
+    status, output = command(*words)
+    assert status == 2
+    assert str(second) in output
+    first.unlink()
+    status, output = command(*words)
+    assert status == 2
+    assert f"{first.name.replace('_T2w', '_desc-synth_T2w')}: no target for it" in output
+
+
+# Comparison and leaderboard
+
+
+def test_a_run_compared_with_itself_does_not_differ(toy_run, command):
+    status, output = command("--compare", toy_run[0], toy_run[0])
+    assert status == 0, output
+    assert "+0.00 [+0.00, +0.00]" in output
+
+
+def test_a_run_that_was_not_evaluated_is_evaluated_first(toy_run, tmp_path, command):
+    other = tmp_path / "other"
+    shutil.copytree(toy_run[0], other, ignore=shutil.ignore_patterns("evaluation"))
+    status, output = command("--compare", toy_run[0], other)
+    assert status == 0, output
+    assert (other / "evaluation" / "metrics.json").is_file()
+
+
+def test_leaderboard(toy_run, tmp_path, command):
+    for name, cycle in (("0", 1), ("1", 5)):
+        shutil.copytree(toy_run[0], tmp_path / name)
+        (tmp_path / name / ".hydra").mkdir(exist_ok=True)
+        (tmp_path / name / ".hydra" / "overrides.yaml").write_text(f"- model.lambda_cycle={cycle}\n")
+    status, output = command("--leaderboard", tmp_path, "--metric", "psnr_ab")
+    assert status == 0, output
+    assert "best    model.lambda_cycle=" in output
+    assert len((tmp_path / "leaderboard.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Give one of RUN_DIR, --prediction, --compare, --leaderboard; got none"),
+        (["run", "--leaderboard", "x"], "got RUN_DIR and --leaderboard"),
+        (["--prediction", "x"], "--prediction needs --target"),
+        (["--prediction", "x", "--target", "y", "--prediction-range", "1,0"], "--prediction-range: expected LOW,HIGH"),
+        (["--leaderboard", "nowhere"], "no evaluated run is below it"),
+    ],
+)
+def test_a_mistaken_command_is_told(words, message, command):
+    status, output = command(*words)
+    assert status == 2
+    assert message in output

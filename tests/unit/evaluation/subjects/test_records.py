@@ -1,0 +1,54 @@
+import json
+
+import numpy as np
+import pytest
+
+from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "scan.nii.gz"
+    path.write_bytes(b"voxels")
+    return path
+
+
+def record():
+    return Record({"subject": "sub-01", "ways": {"ab": {"metrics": {}}}}, {"reduced_ab": np.arange(6).reshape(2, 3)})
+
+
+def test_a_saved_record_is_found_again(tmp_path, source):
+    RecordFolder(tmp_path / "r", {"models": "x"}).save("sub-01", [source], record())
+    found = RecordFolder(tmp_path / "r", {"models": "x"}).find("sub-01", [source])
+    assert found.values["subject"] == "sub-01"
+    np.testing.assert_array_equal(found.arrays["reduced_ab"], record().arrays["reduced_ab"])
+
+
+def test_other_settings_or_a_changed_file_need_a_new_record(tmp_path, source):
+    RecordFolder(tmp_path / "r", {"models": "x"}).save("sub-01", [source], record())
+    assert RecordFolder(tmp_path / "r", {"models": "y"}).find("sub-01", [source]) is None
+    source.write_bytes(b"other voxels")
+    assert RecordFolder(tmp_path / "r", {"models": "x"}).find("sub-01", [source]) is None
+
+
+@pytest.mark.parametrize("name", ["sub-01.json", "sub-01.npz"])
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:20])])
+def test_a_missing_or_damaged_file_is_no_record(tmp_path, source, name, damage):
+    folder = RecordFolder(tmp_path / "r", {})
+    folder.save("sub-01", [source], record())
+    damage(tmp_path / "r" / name)
+    assert folder.find("sub-01", [source]) is None
+
+
+def test_what_is_no_json_leaves_no_record(tmp_path, source):
+    folder = RecordFolder(tmp_path / "r", {})
+    with pytest.raises(ValueError, match="JSON"):
+        folder.save("sub-01", [source], Record({"psnr": float("inf")}, {}))
+    assert folder.find("sub-01", [source]) is None
+
+
+def test_half_written_files_of_killed_processes_are_removed(tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / ".partial-1-sub-01.json").write_text(json.dumps({}))
+    RecordFolder(tmp_path / "r", {})
+    assert list((tmp_path / "r").iterdir()) == []
