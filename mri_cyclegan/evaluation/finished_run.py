@@ -49,19 +49,27 @@ class FinishedRun:
     @property
     def name(self) -> str:
         """Of the experiment."""
-        return str(self.config["name"])
+        return str(self.setting("name"))
 
-    @property
-    def data(self) -> Mapping[str, Any]:
-        """Settings of the data set."""
-        return self.config["data"]
+    def setting(self, key: str) -> Any:
+        """A value of the configuration, such as ``data.layout``.
+
+        Raises:
+            ValueError: there is none.
+        """
+        value: Any = self.config
+        for part in key.split("."):
+            if not isinstance(value, Mapping) or part not in value:
+                raise ValueError(f"{self.folder}/config.yaml: no {key}. Give the folder of a finished run.")
+            value = value[part]
+        return value
 
     @property
     def read_options(self) -> ReadOptions:
         """How doubtful files were read."""
-        data = self.data
-        uids = tuple(map(str, data["series_uids"]))
-        return ReadOptions(data["volume_index"], data["nonfinite"], data["assume_orientation"], uids)
+        keys = ("volume_index", "nonfinite", "assume_orientation", "series_uids")
+        index, nonfinite, orientation, uids = (self.setting(f"data.{key}") for key in keys)
+        return ReadOptions(index, nonfinite, orientation, tuple(map(str, uids)))
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -87,14 +95,9 @@ class FinishedRun:
         Raises:
             ValueError: the folder is no such data set.
         """
-        data = self.data
-        return find_scans(
-            data["layout"],
-            root,
-            list(self.model.contrasts),
-            data["subject_pattern"],
-            data["names_identify_subjects"],
-        ).scans
+        keys = ("layout", "subject_pattern", "names_identify_subjects")
+        layout, pattern, identify = (self.setting(f"data.{key}") for key in keys)
+        return find_scans(layout, root, list(self.model.contrasts), pattern, identify).scans
 
     def of_part(self, scans: list[Scan], part: str) -> list[Scan]:
         """Those scans whose subject has a part: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``, or ``"all"``."""
@@ -118,4 +121,5 @@ class FinishedRun:
         try:
             return read()
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ValueError(f"{path}: cannot be read ({error}). Give the folder of a finished run.") from error
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path}: cannot be read ({reason}). Give the folder of a finished run.") from error

@@ -1,6 +1,5 @@
 """Evaluates volumes that some other program made, by the same protocol."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +10,18 @@ import numpy as np
 from rich.progress import track
 
 from mri_cyclegan.data.findings import Finding, UnfitData, UnfitFile
-from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
-from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.histograms import histogram, pooled
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.data.walking import walk
 from mri_cyclegan.evaluation.measuring import describe, measure_direction
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
 from mri_cyclegan.evaluation.provenance import provenance
 from mri_cyclegan.evaluation.reference import LookUpTableFit, References
-from mri_cyclegan.evaluation.run_evaluation import VERSION
+from mri_cyclegan.evaluation.run_measuring import VERSION
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
+from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, match_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.resampling import Grid, in_plane_order, resampled, slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import grid_difference
@@ -55,31 +52,10 @@ class PredictionOptions:
     resample_target: bool = False
 
 
-@dataclass(frozen=True)
-class _Case:
-    """Files of one subject."""
-
-    name: str
-    prediction: Path
-    target: Path
-    source: Path | None
-
-    @property
-    def paths(self) -> list[Path]:
-        return [path for path in (self.prediction, self.target, self.source) if path is not None]
-
-    @property
-    def key(self) -> str:
-        return re.sub(r"[^\w.-]", "-", self.name)
-
-
 def evaluate_predictions(
     prediction: Path, target: Path, source: Path | None, output: Path, options: PredictionOptions
 ) -> Evaluation:
     """Evaluate a folder of predictions.
-
-    Files belong together that have the same path below their folders, or else the same ``sub-`` and ``ses-`` in it, or
-    else the same name.
 
     Args:
         prediction: folder of predicted volumes, NIfTI or pictures.
@@ -91,7 +67,7 @@ def evaluate_predictions(
     Raises:
         ValueError: a prediction has no target, or lies on another grid, or has other units; all of them by name.
     """
-    cases = _match(prediction, target, source)
+    cases = match_files(prediction, target, source)
     if not options.resample_target:
         _refuse_other_grids(cases)
     settings = {"version": VERSION, "protocol": PROTOCOL_VERSION, "options": [options.low, options.high, options.plane]}
@@ -121,58 +97,7 @@ def evaluate_predictions(
     )
 
 
-def _match(prediction: Path, target: Path, source: Path | None) -> list[_Case]:
-    predictions, targets = _files(prediction), _files(target)
-    sources = {} if source is None else _files(source)
-    cases, findings = [], []
-    for name, path in predictions.items():
-        true, origin = _partner(name, targets), _partner(name, sources)
-        if true is None:
-            findings.append(
-                Finding("error", path, f"no target for it in {target}", "Add it, or remove the prediction.")
-            )
-        elif source is not None and origin is None:
-            findings.append(Finding("error", path, f"no source for it in {source}", "Add it, or leave out --source."))
-        else:
-            cases.append(_Case(_entities(name) or _stem(name), path, true, origin))
-    if findings:
-        raise UnfitData(findings, len(predictions), "Files belong together by path, by sub- and ses-, or by name.")
-    return cases
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Images below a folder by their path in it."""
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder. Give a folder of NIfTI files or pictures.")
-    suffixes = (*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)
-    paths = [path for _, files in walk(folder, []) for path in files if path.name.lower().endswith(suffixes)]
-    if not paths:
-        raise ValueError(f"{folder}: no image in it. Expected files that end in {', '.join(suffixes)}.")
-    return {str(path.relative_to(folder)): path for path in sorted(paths)}
-
-
-def _partner(name: str, others: dict[str, Path]) -> Path | None:
-    if name in others:
-        return others[name]
-    for rule in (_entities, _stem):
-        wanted = rule(name)
-        found = [path for other, path in others.items() if wanted and rule(other) == wanted]
-        if len(found) == 1:
-            return found[0]
-    return None
-
-
-def _entities(name: str) -> str:
-    """``sub-`` and ``ses-`` of a BIDS name; empty without a subject."""
-    subject, session = (re.search(pattern, name) for pattern in (r"sub-[A-Za-z0-9]+", r"ses-[A-Za-z0-9]+"))
-    return "_".join(match.group() for match in (subject, session) if match) if subject else ""
-
-
-def _stem(name: str) -> str:
-    return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", Path(name).name, flags=re.IGNORECASE)
-
-
-def _refuse_other_grids(cases: Sequence[_Case]) -> None:
+def _refuse_other_grids(cases: Sequence[PredictionFiles]) -> None:
     findings = []
     for case in cases:
         volumes = [read_volume(path) for path in case.paths]
@@ -185,7 +110,7 @@ def _refuse_other_grids(cases: Sequence[_Case]) -> None:
         raise UnfitData(findings, len(cases), advice)
 
 
-def _fit(cases: Sequence[_Case], options: PredictionOptions) -> References:
+def _fit(cases: Sequence[PredictionFiles], options: PredictionOptions) -> References:
     fit, histograms = LookUpTableFit(), []
     for case in cases:
         target = read_scaled(case.target, ReadOptions())
@@ -203,7 +128,7 @@ def _on_grid(volume: ScaledVolume, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     return resampled(volume.array, volume.affine, grid, order=1), foreground
 
 
-def _measure(case: _Case, references: References, options: PredictionOptions) -> Record:
+def _measure(case: PredictionFiles, references: References, options: PredictionOptions) -> Record:
     began = perf_counter()
     images = _images(case, options)
     predictions = {METHOD: images.output, **references.predict(images)}
@@ -225,7 +150,7 @@ def _measure(case: _Case, references: References, options: PredictionOptions) ->
     return Record(values, arrays)
 
 
-def _images(case: _Case, options: PredictionOptions) -> SubjectImages:
+def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
     prediction = read_volume(case.prediction)
     grid = Grid(prediction.array.shape, prediction.affine)
     target, foreground = _on_grid(read_scaled(case.target, ReadOptions()), grid)

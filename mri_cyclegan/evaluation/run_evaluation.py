@@ -1,47 +1,29 @@
 """Evaluates a finished run, or an ensemble of runs, by the protocol."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from rich.progress import track
-from torch import nn
 
-from mri_cyclegan.data.appearance import appearance, unlike_training
 from mri_cyclegan.data.findings import UnfitData, UnfitFile
-from mri_cyclegan.data.intensities import ScaledVolume
-from mri_cyclegan.evaluation.audits.hidden_code import measure_hidden_code
 from mri_cyclegan.evaluation.audits.pairing import judge_pairing
 from mri_cyclegan.evaluation.finished_run import ALL, FinishedRun
 from mri_cyclegan.evaluation.fitting import fit_references
-from mri_cyclegan.evaluation.measuring import describe, measure_direction
-from mri_cyclegan.evaluation.metrics.features import find_weights, image_features, load_feature_network
-from mri_cyclegan.evaluation.metrics.subject_matching import reduced
+from mri_cyclegan.evaluation.metrics.features import find_weights, load_feature_network
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
 from mri_cyclegan.evaluation.provenance import provenance
-from mri_cyclegan.evaluation.reference import References
-from mri_cyclegan.evaluation.subjects.images import SubjectImages
+from mri_cyclegan.evaluation.run_measuring import METHOD, VERSION, RunMeasuring
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
-from mri_cyclegan.evaluation.subjects.resampling import Grid, slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, unaligned
 from mri_cyclegan.evaluation.subjects.translating import Translating
 from mri_cyclegan.evaluation.writing import Evaluation, assemble
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
 
 log = logging.getLogger(__name__)
-
-METHOD = "CycleGAN"
-
-# Changes whenever the record of a subject would change at the same settings.
-VERSION = 1
-
-# Slices of a subject that the audit of hidden codes and the feature network look at: their time is bounded.
-NUM_AUDITED_SLICES = 16
 
 
 @dataclass(frozen=True)
@@ -83,6 +65,8 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     run = runs[0]
     _require_same_contrasts(runs)
     root = run.data_root if options.data_root is None else options.data_root.expanduser()
+    if not root.is_dir():
+        raise ValueError(f"{root}: the data set is not there. Give its folder with --data-root.")
     scans = run.scans(root)
     part, subjects = _choose(run, scans, options, root)
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -109,7 +93,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         validation = subjects
     references = fit_references(run, translating, training, subjects, validation, records)
     network = None if features is None else load_feature_network(features).to(device)
-    measuring = _Measuring(run, translating, references, network)
+    measuring = RunMeasuring(run, translating, references, network)
     gathered = []
     for subject in track(subjects, f"Evaluating {run.name}", transient=True):
         paths = [scan.path for scan in subject.scans.values()]
@@ -181,77 +165,6 @@ def _without_unaligned(
     return [subject for subject in subjects if subject.key not in findings]
 
 
-@dataclass(frozen=True)
-class _Measuring:
-    """Measures one subject."""
-
-    run: FinishedRun
-    translating: Translating
-    references: Mapping[str, References]
-    feature_network: nn.Module | None
-
-    def __call__(self, subject: Subject) -> Record:
-        began, generator_s = perf_counter(), self.translating.generator_s
-        scaled = self.translating.read(subject)
-        arrays: dict[str, np.ndarray] = {}
-        values: dict[str, Any] = {
-            "subject": subject.name,
-            "session": subject.session,
-            "files": {letter: str(scan.path) for letter, scan in subject.scans.items()},
-            "real": {letter: self._describe_real(volume, letter, arrays) for letter, volume in scaled.items()},
-            "ways": {},
-        }
-        for way, images in self.translating.images(subject, scaled):
-            measured = self._measure(images, scaled[way[0]], way, arrays)
-            now, generator_now = perf_counter(), self.translating.generator_s
-            measured["seconds"] = {"generator": generator_now - generator_s, "total": now - began}
-            began, generator_s = now, generator_now
-            values["ways"][way] = measured
-        return Record(values, arrays)
-
-    def _describe_real(self, scaled: ScaledVolume, letter: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-        grid = Grid(scaled.array.shape, scaled.affine)
-        array, foreground = (self.translating.slices(image, grid) for image in (scaled.array, scaled.foreground))
-        spacing_mm = slice_spacing_mm(grid.affine, self.translating.plane)
-        arrays[f"reduced_{letter}"] = reduced(array, spacing_mm)
-        self._add_features(array, foreground, letter, arrays)
-        return describe(array, foreground, spacing_mm)
-
-    def _measure(
-        self, images: SubjectImages, source: ScaledVolume, way: str, arrays: dict[str, np.ndarray]
-    ) -> dict[str, Any]:
-        predictions = {METHOD: images.output}
-        if images.target is not None:
-            predictions |= self.references[way].predict(images)
-        measured = measure_direction(images, predictions)
-        measured["audits"]["hidden_code"] = self._hidden_code(source, way)
-        training = self.run.model.content["training"][way[0]]
-        measured["out_of_domain"] = unlike_training(appearance(source), training)
-        arrays[f"reduced_{way}"] = reduced(images.output, images.spacing_mm)
-        self._add_features(images.output, images.foreground, way, arrays)
-        return measured
-
-    def _hidden_code(self, source: ScaledVolume, way: str) -> dict[str, Any]:
-        slices, foreground = self.translating.some_slices(source, NUM_AUDITED_SLICES)
-        return measure_hidden_code(
-            torch.from_numpy(slices)[:, None],
-            torch.from_numpy(foreground)[:, None],
-            lambda images: self.translating.through_network(images, way),
-            lambda images: self.translating.through_network(images, way[::-1]),
-        )
-
-    def _add_features(
-        self, array: np.ndarray, foreground: np.ndarray, name: str, arrays: dict[str, np.ndarray]
-    ) -> None:
-        if self.feature_network is None:
-            return
-        shown = np.flatnonzero(foreground.any(axis=(1, 2)))
-        chosen = shown[np.unique(np.linspace(0, len(shown) - 1, NUM_AUDITED_SLICES).round().astype(int))]
-        images = torch.from_numpy(np.ascontiguousarray(array[chosen]))[:, None]
-        device = next(self.feature_network.parameters()).device
-        arrays[f"features_{name}"] = image_features(self.feature_network, images.to(device)).cpu().numpy()
-
-
 def _kind(num_runs: int, num_views: int) -> str | None:
     words = [f"ensemble of {num_runs} runs"] if num_runs > 1 else []
     words += ["test-time augmentation"] if num_views > 1 else []
@@ -277,8 +190,8 @@ def _provenance_of(runs: Sequence[FinishedRun]) -> dict[str, Any]:
         "weights": run.model.content["weights"],
         "training": {
             "experiment": run.name,
-            "seed": run.config["seed"],
-            "epochs": run.config["trainer"]["max_epochs"],
+            "seed": run.setting("seed"),
+            "epochs": run.setting("trainer.max_epochs"),
             "training subjects": {
                 contrast: len(run.split["subjects"][part])
                 for part, contrast in zip(("train_a", "train_b"), run.model.contrasts, strict=True)

@@ -4,12 +4,12 @@ import json
 import shlex
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.pages import environment
 from mri_cyclegan.verification.data_set import Verification
 from mri_cyclegan.verification.examination import AXES
 
@@ -22,19 +22,16 @@ def write_reports(verification: Verification, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(verification.as_json(), indent=1, ensure_ascii=False)
     write_text_atomically(folder / "verify.json", text + "\n")
-    pages = Environment(
-        loader=PackageLoader("mri_cyclegan"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = pages.get_template("verify.html").render(
-        report=verification,
-        command=training_command(verification),
-        axes=AXES,
-        num_warnings=len(verification.findings) - verification.num_errors,
-        examined=sorted(verification.examined, key=lambda one: (one.facts is not None, not one.findings, one.scan)),
+    page = (
+        environment()
+        .get_template("verify.html")
+        .render(
+            report=verification,
+            command=training_command(verification),
+            axes=AXES,
+            num_warnings=len(verification.findings) - verification.num_errors,
+            examined=sorted(verification.examined, key=lambda one: (one.facts is not None, not one.findings, one.scan)),
+        )
     )
     write_text_atomically(folder / "verify.html", page)
 

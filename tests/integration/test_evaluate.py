@@ -19,9 +19,9 @@ from mri_cyclegan import evaluate
 from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.intensities import scale_intensities
 from mri_cyclegan.data.reading import read_volume
-from mri_cyclegan.evaluation import run_evaluation
 from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
+from mri_cyclegan.evaluation.run_measuring import RunMeasuring
 from mri_cyclegan.inference.portable import load_model
 
 METHODS = ["CycleGAN", "copy", "mean image", "histogram matching", "oracle look-up table"]
@@ -177,7 +177,7 @@ def test_data_that_is_not_there_is_told_with_the_way_out(toy_run, tmp_path, comm
 def test_an_interrupted_evaluation_continues_where_it_stopped(toy_run, tmp_path, monkeypatch):
     run_dir, _, _ = toy_run
     measured = []
-    measure = run_evaluation._Measuring.__call__
+    measure = RunMeasuring.__call__
 
     def watched(self, subject):
         if len(measured) == 1 and not resumed:
@@ -186,7 +186,7 @@ def test_an_interrupted_evaluation_continues_where_it_stopped(toy_run, tmp_path,
         return measure(self, subject)
 
     resumed = False
-    monkeypatch.setattr(run_evaluation._Measuring, "__call__", watched)
+    monkeypatch.setattr(RunMeasuring, "__call__", watched)
     with pytest.raises(KeyboardInterrupt):
         evaluate_runs([run_dir], tmp_path, Options())
     resumed = True

@@ -5,8 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from mri_cyclegan.data.atomic_folder import write_text_atomically
 from mri_cyclegan.evaluation.reference import COPY
 from mri_cyclegan.evaluation.report.cases import MAX_ERROR, Case, error_colours
@@ -19,6 +17,7 @@ from mri_cyclegan.evaluation.report.tables import (
     scales_note,
     sorted_audits,
 )
+from mri_cyclegan.pages import environment
 
 
 def write_report(
@@ -36,30 +35,26 @@ def write_report(
         history: of each epoch, ``epoch`` and the values of ``loss/…`` and ``val/…``; empty without a training run.
     """
     ways = list(evaluation["directions"])
-    page = (
-        _pages()
-        .get_template("report.html")
-        .render(
-            evaluation=evaluation,
-            created=datetime.fromisoformat(evaluation["created"]),
-            names={way: " → ".join(contrasts) for way, contrasts in evaluation["directions"].items()},
-            results={
-                way: {region: results(evaluation, way, region) for region in ("foreground", "whole")} for way in ways
-            },
-            num_paired={way: sum(bool(one["metrics"]) for one in measured_subjects(evaluation, way)) for way in ways},
-            gains={way: gains(evaluation, way, "foreground") for way in ways},
-            scales_note=scales_note(evaluation),
-            audits=sorted_audits(evaluation),
-            cases=cases,
-            panels={way: [_panels(evaluation, way, case) for case in cases[way]] for way in cases},
-            error_colours=error_colours(),
-            max_error=MAX_ERROR,
-            distributions={way: distributions(evaluation, way) for way in ways},
-            agreement={way: agreement(evaluation, way) for way in ways},
-            calibration={way: calibration(evaluation, way) for way in ways},
-            learning=learning(history),
-            provenance=flattened(evaluation["provenance"]),
-        )
+    pages = environment()
+    pages.filters["number"] = number
+    page = pages.get_template("report.html").render(
+        evaluation=evaluation,
+        created=datetime.fromisoformat(evaluation["created"]),
+        names={way: " → ".join(contrasts) for way, contrasts in evaluation["directions"].items()},
+        results={way: {region: results(evaluation, way, region) for region in ("foreground", "whole")} for way in ways},
+        num_paired={way: sum(bool(one["metrics"]) for one in measured_subjects(evaluation, way)) for way in ways},
+        gains={way: gains(evaluation, way, "foreground") for way in ways},
+        scales_note=scales_note(evaluation),
+        audits=sorted_audits(evaluation),
+        cases=cases,
+        panels={way: [_panels(evaluation, way, case) for case in cases[way]] for way in cases},
+        error_colours=error_colours(),
+        max_error=MAX_ERROR,
+        distributions={way: distributions(evaluation, way) for way in ways},
+        agreement={way: agreement(evaluation, way) for way in ways},
+        calibration={way: calibration(evaluation, way) for way in ways},
+        learning=learning(history),
+        provenance=flattened(evaluation["provenance"]),
     )
     write_text_atomically(path, page)
 
@@ -72,15 +67,3 @@ def _panels(evaluation: Mapping[str, Any], way: str, case: Case) -> list[str]:
     has_source = not is_paired or COPY in evaluation["summary"][way]
     shown = [f"source {source}"] * has_source + [f"output {target}"]
     return shown + [f"true {target}", "error"] * is_paired
-
-
-def _pages() -> Environment:
-    pages = Environment(
-        loader=PackageLoader("mri_cyclegan"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters["number"] = number
-    return pages

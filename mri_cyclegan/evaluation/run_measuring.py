@@ -1,0 +1,115 @@
+"""Measures a subject through the models of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mri_cyclegan.data.appearance import appearance, unlike_training
+from mri_cyclegan.data.intensities import ScaledVolume
+from mri_cyclegan.evaluation.audits.hidden_code import measure_hidden_code
+from mri_cyclegan.evaluation.finished_run import FinishedRun
+from mri_cyclegan.evaluation.measuring import describe, measure_direction
+from mri_cyclegan.evaluation.metrics.features import image_features
+from mri_cyclegan.evaluation.metrics.subject_matching import reduced
+from mri_cyclegan.evaluation.reference import References
+from mri_cyclegan.evaluation.subjects.images import SubjectImages
+from mri_cyclegan.evaluation.subjects.records import Record
+from mri_cyclegan.evaluation.subjects.resampling import Grid, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.subject import Subject
+from mri_cyclegan.evaluation.subjects.translating import Translating
+
+METHOD = "CycleGAN"
+
+# Changes whenever the record of a subject would change at the same settings.
+VERSION = 1
+
+# Slices of a subject that the audit of hidden codes and the feature network look at: their time is bounded.
+NUM_AUDITED_SLICES = 16
+
+
+@dataclass(frozen=True)
+class RunMeasuring:
+    """Makes the record of a subject.
+
+    Attributes:
+        run: what is evaluated; of an ensemble the first.
+        translating: makes the images.
+        references: direction to its reference methods.
+        feature_network: for FID and KID; None leaves them out.
+    """
+
+    run: FinishedRun
+    translating: Translating
+    references: Mapping[str, References]
+    feature_network: nn.Module | None
+
+    def __call__(self, subject: Subject) -> Record:
+        """Translate and measure in every direction that the subject's scans allow.
+
+        Raises:
+            UnfitFile: a scan is unfit, or source and target are not registered.
+        """
+        began, generator_s = perf_counter(), self.translating.generator_s
+        scaled = self.translating.read(subject)
+        arrays: dict[str, np.ndarray] = {}
+        values: dict[str, Any] = {
+            "subject": subject.name,
+            "session": subject.session,
+            "files": {letter: str(scan.path) for letter, scan in subject.scans.items()},
+            "real": {letter: self._describe_real(volume, letter, arrays) for letter, volume in scaled.items()},
+            "ways": {},
+        }
+        for way, images in self.translating.images(subject, scaled):
+            measured = self._measure(images, scaled[way[0]], way, arrays)
+            now, generator_now = perf_counter(), self.translating.generator_s
+            measured["seconds"] = {"generator": generator_now - generator_s, "total": now - began}
+            began, generator_s = now, generator_now
+            values["ways"][way] = measured
+        return Record(values, arrays)
+
+    def _describe_real(self, scaled: ScaledVolume, letter: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        grid = Grid(scaled.array.shape, scaled.affine)
+        array, foreground = (self.translating.slices(image, grid) for image in (scaled.array, scaled.foreground))
+        spacing_mm = slice_spacing_mm(grid.affine, self.translating.plane)
+        arrays[f"reduced_{letter}"] = reduced(array, spacing_mm)
+        self._add_features(array, foreground, letter, arrays)
+        return describe(array, foreground, spacing_mm)
+
+    def _measure(
+        self, images: SubjectImages, source: ScaledVolume, way: str, arrays: dict[str, np.ndarray]
+    ) -> dict[str, Any]:
+        predictions = {METHOD: images.output}
+        if images.target is not None:
+            predictions |= self.references[way].predict(images)
+        measured = measure_direction(images, predictions)
+        measured["audits"]["hidden_code"] = self._hidden_code(source, way)
+        training = self.run.model.content["training"][way[0]]
+        measured["out_of_domain"] = unlike_training(appearance(source), training)
+        arrays[f"reduced_{way}"] = reduced(images.output, images.spacing_mm)
+        self._add_features(images.output, images.foreground, way, arrays)
+        return measured
+
+    def _hidden_code(self, source: ScaledVolume, way: str) -> dict[str, Any]:
+        slices, foreground = self.translating.some_slices(source, NUM_AUDITED_SLICES)
+        return measure_hidden_code(
+            torch.from_numpy(slices)[:, None],
+            torch.from_numpy(foreground)[:, None],
+            lambda images: self.translating.through_network(images, way),
+            lambda images: self.translating.through_network(images, way[::-1]),
+        )
+
+    def _add_features(
+        self, array: np.ndarray, foreground: np.ndarray, name: str, arrays: dict[str, np.ndarray]
+    ) -> None:
+        if self.feature_network is None:
+            return
+        shown = np.flatnonzero(foreground.any(axis=(1, 2)))
+        chosen = shown[np.unique(np.linspace(0, len(shown) - 1, NUM_AUDITED_SLICES).round().astype(int))]
+        images = torch.from_numpy(np.ascontiguousarray(array[chosen]))[:, None]
+        device = next(self.feature_network.parameters()).device
+        arrays[f"features_{name}"] = image_features(self.feature_network, images.to(device)).cpu().numpy()

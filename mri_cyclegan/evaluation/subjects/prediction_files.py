@@ -1,0 +1,102 @@
+"""Which files of two or three folders belong together."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mri_cyclegan.data.findings import Finding, UnfitData
+from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.walking import walk
+
+
+@dataclass(frozen=True)
+class PredictionFiles:
+    """Files of one subject.
+
+    Attributes:
+        name: of the subject.
+        prediction: the predicted volume.
+        target: the true one.
+        source: what it was predicted from; None where nobody gave it.
+    """
+
+    name: str
+    prediction: Path
+    target: Path
+    source: Path | None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files there are."""
+        return [path for path in (self.prediction, self.target, self.source) if path is not None]
+
+    @property
+    def key(self) -> str:
+        """The name as a file's."""
+        return re.sub(r"[^\w.-]", "-", self.name)
+
+
+def match_files(prediction: Path, target: Path, source: Path | None) -> list[PredictionFiles]:
+    """Find the target, and the source if there are any, of every prediction.
+
+    Files belong together that have the same path below their folders, or else the same ``sub-`` and ``ses-`` in it, or
+    else the same name.
+
+    Args:
+        prediction: folder of predicted volumes.
+        target: folder of the true ones.
+        source: folder of what they were predicted from, or None.
+
+    Raises:
+        ValueError: a folder is none or empty.
+        UnfitData: predictions without a target or source, all of them by name.
+    """
+    predictions, targets = _files(prediction), _files(target)
+    sources = {} if source is None else _files(source)
+    cases, findings = [], []
+    for name, path in predictions.items():
+        true, origin = _partner(name, targets), _partner(name, sources)
+        if true is None:
+            findings.append(
+                Finding("error", path, f"no target for it in {target}", "Add it, or remove the prediction.")
+            )
+        elif source is not None and origin is None:
+            findings.append(Finding("error", path, f"no source for it in {source}", "Add it, or leave out --source."))
+        else:
+            cases.append(PredictionFiles(_entities(name) or _stem(name), path, true, origin))
+    if findings:
+        raise UnfitData(findings, len(predictions), "Files belong together by path, by sub- and ses-, or by name.")
+    return cases
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Images below a folder by their path in it."""
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder. Give a folder of NIfTI files or pictures.")
+    suffixes = (*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)
+    paths = [path for _, files in walk(folder, []) for path in files if path.name.lower().endswith(suffixes)]
+    if not paths:
+        raise ValueError(f"{folder}: no image in it. Expected files that end in {', '.join(suffixes)}.")
+    return {str(path.relative_to(folder)): path for path in sorted(paths)}
+
+
+def _partner(name: str, others: dict[str, Path]) -> Path | None:
+    if name in others:
+        return others[name]
+    for rule in (_entities, _stem):
+        wanted = rule(name)
+        found = [path for other, path in others.items() if wanted and rule(other) == wanted]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _entities(name: str) -> str:
+    """``sub-`` and ``ses-`` of a BIDS name; empty without a subject."""
+    subject, session = (re.search(pattern, name) for pattern in (r"sub-[A-Za-z0-9]+", r"ses-[A-Za-z0-9]+"))
+    return "_".join(match.group() for match in (subject, session) if match) if subject else ""
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", Path(name).name, flags=re.IGNORECASE)

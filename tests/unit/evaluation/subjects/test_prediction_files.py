@@ -1,0 +1,79 @@
+import pytest
+
+from mri_cyclegan.evaluation.subjects.prediction_files import match_files
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Makes folders of empty files, ``prediction``, ``target`` and ``source``."""
+
+    def make(**names):
+        for folder, files in names.items():
+            for name in files:
+                path = tmp_path / folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+        return [tmp_path / folder if folder in names else None for folder in ("prediction", "target", "source")]
+
+    return make
+
+
+def matched(files):
+    return [(one.name, one.target.name, one.source and one.source.name) for one in files]
+
+
+def test_equal_paths_belong_together(folders):
+    files = match_files(*folders(prediction=["a/1.nii.gz", "b/1.nii.gz"], target=["a/1.nii.gz", "b/1.nii.gz"]))
+    assert [one.target.parent.name for one in files] == ["a", "b"]
+
+
+def test_subject_and_session_of_a_bids_name_decide_whatever_else_is_in_it(folders):
+    files = match_files(
+        *folders(
+            prediction=["sub-01/ses-2/anat/sub-01_ses-2_desc-synth_T2w.nii.gz", "sub-02_desc-synth_T2w.nii"],
+            target=["sub-01_ses-1_T2w.nii.gz", "sub-01_ses-2_T2w.nii.gz", "sub-02_T2w.nii.gz"],
+            source=["sub-01_ses-2_T1w.nii.gz", "sub-02_T1w.nii.gz"],
+        )
+    )
+    assert matched(files) == [
+        ("sub-01_ses-2", "sub-01_ses-2_T2w.nii.gz", "sub-01_ses-2_T1w.nii.gz"),
+        ("sub-02", "sub-02_T2w.nii.gz", "sub-02_T1w.nii.gz"),
+    ]
+
+
+def test_a_name_with_another_ending_will_do(folders):
+    files = match_files(*folders(prediction=["out/Patient 7.nii"], target=["Patient 7.NII.GZ"]))
+    assert matched(files) == [("Patient 7", "Patient 7.NII.GZ", None)]
+
+
+def test_everything_that_lacks_a_partner_is_named(folders):
+    with pytest.raises(ValueError) as refusal:
+        match_files(
+            *folders(
+                prediction=["sub-01_T2w.nii.gz", "sub-02_T2w.nii.gz", "sub-03_T2w.nii.gz"],
+                target=["sub-01_T2w.nii.gz", "sub-02_T2w.nii.gz"],
+                source=["sub-01_T1w.nii.gz"],
+            )
+        )
+    message = str(refusal.value)
+    assert "sub-02_T2w.nii.gz: no source for it" in message
+    assert "sub-03_T2w.nii.gz: no target for it" in message
+    assert "sub-01_T2w.nii.gz: no" not in message
+
+
+def test_two_possible_targets_are_none(folders):
+    with pytest.raises(ValueError, match="no target for it"):
+        match_files(*folders(prediction=["sub-01_desc-x.nii"], target=["sub-01_run-1.nii", "sub-01_run-2.nii"]))
+
+
+def test_folders_must_hold_images(folders, tmp_path):
+    prediction, target, _ = folders(prediction=["1.nii"], target=["notes.txt"])
+    with pytest.raises(ValueError, match="target: no image in it"):
+        match_files(prediction, target, None)
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        match_files(prediction, tmp_path / "nowhere", None)
+
+
+def test_keys_are_names_of_files(folders):
+    (one,) = match_files(*folders(prediction=["Image #1 é.png"], target=["Image #1 é.png"]))
+    assert one.key == "Image--1-é"

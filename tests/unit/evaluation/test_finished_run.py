@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.evaluation.finished_run import FinishedRun
+
+SUBJECTS = {"train_a": ["sub-1"], "train_b": ["sub-2"], "val": ["sub-3"], "test": ["sub-4"]}
+
+
+@pytest.fixture
+def run(tmp_path):
+    data = {"volume_index": 2, "nonfinite": "zero", "assume_orientation": None, "series_uids": []}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"name": "mine", "data": data}))
+    (tmp_path / "split.json").write_text(json.dumps({"root": "/scans", "subjects": SUBJECTS}))
+    return FinishedRun(tmp_path)
+
+
+def test_what_a_run_says_of_itself(run):
+    assert run.name == "mine"
+    assert run.data_root == Path("/scans")
+    assert run.read_options == ReadOptions(volume_index=2, nonfinite="zero")
+
+
+def test_scans_of_a_part(run):
+    scans = [Scan(f"sub-{number}", "", "T1w", Path(f"{number}.nii")) for number in range(1, 7)]
+    assert [scan.subject for scan in run.of_part(scans, "test")] == ["sub-4"]
+    assert [scan.subject for scan in run.of_part(scans, "train_a")] == ["sub-1"]
+    assert run.of_part(scans, "all") == scans
+
+
+def test_epochs_of_the_table(run):
+    (run.folder / "metrics.csv").write_text(
+        "epoch,loss/cycle_a_epoch,loss/cycle_a_step,val/ssim\n,,0.9,\n0,,0.8,\n0,,,0.3\n0,0.7,,\n1,0.5,,\n1,,,0.4\n"
+    )
+    assert run.history == [
+        {"epoch": 0.0, "loss/cycle_a": 0.7, "val/ssim": 0.3},
+        {"epoch": 1.0, "loss/cycle_a": 0.5, "val/ssim": 0.4},
+    ]
+
+
+def test_without_a_table_there_is_no_history(run):
+    assert run.history == []
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "split.json"])
+@pytest.mark.parametrize("content", [None, "{: not"])
+def test_a_folder_that_is_no_finished_run_is_refused(run, name, content):
+    path = run.folder / name
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match=rf"{name}: cannot be read.*Give the folder of a finished run"):
+        _ = run.config if name == "config.yaml" else run.split
+
+
+def test_nothing_that_a_configuration_asks_for_is_executed(run, tmp_path):
+    (run.folder / "config.yaml").write_text(f"name: !!python/object/apply:os.mkdir ['{tmp_path}/made']\n")
+    with pytest.raises(ValueError, match="cannot be read"):
+        _ = run.config
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_missing_setting_is_named(run):
+    with pytest.raises(ValueError, match=r"config\.yaml: no trainer\.max_epochs"):
+        run.setting("trainer.max_epochs")
+
+
+def test_a_split_without_its_root_tells_the_way_out(run):
+    (run.folder / "split.json").write_text(json.dumps({"subjects": SUBJECTS}))
+    with pytest.raises(ValueError, match=r"split\.json does not name the data set's folder.*--data-root"):
+        _ = run.data_root
