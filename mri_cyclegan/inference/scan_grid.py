@@ -23,13 +23,35 @@ def to_scan_grid(slices: np.ndarray, record: Mapping[str, Any], background: floa
     Returns:
         (X, Y, Z) float32.
     """
+    slices = np.asarray(slices, dtype=np.float32)
     matrix = np.round(np.linalg.inv(record["affine"]) @ np.array(record["source_affine"]), DECIMALS)
-    return ndimage.affine_transform(
-        np.asarray(slices, dtype=np.float32),
-        matrix[:3, :3],
-        matrix[:3, 3],
-        output_shape=tuple(record["source_shape"]),
-        order=1,
-        mode="grid-constant",
-        cval=background,
+    shape = tuple(record["source_shape"])
+    if np.count_nonzero(matrix[:3, :3]) == 3:
+        return _axis_by_axis(slices, matrix, shape, background)
+    return ndimage.affine_transform(  # sheared: an axis of the scan lies along none of the slices
+        slices, matrix[:3, :3], matrix[:3, 3], shape, order=1, mode="grid-constant", cval=background
     )
+
+
+def _axis_by_axis(slices: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...], background: float) -> np.ndarray:
+    """Each axis of the scan lies along one of the slices: several times as fast, and the same."""
+    axes = np.abs(matrix[:3, :3]).argmax(axis=0)  # of the slices, for each of the scan
+    volume = slices.transpose(axes)
+    for axis, size in enumerate(shape):
+        coordinates = matrix[axes[axis], axis] * np.arange(size) + matrix[axes[axis], 3]
+        volume = _interpolated(volume, axis, coordinates, background)
+    return np.ascontiguousarray(volume)
+
+
+def _interpolated(volume: np.ndarray, axis: int, coordinates: np.ndarray, background: float) -> np.ndarray:
+    """Linear along one axis, from the voxels around each coordinate; one beyond either end is background."""
+    padded = np.pad(volume, [(1, 1) if one == axis else (0, 0) for one in range(3)], constant_values=background)
+    coordinates = np.clip(np.round(coordinates, DECIMALS - 2) + 1, 0, padded.shape[axis] - 1)
+    below = np.floor(coordinates).astype(int)
+    lower = padded.take(below, axis)
+    share = (coordinates - below).astype(np.float32)
+    if not share.any():
+        return lower
+    upper = padded.take(np.minimum(below + 1, padded.shape[axis] - 1), axis)
+    share = np.expand_dims(share, [one for one in range(3) if one != axis])
+    return lower + share * (upper - lower)

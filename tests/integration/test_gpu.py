@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import mri_cyclegan.training.cyclegan as cyclegan_module
+from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.train import train
 
 pytestmark = [
@@ -32,3 +33,15 @@ def test_a_training_step_never_waits_for_the_device(tmp_path, compose_run, toy_o
 
     monkeypatch.setattr(cyclegan_module.CycleGAN, "training_step", watched)
     train(compose_run(tmp_path, *toy_overrides, "trainer=auto", "trainer.max_epochs=1"))
+
+
+def test_an_evaluation_gives_the_numbers_of_the_cpu(toy_run, tmp_path):
+    run_dir, _, _ = toy_run
+    on_gpu, on_cpu = (
+        evaluate_runs([run_dir], tmp_path / device, Options(device=device)).content["summary"]
+        for device in ("cuda", "cpu")
+    )
+    for way in ("ab", "ba"):
+        for metric, tolerance in (("psnr", 0.02), ("ssim", 1e-3), ("ms_ssim", 1e-3)):
+            found, expected = (one[way]["CycleGAN"]["foreground"][metric]["mean"] for one in (on_gpu, on_cpu))
+            assert found == pytest.approx(expected, abs=tolerance)

@@ -23,7 +23,12 @@ Values = dict[str, dict[str, dict[str, float]]]
 
 
 class _Scale(NamedTuple):
-    """A chunk of the target at one scale."""
+    """A chunk of the target at one scale.
+
+    Attributes:
+        similarity_to_target: compares a prediction with it.
+        weights: (R, N · H · W), share of each pixel that lies in each region.
+    """
 
     similarity_to_target: SimilarityTo
     weights: np.ndarray
@@ -65,7 +70,7 @@ def measure_paired(
         part = slice(start, start + CHUNK)
         exact = target[part].astype(np.float64)
         scales = _scales(exact, masks[:, part].astype(np.float64), count)
-        totals += [(scales[0].weights * exact**2).sum((1, 2, 3)), *(scale.weights.sum((1, 2, 3)) for scale in scales)]
+        totals += [scales[0].weights @ (exact**2).ravel(), *(scale.weights.sum(axis=1) for scale in scales)]
         for method, prediction in predictions.items():
             sums[method] += _sums(prediction[part].astype(np.float64), exact, scales)
     values: Values = {}
@@ -82,7 +87,7 @@ def measure_paired(
 def _scales(target: np.ndarray, weights: np.ndarray, count: int) -> list[_Scale]:
     scales = []
     for _ in range(count):
-        scales.append(_Scale(SimilarityTo(target), weights))
+        scales.append(_Scale(SimilarityTo(target), weights.reshape(len(weights), -1)))
         target, weights = halved(target), halved(weights)
     return scales
 
@@ -92,15 +97,12 @@ def _sums(prediction: np.ndarray, target: np.ndarray, scales: list[_Scale]) -> n
     error = prediction - target
     maps = []
     for scale in scales:
-        luminance, contrast_structure = scale.similarity_to_target(prediction)
-        maps.append((luminance, contrast_structure))
+        maps.append(scale.similarity_to_target(prediction))
         prediction = halved(prediction)
     ssim = maps[0][0] * maps[0][1]
     by_scale = [contrast_structure for _, contrast_structure in maps[:-1]] + [maps[-1][0] * maps[-1][1]]
-    fine = [(scales[0].weights * image).sum((1, 2, 3)) for image in (error**2, np.abs(error), ssim)]
-    return np.stack(
-        fine + [(scale.weights * image).sum((1, 2, 3)) for scale, image in zip(scales, by_scale, strict=True)]
-    )
+    sums = [scales[0].weights @ image.ravel() for image in (error**2, np.abs(error), ssim)]
+    return np.stack(sums + [scale.weights @ image.ravel() for scale, image in zip(scales, by_scale, strict=True)])
 
 
 def _metrics(sums: np.ndarray, totals: np.ndarray) -> dict[str, np.ndarray]:
