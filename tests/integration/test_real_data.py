@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.train import train
 
 pytestmark = pytest.mark.realdata
@@ -36,6 +37,16 @@ def test_ixi_slices_with_their_own_split(real_data, tmp_path, compose_run):
     # Copying the source is worse than chance in SSIM: the two contrasts are nearly inverse.
     assert summary["mean"]["copy"]["ab"]["ssim"] == pytest.approx(-0.12, abs=0.05)
     assert summary["mean"]["copy"]["ba"]["ssim"] == pytest.approx(-0.11, abs=0.05)
+    # Figures of other people of the same study: mean image 0.62 and 0.68, voxel-wise oracle 0.44 and 0.67.
+    assert summary["mean"]["mean image"]["ab"]["ssim"] == pytest.approx(0.62, abs=0.05)
+    assert summary["mean"]["mean image"]["ba"]["ssim"] == pytest.approx(0.68, abs=0.05)
+    assert summary["mean"]["oracle look-up table"]["ab"]["ssim"] == pytest.approx(0.44, abs=0.06)
+    assert summary["mean"]["oracle look-up table"]["ba"]["ssim"] == pytest.approx(0.67, abs=0.06)
+    content = json.loads((tmp_path / "run" / "evaluation" / "metrics.json").read_text())
+    levels = {(audit["name"], audit["way"]): audit["level"] for audit in content["audits"]}
+    assert levels["Registration", "ab"] == levels["Pairing", None] == "green"
+    assert levels["Slice consistency", "ab"] == "unknown"  # one slice a subject
+    assert content["warnings"] == [], "a scan of the same study is not unlike the training"
 
 
 def test_brainweb_pictures(real_data, tmp_path, compose_run):
@@ -65,3 +76,20 @@ def test_volumes_in_a_plain_folder(real_data, tmp_path, compose_run):
     train(compose_run(tmp_path / "run", *SMALL, *overrides))
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert len(split["subjects"]["train_a"]) == len(split["subjects"]["train_b"]) == 1
+
+
+def test_a_session_as_it_was_acquired_lies_on_two_grids(real_data, tmp_path, toy_run):
+    options = Options(part="all", data_root=real_data / "open_ms")
+    with pytest.raises(ValueError) as refusal:
+        evaluate_runs([toy_run[0]], tmp_path, options)
+    assert "sub-04_T2w.nii.gz: not on the grid of" in str(refusal.value)
+    assert "sub-07" not in str(refusal.value)
+
+
+def test_a_head_unlike_the_phantoms_is_flagged(real_data, tmp_path, toy_run):
+    options = Options(part="all", data_root=real_data / "tcga")
+    content = evaluate_runs([toy_run[0]], tmp_path, options).content
+    (subject,) = content["subjects"]
+    assert all(of_way["out_of_domain"] for of_way in subject["ways"].values())
+    levels = {audit["name"]: audit["level"] for audit in content["audits"]}
+    assert levels["Registration"] == "green"
