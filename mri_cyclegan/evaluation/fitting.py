@@ -98,10 +98,14 @@ def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndar
 def _look_up_tables(translating: Translating, pairs: Sequence[Subject]) -> dict[str, np.ndarray]:
     fits = {way: LookUpTableFit() for way in DIRECTIONS}
     for subject in pairs:
-        scaled = translating.read(subject)
+        try:
+            scaled = translating.read(subject)
+        except UnfitFile as error:
+            log.warning("%s It is left out of the look-up table.", error)
+            continue
         for way, fit in fits.items():
             source, target = scaled[way[0]], scaled[way[1]]
             grid = Grid(source.array.shape, source.affine)
             foreground = resampled(target.foreground.astype(np.float32), target.affine, grid, order=0) > 0.5
             fit.add(source.array, resampled(target.array, target.affine, grid, order=1), foreground)
-    return {way: fit.table() for way, fit in fits.items()} if pairs else {}
+    return {way: fit.table() for way, fit in fits.items() if fit.counts.any()}

@@ -79,7 +79,8 @@ def describe(
 def _metrics(images: SubjectImages, predictions: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if images.target is None:
         return {}
-    regions = {"foreground": images.foreground, "whole": np.ones_like(images.foreground)}
+    whole = np.ones_like(images.foreground) if images.covered is None else images.covered
+    regions = {"foreground": images.foreground, "whole": whole}
     return measure_paired(predictions, images.target, regions)
 
 

@@ -1,5 +1,6 @@
 """Methods that need no training of networks: what a model must beat, and what a voxel-wise mapping could reach."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,6 +29,11 @@ class References:
     target_histogram: np.ndarray
     mean_image: np.ndarray | None
     look_up_table: np.ndarray | None
+
+    def digest(self) -> str:
+        """Hash of everything that shapes the predictions."""
+        known = (self.target_histogram, self.mean_image, self.look_up_table)
+        return hashlib.sha256(b"|".join(b"" if one is None else one.tobytes() for one in known)).hexdigest()
 
     def predict(self, images: SubjectImages) -> dict[str, np.ndarray]:
         """Predictions of every method; without a source, of the mean alone.

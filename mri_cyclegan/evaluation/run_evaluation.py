@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mri_cyclegan.evaluation.metrics.features import find_weights, load_feature_
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
 from mri_cyclegan.evaluation.provenance import provenance
 from mri_cyclegan.evaluation.run_measuring import METHOD, VERSION, RunMeasuring
+from mri_cyclegan.evaluation.subjects.labels import label_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, unaligned
 from mri_cyclegan.evaluation.subjects.translating import Translating
@@ -74,14 +76,12 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     translating = Translating([one.model.translator(device) for one in runs], views, run.read_options, root)
     features = find_weights(options.feature_weights)
     settings = {
-        "version": VERSION,
+        "version": [VERSION, version("mri-cyclegan")],
         "protocol": PROTOCOL_VERSION,
-        "models": [one.model.hashes for one in runs],
-        "preprocessing": [asdict(one.model.preprocessing) for one in runs],
+        "models": [one.model.content for one in runs],
         "options": {**asdict(run.read_options), "resample": options.resample_target, "views": len(views)},
-        "features": None if features is None else str(features),
+        "features": None if features is None else _identity(features),
     }
-    records = RecordFolder(output / "subjects", settings)
     warnings: list[str] = []
     if not options.resample_target:
         subjects = _without_unaligned(subjects, run, options, warnings)
@@ -91,12 +91,16 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     validation = list_subjects(run.of_part(scans, "val"), run.model.contrasts) if part == "test" else subjects
     if not any(subject.is_paired for subject in validation):
         validation = subjects
-    references = fit_references(run, translating, training, subjects, validation, records)
+    references = fit_references(
+        run, translating, training, subjects, validation, RecordFolder(output / "subjects", settings)
+    )
+    settings["references"] = {way: of_way.digest() for way, of_way in references.items()}
+    records = RecordFolder(output / "subjects", settings)
     network = None if features is None else load_feature_network(features).to(device)
     measuring = RunMeasuring(run, translating, references, network)
     gathered = []
     for subject in track(subjects, f"Evaluating {run.name}", transient=True):
-        paths = [scan.path for scan in subject.scans.values()]
+        paths = [*subject.paths, *label_files(root, subject.name, subject.session)]
         try:
             record = records.find(subject.key, paths)
             if record is None:
@@ -124,6 +128,10 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         provenance=provenance(device) | _provenance_of(runs),
         history=run.history,
     )
+
+
+def _identity(path: Path) -> list[str | int]:
+    return [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns]
 
 
 def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:

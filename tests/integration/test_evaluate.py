@@ -197,18 +197,29 @@ def test_an_interrupted_evaluation_continues_where_it_stopped(toy_run, tmp_path,
     assert len(measured) == 4, "other options need new records"
 
 
+def test_labels_that_came_later_are_seen(toy_run, data_root, tmp_path, command):
+    words = (toy_run[0], "--data-root", data_root, "--output", tmp_path / "out")
+    labels = data_root / "derivatives" / "tissues"
+    labels.rename(tmp_path / "kept")
+    assert command(*words)[0] == 0
+    assert read(tmp_path / "out")["subjects"][0]["ways"]["ab"]["tissues"] == {}
+    (tmp_path / "kept").rename(labels)
+    assert command(*words)[0] == 0
+    assert set(read(tmp_path / "out")["subjects"][0]["ways"]["ab"]["tissues"]) >= {"gm", "wm", "csf"}
+
+
 @pytest.mark.slow
 def test_a_killed_evaluation_continues(toy_run, tmp_path):
     run_dir, _, _ = toy_run
     words = [sys.executable, "-m", "mri_cyclegan.evaluate", str(run_dir), "--output", str(tmp_path / "out")]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    first = tmp_path / "out" / "subjects" / f"{subjects_of_test(toy_run)[0]}.json"
-    deadline = time.monotonic() + 120
-    while not first.exists() and time.monotonic() < deadline and process.poll() is None:
+    subject, deadline = subjects_of_test(toy_run)[0], time.monotonic() + 120
+    while not (found := list((tmp_path / "out").glob(f"subjects/{subject}-*.json"))) and time.monotonic() < deadline:
+        assert process.poll() is None
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert first.exists()
+    (first,) = found
     assert not (tmp_path / "out" / "metrics.json").exists()
     written = first.stat().st_mtime_ns
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)

@@ -24,6 +24,7 @@ class SubjectImages:
         tissues: (N, H, W) integer labels of tissue classes, 0 for none; None where nobody labelled them.
         tissue_names: label to name.
         lesions: (N, H, W) bool; None where nobody marked them.
+        covered: (N, H, W) bool, where a resampled target reaches; None for everywhere.
         spread: (N, H, W), standard deviation of the output over an ensemble; None for a single output.
     """
 
@@ -37,4 +38,5 @@ class SubjectImages:
     tissues: np.ndarray | None = None
     tissue_names: Mapping[int, str] = field(default_factory=dict)
     lesions: np.ndarray | None = None
+    covered: np.ndarray | None = None
     spread: np.ndarray | None = None

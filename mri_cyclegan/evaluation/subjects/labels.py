@@ -8,6 +8,15 @@ import numpy as np
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.evaluation.subjects.resampling import Grid, resampled
 
+LESIONS, TISSUES = "_label-lesion_mask.nii.gz", "_dseg.nii.gz"
+
+
+def label_files(root: Path, subject: str, session: str) -> list[Path]:
+    """Files that the labels of a subject are read from."""
+    found = [find_labels(root, subject, session, ending) for ending in (LESIONS, TISSUES)]
+    tables = [] if found[1] is None else [table for table in _tables(found[1]) if table.is_file()]
+    return [path for path in found if path is not None] + tables
+
 
 def find_labels(root: Path, subject: str, session: str, ending: str) -> Path | None:
     """First file ``derivatives/*/<subject>/[<session>/]anat/*<ending>``, or None.
@@ -28,7 +37,7 @@ def read_lesions(root: Path, subject: str, session: str, grid: Grid) -> np.ndarr
     Raises:
         UnfitFile: it cannot be read.
     """
-    path = find_labels(root, subject, session, "_label-lesion_mask.nii.gz")
+    path = find_labels(root, subject, session, LESIONS)
     return None if path is None else _read_labels(path, grid) > 0
 
 
@@ -38,7 +47,7 @@ def read_tissues(root: Path, subject: str, session: str, grid: Grid) -> tuple[np
     Raises:
         UnfitFile: they cannot be read.
     """
-    path = find_labels(root, subject, session, "_dseg.nii.gz")
+    path = find_labels(root, subject, session, TISSUES)
     if path is None:
         return None
     labels = _read_labels(path, grid)
@@ -52,10 +61,14 @@ def _read_labels(path: Path, grid: Grid) -> np.ndarray:
 
 
 def _label_names(path: Path) -> dict[int, str]:
-    """From ``*_dseg.tsv`` beside the file, or ``dseg.tsv`` above it, as BIDS inherits it."""
-    beside = path.with_name(path.name.removesuffix(".nii.gz") + ".tsv")
-    for table in (beside, *(folder / "dseg.tsv" for folder in path.parents[:4])):
+    for table in _tables(path):
         if table.is_file():
             with table.open(newline="", encoding="utf-8-sig") as lines:
                 return {int(row["index"]): row["name"] for row in csv.DictReader(lines, delimiter="\t")}
     return {}
+
+
+def _tables(path: Path) -> list[Path]:
+    """Where the names may stand: ``*_dseg.tsv`` beside the file, or ``dseg.tsv`` above it, as BIDS inherits it."""
+    beside = path.with_name(path.name.removesuffix(".nii.gz") + ".tsv")
+    return [beside, *(folder / "dseg.tsv" for folder in path.parents[:4])]

@@ -44,6 +44,11 @@ def resampled(array: np.ndarray, affine: np.ndarray, grid: Grid, order: int) -> 
     )
 
 
+def covered(shape: Sequence[int], affine: np.ndarray, grid: Grid) -> np.ndarray:
+    """Where on a grid an image of this shape and affine reaches, bool."""
+    return resampled(np.ones(tuple(shape), np.float32), affine, grid, order=0) > 0.5
+
+
 def in_plane_order(array: np.ndarray, affine: np.ndarray, plane: str) -> np.ndarray:
     """The same voxels as slices, (X, Y, Z) to (N, H, W), upright and in the order of the model's slices.
 

@@ -1,7 +1,9 @@
 """Whom an evaluation is about."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -34,13 +36,16 @@ class Subject:
         return len(self.scans) == 2
 
     @property
+    def paths(self) -> list[Path]:
+        """Files of its scans."""
+        return [scan.path for scan in self.scans.values()]
+
+    @property
     def key(self) -> str:
-        """Name that tells it from all others and can be a file's."""
-        stem = next(iter(self.scans.values())).stem
-        words = (self.name, self.session, stem if stem != self.name else "")
-        return "".join(
-            letter if letter.isalnum() or letter in "-_." else "-" for letter in "_".join(filter(None, words))
-        )
+        """Name of a file that is no other subject's: readable, and a hash of where the scans lie."""
+        name = "_".join(filter(None, (self.name, self.session)))
+        safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).lstrip(".")
+        return f"{safe[:80]}-{hashlib.sha256(str(self.paths).encode()).hexdigest()[:8]}"
 
 
 def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[Subject]:

@@ -15,7 +15,7 @@ from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.evaluation.protocol import DIRECTIONS
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.labels import read_lesions, read_tissues
-from mri_cyclegan.evaluation.subjects.resampling import Grid, in_plane_order, resampled, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, resampled, slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import Subject
 from mri_cyclegan.inference.volume_translator import View, VolumeTranslator, translate_with_spread
 
@@ -101,6 +101,7 @@ class Translating:
             tissues=None if tissues is None else self.slices(tissues[0], grid),
             tissue_names={} if tissues is None else tissues[1],
             lesions=None if lesions is None else self.slices(lesions, grid),
+            covered=None if target is None else self.slices(covered(target.array.shape, target.affine, grid), grid),
             spread=None if spread is None else self.slices(spread, grid),
         )
 
