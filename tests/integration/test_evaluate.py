@@ -13,6 +13,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from mri_cyclegan import evaluate
@@ -22,7 +23,7 @@ from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.run_measuring import RunMeasuring
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.portable import load_model, save_model
 
 METHODS = ["CycleGAN", "copy", "mean image", "histogram matching", "oracle look-up table"]
 
@@ -142,6 +143,56 @@ def test_the_mean_image_is_that_of_the_training_targets(toy_run):
     assert metrics["mean image"]["foreground"]["mae"] == pytest.approx(expected, abs=1e-5)
 
 
+def scaled(run_dir, subject, contrast):
+    root = Path(json.loads((run_dir / "split.json").read_text())["root"])
+    return scale_intensities(read_volume(scan(root, subject, contrast)))
+
+
+def test_the_oracle_was_fitted_on_validation_pairs_alone(toy_run):
+    """Its MAE in one test subject, from the files: mean target intensity at each of 256 source intensities."""
+    run_dir, _, _ = toy_run
+    subjects = json.loads((run_dir / "split.json").read_text())["subjects"]
+    pairs = [[scaled(run_dir, name, contrast) for contrast in ("T1w", "T2w")] for name in subjects["val"]]
+    sources = np.concatenate([a.array[b.foreground] for a, b in pairs])
+    targets = np.concatenate([b.array[b.foreground] for a, b in pairs])
+    bins = np.minimum(sources * 256, 255).astype(int)
+    known = np.unique(bins)
+    means = [targets[bins == one].mean() for one in known]
+    a, b = (scaled(run_dir, subjects["test"][0], contrast) for contrast in ("T1w", "T2w"))
+    prediction = np.interp(a.array, (known + 0.5) / 256, means)
+    expected = np.abs(prediction - b.array)[b.foreground].mean()
+    metrics = read(run_dir / "evaluation")["subjects"][0]["ways"]["ab"]["metrics"]
+    assert metrics["oracle look-up table"]["foreground"]["mae"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_histograms_are_matched_to_those_of_the_target_contrast(toy_run):
+    """The matched foreground has the quartiles of the training targets, whatever the subject's own are."""
+    run_dir, _, _ = toy_run
+    split = json.loads((run_dir / "split.json").read_text())
+    training = np.concatenate(
+        [(one := scaled(run_dir, name, "T2w")).array[one.foreground] for name in split["subjects"]["train_b"]]
+    )
+    a, b = (scaled(run_dir, split["subjects"]["test"][0], contrast) for contrast in ("T1w", "T2w"))
+    ranks = np.interp(a.array, np.sort(a.array[a.foreground]), np.linspace(0, 1, a.foreground.sum()))
+    matched = np.quantile(training, ranks.ravel()).reshape(ranks.shape)
+    expected = np.abs(matched - b.array)[b.foreground].mean()
+    metrics = read(run_dir / "evaluation")["subjects"][0]["ways"]["ab"]["metrics"]
+    assert metrics["histogram matching"]["foreground"]["mae"] == pytest.approx(expected, abs=0.02)
+
+
+def test_both_regions_are_the_targets(toy_run):
+    run_dir, _, _ = toy_run
+    subject = subjects_of_test(toy_run)[0]
+    volumes = {"a": scaled(run_dir, subject, "T1w"), "b": scaled(run_dir, subject, "T2w")}
+    measured = read(run_dir / "evaluation")["subjects"][0]["ways"]
+    for way in ("ab", "ba"):
+        source, target = volumes[way[0]], volumes[way[1]]
+        error = np.abs(source.array - target.array)
+        expected = {"foreground": error[target.foreground].mean(), "whole": error.mean()}
+        for region, mae in expected.items():
+            assert measured[way]["metrics"]["copy"][region]["mae"] == pytest.approx(mae, abs=1e-6)
+
+
 def test_validation_subjects_on_request(toy_run, tmp_path, command):
     run_dir, _, _ = toy_run
     status, output = command(run_dir, "--split", "val", "--output", tmp_path / "out")
@@ -193,8 +244,25 @@ def test_an_interrupted_evaluation_continues_where_it_stopped(toy_run, tmp_path,
     content = json.loads(json.dumps(evaluate_runs([run_dir], tmp_path, Options()).content))
     assert measured == subjects_of_test(toy_run), "each subject once"
     assert without_time(content) == without_time(read(run_dir / "evaluation"))
-    evaluate_runs([run_dir], tmp_path, Options(test_time_augmentation=True))
-    assert len(measured) == 4, "other options need new records"
+    for number, options in enumerate((Options(test_time_augmentation=True), Options(resample_target=True)), start=2):
+        evaluate_runs([run_dir], tmp_path, options)
+        assert len(measured) == 2 * number, "other options need new records"
+
+
+def test_another_model_needs_new_records(toy_run, tmp_path):
+    run = shutil.copytree(toy_run[0], tmp_path / "run")
+    first = evaluate_runs([run], run / "evaluation", Options()).content["summary"]["ab"]["CycleGAN"]["foreground"]
+    (run / "model").rename(run / "kept")
+    model = load_model(run / "kept")
+    description = {
+        key: value
+        for key, value in model.content.items()
+        if key not in ("generators", "format_version", "intended_use")
+    }
+    swapped = {"ab": model.networks["ba"], "ba": model.networks["ab"]}
+    save_model(run / "model", swapped, model.content["generators"], description)
+    second = evaluate_runs([run], run / "evaluation", Options()).content["summary"]["ab"]["CycleGAN"]["foreground"]
+    assert second["psnr"]["mean"] != pytest.approx(first["psnr"]["mean"], abs=0.01)
 
 
 def test_labels_that_came_later_are_seen(toy_run, data_root, tmp_path, command):
@@ -263,6 +331,21 @@ def test_a_target_on_another_grid_is_refused_by_name_resampled_or_left_out(toy_r
     assert status == 0, output
     assert [one["subject"] for one in read(tmp_path / "out")["subjects"]] == [other]
     assert f"Left out: {path}" in output
+
+
+def test_targets_are_resampled_linearly(toy_run, data_root, tmp_path):
+    """The target moved by 0.4 of a voxel: the error of the copied source, from the files."""
+    subject = subjects_of_test(toy_run)[0]
+    path = scan(data_root, subject, "T2w")
+    image = nibabel.load(path)
+    moved = image.affine @ nibabel.affines.from_matvec(np.eye(3), (0.4, 0, 0))
+    write_volume(path, np.asarray(image.dataobj), moved)
+    options = Options(data_root=data_root, resample_target=True)
+    content = evaluate_runs([toy_run[0]], tmp_path / "out", options).content
+    source, target = (scale_intensities(read_volume(scan(data_root, subject, name))) for name in ("T1w", "T2w"))
+    truth = ndimage.shift(target.array, (0.4, 0, 0), order=1, mode="grid-constant")
+    found = content["subjects"][0]["ways"]["ab"]["metrics"]["copy"]["whole"]["mae"]
+    assert found == pytest.approx(np.abs(source.array - truth).mean(), abs=1e-5)
 
 
 def test_a_target_of_another_place_is_refused_by_name(toy_run, data_root, tmp_path, command):
