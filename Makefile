@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+JOBS   ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo train test test-all lint typecheck clean
@@ -26,7 +27,7 @@ train: $(STAMP) ## Train: make train ARGS="+experiment=baseline data=bids data.r
 	$(BIN)/python -m mri_cyclegan.train $(ARGS)
 
 test: $(STAMP) ## Run the tests (without the slow ones) and measure line coverage
-	$(BIN)/python -m pytest -m "not slow and not gpu" --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not gpu" --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 test-all: $(STAMP) ## Run every test, the slow ones too
 	$(BIN)/python -m pytest $(ARGS)

@@ -47,6 +47,8 @@ def fit_references(
     """
     pairs = [subject for subject in fitted_on if subject.is_paired]
     aligned = {way: _aligned(training_scans[way[1]], evaluated, translating) for way in DIRECTIONS}
+    if not all(aligned.values()):  # the same methods in both directions
+        aligned = dict.fromkeys(DIRECTIONS, [])
     sources = [scan.path for scans in aligned.values() for scan in scans]
     sources += [scan.path for subject in pairs for scan in subject.scans.values()]
     found = records.find(KEY, sources)
