@@ -3,7 +3,9 @@
 What is heavy is imported when it is needed, so that ``--help`` answers at once.
 """
 
+import hashlib
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,8 +23,18 @@ Plane = StrEnum("Plane", "axial coronal sagittal")
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+# What each way to call it takes beside itself.
+OPTIONS_OF = {
+    "RUN_DIR": "data_root split output tta resample_target skip_unfit feature_weights device",
+    "--prediction": "target source output prediction_range plane resample_target",
+    "--compare": "data_root split tta resample_target skip_unfit device",
+    "--leaderboard": "metric",
+}
+
+
 @app.command()
 def command(
+    context: typer.Context,
     run_dirs: Annotated[
         list[Path] | None, typer.Argument(metavar="RUN_DIR...", help="A finished run; several make an ensemble.")
     ] = None,
@@ -32,7 +44,7 @@ def command(
     split: Annotated[
         Part, typer.Option(help="Subjects to evaluate. A run without test subjects evaluates on validation.")
     ] = Part.test,
-    output: Annotated[Path | None, typer.Option(help="Folder of the results.  [default: RUN_DIR/evaluation]")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder of the results.  [default: RUN_DIR/evaluation…]")] = None,
     tta: Annotated[
         bool, typer.Option("--tta", help="Test-time augmentation: mean and spread over flips and shifts.")
     ] = False,
@@ -74,14 +86,23 @@ def command(
     try:
         if len(given) != 1:
             raise ValueError(f"Give one of {', '.join(modes)}; got {' and '.join(given) or 'none'}. See --help.")
+        _refuse_foreign_options(context, given[0])
         if leaderboard is not None:
             _rank(leaderboard.expanduser(), metric)
             return
         from mri_cyclegan.evaluation.run_evaluation import Options
 
-        options = Options(split.value, data_root, resample_target, skip_unfit, tta, feature_weights, device)
+        options = Options(
+            split.value,
+            data_root and data_root.expanduser(),
+            resample_target,
+            skip_unfit,
+            tta,
+            feature_weights and feature_weights.expanduser(),
+            device,
+        )
         if compare is not None:
-            _compare(*compare, options)
+            _compare(compare, options)
         elif run_dirs:
             _evaluate_runs(run_dirs, output, options)
         else:
@@ -92,15 +113,39 @@ def command(
         raise typer.Exit(EXIT_ERROR) from None
 
 
+def _refuse_foreign_options(context: typer.Context, mode: str) -> None:
+    allowed = [*OPTIONS_OF[mode].split(), mode.lstrip("-"), "run_dirs"]
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE" and parameter.name not in allowed:
+            raise ValueError(f"{parameter.opts[0]} does not apply to {mode}. See --help.")
+
+
 def _evaluate_runs(folders: list[Path], output: Path | None, options: "Options") -> None:
     from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
     from mri_cyclegan.evaluation.summary_table import print_evaluation
 
     folders = [folder.expanduser() for folder in folders]
-    output = output or folders[0] / "evaluation"
+    output = output.expanduser() if output else default_output(folders, options)
     evaluation = evaluate_runs(folders, output, options)
     evaluation.write(output)
     print_evaluation(evaluation.content, output)
+
+
+def default_output(folders: Sequence[Path], options: "Options") -> Path:
+    """``evaluation`` in the run's folder; with another name for everything but the plain evaluation of one run.
+
+    Only the plain one ranks in a leaderboard, so nothing else may take its place.
+    """
+    words = [] if options.part == "test" else [options.part]
+    if options.data_root is not None:
+        words.append(options.data_root.resolve().name)
+    if len(folders) > 1:
+        names = "".join(str(folder.resolve()) for folder in folders)
+        words.append(f"ensemble-{hashlib.sha256(names.encode()).hexdigest()[:6]}")
+    words += ["tta"] if options.test_time_augmentation else []
+    words += ["resampled"] if options.resample_target else []
+    return folders[0] / "-".join(["evaluation", *words])
 
 
 def _evaluate_predictions(
@@ -118,7 +163,8 @@ def _evaluate_predictions(
     if target is None:
         raise ValueError("--prediction needs --target, the folder of the true volumes.")
     options = PredictionOptions(*_range(prediction_range), plane, resample_target)
-    output = output or prediction.expanduser().with_name(prediction.name + "-evaluation")
+    folder = prediction.expanduser().resolve()
+    output = output.expanduser() if output else folder.with_name(folder.name + "-evaluation")
     evaluation = evaluate_predictions(
         prediction.expanduser(), target.expanduser(), source and source.expanduser(), output, options
     )
@@ -136,17 +182,18 @@ def _range(words: str) -> tuple[float, float]:
     return low, high
 
 
-def _compare(first: Path, second: Path, options: "Options") -> None:
+def _compare(folders: tuple[Path, Path], options: "Options") -> None:
+    """Evaluate both, which takes no time where that is done already, and compare."""
     from mri_cyclegan.evaluation.comparison import compare, read_evaluation
     from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
     from mri_cyclegan.evaluation.summary_table import print_comparison
 
     contents = []
-    for folder in (first.expanduser(), second.expanduser()):
-        if not (folder / "evaluation" / "metrics.json").is_file():
-            evaluate_runs([folder], folder / "evaluation", options).write(folder / "evaluation")
-        contents.append(read_evaluation(folder / "evaluation"))
-    print_comparison(compare(*contents), contents[0]["directions"], (first, second))
+    for folder in folders:
+        output = default_output([folder.expanduser()], options)
+        evaluate_runs([folder.expanduser()], output, options).write(output)
+        contents.append(read_evaluation(output))
+    print_comparison(compare(*contents), contents[0]["directions"], folders)
 
 
 def _rank(root: Path, metric: str) -> None:

@@ -1,6 +1,7 @@
 """What a run leaves behind: resolved configuration, environment, metrics, the model, and a table on the screen."""
 
 import json
+import logging
 import platform
 import shlex
 import sys
@@ -25,6 +26,8 @@ from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.inference.portable import save_model
+
+log = logging.getLogger(__name__)
 
 PACKAGES = ("mri-cyclegan", "torch", "pytorch-lightning", "monai", "hydra-core", "numpy", "nibabel")
 
@@ -101,9 +104,15 @@ def report(
         "mean": {},
     }
     start_s = perf_counter()
-    evaluation = _evaluate(run_dir, config, datamodule)
+    evaluation = None
+    try:
+        evaluation = _evaluate(run_dir, config, datamodule)
+        if evaluation is not None:
+            evaluation.write(run_dir / "evaluation")
+    except (ValueError, OSError) as error:
+        log.warning("The model is trained and saved, but could not be evaluated: %s", error)
+        evaluation = None
     if evaluation is not None:
-        evaluation.write(run_dir / "evaluation")
         print_evaluation(evaluation.content, run_dir / "evaluation")
         summary |= _in_short(evaluation.content)
         summary["evaluation_s"] = round(perf_counter() - start_s, 1)
@@ -126,9 +135,10 @@ def _in_short(content: Mapping[str, Any]) -> dict[str, Any]:
     summary = {way: of_way for way, of_way in content["summary"].items() if of_way}
     paired = [subject for subject in content["subjects"] if any(of["metrics"] for of in subject["ways"].values())]
     methods = content["methods"] if summary else []
+    counts = _num_subjects(content["subjects"]), _num_subjects(paired)
     return {
         "protocol_version": content["protocol_version"],
-        "measured_on": f"{len(content['subjects'])} {content['part']} subjects, {len(paired)} with pairs",
+        "measured_on": f"{counts[0]} {content['part']} subjects, {counts[1]} with pairs",
         "verdict": content["verdict"],
         "mean": {
             method: {
@@ -149,6 +159,10 @@ def _in_short(content: Mapping[str, Any]) -> dict[str, Any]:
             for method in methods
         },
     }
+
+
+def _num_subjects(images: Sequence[Mapping[str, Any]]) -> int:
+    return len({image["subject"] for image in images})
 
 
 def _save_portable(folder: Path, config: DictConfig, model: Any, datamodule: MRIDataModule, weights: str) -> None:

@@ -1,7 +1,9 @@
 """From the records of all subjects to the content of ``metrics.json``."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -73,19 +75,29 @@ def directions_of(records: Sequence[Record], ways: Sequence[str]) -> list[Direct
 
 
 def summarise(direction: Direction) -> dict[str, Any]:
-    """Method → region → metric → mean, SD, median, worst and interval over the subjects that have pairs."""
-    measured = [metrics for metrics in direction.column("metrics") if metrics]
-    if not measured:
+    """Method → region → metric → mean, SD, median, worst and interval over the subjects that have pairs.
+
+    Several images of one subject are no subjects of their own: they are averaged first.
+    """
+    by_subject: dict[str, list[Any]] = defaultdict(list)
+    for record, metrics in zip(direction.records, direction.column("metrics"), strict=True):
+        if metrics:
+            by_subject[record.values["subject"]].append(metrics)
+    if not by_subject:
         return {}
+
+    def means(method: str, region: str, name: str) -> list[float]:
+        return [fmean(metrics[method][region][name] for metrics in images) for images in by_subject.values()]
+
+    first = next(iter(by_subject.values()))[0]
     return {
         method: {
             region: {
-                name: summary([metrics[method][region][name] for metrics in measured], METRICS[name].higher_is_better)
-                for name in METRICS
+                name: summary(means(method, region, name), metric.higher_is_better) for name, metric in METRICS.items()
             }
-            for region in measured[0][method]
+            for region in regions
         }
-        for method in measured[0]
+        for method, regions in first.items()
     }
 
 
@@ -106,13 +118,15 @@ def _matching(direction: Direction) -> dict[str, float | int] | None:
     if f"reduced_{direction.way[0]}" not in direction.records[0].arrays:
         return None
     outputs, sources = direction.arrays(f"reduced_{direction.way}"), direction.arrays(f"reduced_{direction.way[0]}")
-    return subject_matching(outputs, sources)
+    return subject_matching(outputs, sources, [record.values["subject"] for record in direction.records])
 
 
 def _feature_distance(direction: Direction) -> dict[str, Any] | None:
     if direction.target_features is None:
         return None
     outputs = np.concatenate(direction.arrays(f"features_{direction.way}"))
+    if min(len(outputs), len(direction.target_features)) < 2:
+        return None
     return feature_distance(torch.from_numpy(outputs), torch.from_numpy(direction.target_features))
 
 

@@ -1,8 +1,11 @@
 """Two evaluated models on the same subjects."""
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Set
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
@@ -13,28 +16,64 @@ REGION = "foreground"
 # way → metric → difference
 Differences = dict[str, dict[str, dict[str, Any]]]
 
+# Subject, session, scan, and a number where all three are the same.
+Key = tuple[str, str, str, int]
+
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
     """Content of a folder's ``metrics.json``.
 
     Raises:
-        ValueError: there is none, or it is of another protocol.
+        ValueError: there is none, it is of another protocol, or it does not hold what an evaluation writes.
     """
     path = folder / "metrics.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read ({error}). Evaluate the run first.") from error
-    if content.get("protocol_version") != PROTOCOL_VERSION:
-        raise ValueError(
-            f"{path}: protocol version {content.get('protocol_version')}, this is {PROTOCOL_VERSION}. "
-            "Evaluate the run again."
-        )
+    version = content.get("protocol_version") if isinstance(content, dict) else None
+    if version != PROTOCOL_VERSION:
+        raise ValueError(f"{path}: protocol version {version}, this is {PROTOCOL_VERSION}. Evaluate the run again.")
+    try:
+        _check(content)
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path}: not what an evaluation writes ({reason}). Evaluate the run again.") from error
     return content
+
+
+def _check(content: Mapping[str, Any]) -> None:
+    """Raise whatever comes of looking up all that a comparison and a leaderboard need."""
+    method = content["method"]
+    for way, contrasts in content["directions"].items():
+        _require_words(contrasts)
+        if content["summary"][way]:
+            means = content["summary"][way][method][REGION]
+            _require_finite({name: means[name]["mean"] for name in METRICS}, f"mean of {way}")
+        for metrics in (values for values, _ in _values(content, way).values()):
+            _require_finite({name: metrics[name] for name in METRICS}, way)
+    for subject in content["subjects"]:
+        _require_words([subject["subject"], subject["session"], subject.get("scan", "")])
+    _require_words([content["part"]])
+    if not isinstance(content["resampled_targets"], bool) or not isinstance(content["provenance"], dict):
+        raise ValueError("resampled_targets or provenance are of another kind")
+
+
+def _require_words(words: Any) -> None:
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"{words!r}, expected names")
+
+
+def _require_finite(values: Mapping[str, Any], place: str) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name}, {place}: {value}, expected a finite number")
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Differences:
     """Paired differences, second minus first, over the foreground.
+
+    Several scans or visits of a subject are averaged first: subjects are independent of each other, scans are not.
 
     Args:
         first: content of ``metrics.json``.
@@ -45,48 +84,63 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Differences:
         signed-rank test, ``num_subjects``, and the means ``first`` and ``second``.
 
     Raises:
-        ValueError: they are not of the same subjects and directions.
+        ValueError: they are not of the same images and directions.
     """
     differences: Differences = {}
     if first["directions"] != second["directions"]:
         raise ValueError(f"Not the same directions: {first['directions']} and {second['directions']}.")
     for way in first["directions"]:
         values = [_values(content, way) for content in (first, second)]
-        _require_same_subjects(*values)
-        keys = sorted(values[0])
-        if not keys:
+        _require_same_images(*values)
+        if not values[0]:
             raise ValueError(
                 "No pairs, so there is nothing to compare: paired metrics need both contrasts of a subject."
             )
         differences[way] = {}
         for metric in METRICS:
-            columns = [[of_subject[key][metric] for key in keys] for of_subject in values]
-            means = {name: sum(column) / len(column) for name, column in zip(("first", "second"), columns, strict=True)}
+            columns = [_means_of_subjects(of_scans, metric) for of_scans in values]
+            means = {name: fmean(column) for name, column in zip(("first", "second"), columns, strict=True)}
             differences[way][metric] = {**paired_difference(columns[1], columns[0]), **means}
     return differences
 
 
-def _values(content: Mapping[str, Any], way: str) -> dict[tuple[str, str, int], Mapping[str, float]]:
-    """Metrics of each subject; several scans of one session are counted."""
-    found: dict[tuple[str, str, int], Mapping[str, float]] = {}
-    for subject in content["subjects"]:
+def _values(content: Mapping[str, Any], way: str) -> dict[Key, tuple[Mapping[str, float], Mapping[str, str]]]:
+    """Metrics of each pair of scans, and the hashes of its files; what has the same names is counted."""
+    found: dict[Key, tuple[Mapping[str, float], Mapping[str, str]]] = {}
+    times: Counter[tuple[str, str, str]] = Counter()
+    # In the order of the hashes, since that of the folders may be another one on another machine.
+    for subject in sorted(content["subjects"], key=lambda one: sorted(one.get("hashes", {}).items())):
         metrics = subject["ways"].get(way, {}).get("metrics")
         if metrics:
-            number = 0
-            while (subject["subject"], subject["session"], number) in found:
-                number += 1
-            found[subject["subject"], subject["session"], number] = metrics[content["method"]][REGION]
+            names = subject["subject"], subject["session"], subject.get("scan", "")
+            found[*names, times[names]] = metrics[content["method"]][REGION], subject.get("hashes", {})
+            times[names] += 1
     return found
 
 
-def _require_same_subjects(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> None:
-    only = [sorted({key[0] for key in one.keys() - other.keys()}) for one, other in ((first, second), (second, first))]
+def _means_of_subjects(of_scans: Mapping[Key, tuple[Mapping[str, float], Any]], metric: str) -> list[float]:
+    """Of each subject, in the order of their names."""
+    of_subjects: dict[str, list[float]] = defaultdict(list)
+    for key in sorted(of_scans):
+        of_subjects[key[0]].append(of_scans[key][0][metric])
+    return [fmean(values) for values in of_subjects.values()]
+
+
+def _require_same_images(first: Mapping[Key, tuple[Any, Any]], second: Mapping[Key, tuple[Any, Any]]) -> None:
+    advice = "Evaluate both on the same part of the same data (--split, --data-root)."
+    only = [one.keys() - other.keys() for one, other in ((first, second), (second, first))]
     if any(only):
         raise ValueError(
             f"Not the same subjects: only in the first {_names(only[0])}; only in the second {_names(only[1])}. "
-            "Evaluate both on the same part of the same data (--split, --data-root)."
+            + advice
         )
+    changed = {key for key in first if first[key][1] != second[key][1]}
+    if changed:
+        raise ValueError(f"Not the same images, although their names are the same: {_names(changed)}. {advice}")
 
 
-def _names(names: Sequence[str]) -> str:
+def _names(keys: Set[Key]) -> str:
+    # The name of a scan often holds the others.
+    parts = [(*(part for part in key[:2] if part not in key[2]), key[2]) for key in keys]
+    names = sorted({" ".join(filter(None, of_scan)) for of_scan in parts})
     return (", ".join(names[:10]) + (" …" if len(names) > 10 else "")) or "none"

@@ -3,20 +3,22 @@
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import yaml
 
-from mri_cyclegan.data.layouts import Scan, find_scans
+from mri_cyclegan.data.layouts import Found, Scan, find_scans
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.inference.portable import PortableModel, load_model
 
 ALL = "all"
-PARTS = ("test", "val", ALL)
+PARTS_OF_SPLIT = ("train_a", "train_b", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class FinishedRun:
     def split(self) -> Mapping[str, Any]:
         """Who trained, validated and tested."""
         path = self.folder / "split.json"
-        return self._read(path, lambda: json.loads(path.read_text(encoding="utf-8")))
+        return self._read(path, lambda: _checked(json.loads(path.read_text(encoding="utf-8"))))
 
     @cached_property
     def model(self) -> PortableModel:
@@ -51,25 +53,35 @@ class FinishedRun:
         """Of the experiment."""
         return str(self.setting("name"))
 
-    def setting(self, key: str) -> Any:
+    def setting(self, key: str, kind: type | UnionType = object) -> Any:
         """A value of the configuration, such as ``data.layout``.
 
+        Args:
+            key: its place.
+            kind: what it must be.
+
         Raises:
-            ValueError: there is none.
+            ValueError: there is none, or it is of another kind.
         """
         value: Any = self.config
         for part in key.split("."):
             if not isinstance(value, Mapping) or part not in value:
                 raise ValueError(f"{self.folder}/config.yaml: no {key}. Give the folder of a finished run.")
             value = value[part]
+        if not isinstance(value, kind):
+            expected = getattr(kind, "__name__", str(kind))
+            raise ValueError(f"{self.folder}/config.yaml: {key} is {value!r}, expected {expected}. Copy the run again.")
         return value
 
     @property
     def read_options(self) -> ReadOptions:
         """How doubtful files were read."""
-        keys = ("volume_index", "nonfinite", "assume_orientation", "series_uids")
-        index, nonfinite, orientation, uids = (self.setting(f"data.{key}") for key in keys)
-        return ReadOptions(index, nonfinite, orientation, tuple(map(str, uids)))
+        kinds = {"volume_index": int | None, "nonfinite": str, "assume_orientation": str | None, "series_uids": list}
+        index, nonfinite, orientation, uids = (self.setting(f"data.{key}", kind) for key, kind in kinds.items())
+        try:
+            return ReadOptions(index, nonfinite, orientation, tuple(map(str, uids)))
+        except ValueError as error:
+            raise ValueError(f"{self.folder}/config.yaml: {error}") from error
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -78,31 +90,29 @@ class FinishedRun:
         if not path.is_file():
             return []
         epochs: dict[int, dict[str, float]] = defaultdict(dict)
-        with path.open(newline="", encoding="utf-8") as lines:
+        with path.open(newline="", encoding="utf-8", errors="replace") as lines:
             for row in csv.DictReader(lines):
-                values = {
-                    name.removesuffix("_epoch"): float(value)
-                    for name, value in row.items()
-                    if value and (name.endswith("_epoch") or name.startswith("val/"))
-                }
-                if row.get("epoch") and values:
-                    epochs[int(row["epoch"])] |= values
+                # A damaged row is missing from the learning curves; that is no reason to evaluate nothing.
+                with suppress(ValueError):
+                    epoch, values = _of_epoch(row)
+                    if values:
+                        epochs[epoch] |= values
         return [{"epoch": float(epoch), **values} for epoch, values in sorted(epochs.items())]
 
-    def scans(self, root: Path) -> list[Scan]:
-        """Every scan below a folder, found as in training.
+    def scans(self, root: Path) -> Found:
+        """Every scan below a folder, found as in training, and what could not be searched.
 
         Raises:
             ValueError: the folder is no such data set.
         """
-        keys = ("layout", "subject_pattern", "names_identify_subjects")
-        layout, pattern, identify = (self.setting(f"data.{key}") for key in keys)
-        return find_scans(layout, root, list(self.model.contrasts), pattern, identify).scans
+        kinds = {"layout": str, "subject_pattern": str | None, "names_identify_subjects": bool}
+        layout, pattern, identify = (self.setting(f"data.{key}", kind) for key, kind in kinds.items())
+        return find_scans(layout, root, list(self.model.contrasts), pattern, identify)
 
-    def of_part(self, scans: list[Scan], part: str) -> list[Scan]:
+    def of_part(self, scans: Sequence[Scan], part: str) -> list[Scan]:
         """Those scans whose subject has a part: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``, or ``"all"``."""
         if part == ALL:
-            return scans
+            return list(scans)
         names = set(self.split["subjects"][part])
         return [scan for scan in scans if scan.subject in names]
 
@@ -120,6 +130,28 @@ class FinishedRun:
     def _read(self, path: Path, read: Any) -> Mapping[str, Any]:
         try:
             return read()
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"{path}: cannot be read ({reason}). Give the folder of a finished run.") from error
+
+
+def _checked(split: Any) -> Mapping[str, Any]:
+    """The content of ``split.json``, once it is known to be a split."""
+    subjects = split.get("subjects") if isinstance(split, dict) else None
+    for part in PARTS_OF_SPLIT:
+        names = subjects.get(part) if isinstance(subjects, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"expected a list of names at subjects, {part}")
+    if not isinstance(split.get("root", ""), str):
+        raise ValueError(f"expected a folder at root, got {split['root']!r}")
+    return split
+
+
+def _of_epoch(row: Mapping[str, str]) -> tuple[int, dict[str, float]]:
+    """Epoch of a row of ``metrics.csv`` and what is known at its end; most rows hold a few of the columns."""
+    values = {
+        name.removesuffix("_epoch"): float(value)
+        for name, value in row.items()
+        if name and value and (name.endswith("_epoch") or name.startswith("val/"))
+    }
+    return int(row.get("epoch") or ""), values

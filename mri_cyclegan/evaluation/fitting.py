@@ -48,15 +48,15 @@ def fit_references(
     pairs = [subject for subject in fitted_on if subject.is_paired]
     aligned = {way: _aligned(training_scans[way[1]], evaluated, translating) for way in DIRECTIONS}
     if not all(aligned.values()):  # the same methods in both directions
-        aligned = dict.fromkeys(DIRECTIONS, [])
+        aligned = {way: [] for way in DIRECTIONS}
     sources = [scan.path for scans in aligned.values() for scan in scans]
     sources += [scan.path for subject in pairs for scan in subject.scans.values()]
     found = records.find(KEY, sources)
     if found is None:
         tables = _look_up_tables(translating, pairs)
-        means = {way: mean_of(_slices(translating, scans)) for way, scans in aligned.items() if scans}
+        means = {way: mean_of(_slices(translating, scans)) for way, scans in aligned.items()}
         arrays = {f"table_{way}": table for way, table in tables.items()}
-        arrays |= {f"mean_{way}": mean for way, mean in means.items()}
+        arrays |= {f"mean_{way}": mean for way, mean in means.items() if mean is not None}
         found = Record({}, arrays)
         records.save(KEY, sources, found)
     return {

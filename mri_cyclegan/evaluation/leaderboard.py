@@ -2,14 +2,17 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 
 from mri_cyclegan.evaluation.comparison import read_evaluation
-from mri_cyclegan.evaluation.protocol import METRICS
+from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,31 @@ class Entry:
 
     Attributes:
         folder: of the run.
-        overrides: keys of its command line to their values.
+        overrides: keys of its command line to their values, ``~`` for what was taken away.
+        words: the same keys to the words of the command line as they were given, such as ``+experiment=demo``.
         metrics: such as ``ssim`` (mean of all directions), ``ssim_ab``, ``ssim_ba``, over the foreground.
+        images: what it was evaluated on; only equal ones can be ranked.
     """
 
     folder: Path
     overrides: dict[str, str]
+    words: dict[str, str]
     metrics: dict[str, float]
+    images: "Images"
+
+
+class Images(NamedTuple):
+    """What a run was evaluated on.
+
+    Attributes:
+        part: of the data set.
+        resampled_targets: whether targets were resampled.
+        scans: subject, session, scan and the hashes of its files.
+    """
+
+    part: str
+    resampled_targets: bool
+    scans: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -56,7 +77,7 @@ class Leaderboard:
 
 
 def rank_runs(root: Path, metric: str = "ssim") -> Leaderboard:
-    """Read every evaluated run below a folder.
+    """Read every evaluated run below a folder, and rank those that were evaluated on the same images as most.
 
     Args:
         root: such as the folder of a sweep.
@@ -85,12 +106,29 @@ def rank_runs(root: Path, metric: str = "ssim") -> Leaderboard:
     if not entries:
         reasons = "".join(f"\n- {reason}" for reason in left_out)
         raise ValueError(f"{root}: no evaluated run is below it. Give the folder of a sweep.{reasons}")
+    commonest = Counter(entry.images for entry in entries).most_common(1)[0][0]
+    left_out += [_unlike(entry, commonest) for entry in entries if entry.images != commonest]
+    entries = [entry for entry in entries if entry.images == commonest]
     best_first = sorted(entries, key=lambda entry: entry.metrics[metric], reverse=METRICS[name].higher_is_better)
     return Leaderboard(best_first, metric, _differing(entries), left_out)
 
 
+def _unlike(entry: Entry, commonest: Images) -> str:
+    """Why a run cannot be ranked with the others."""
+    if entry.images.part != commonest.part:
+        reason = f"evaluated on {entry.images.part} subjects, most runs on {commonest.part} subjects"
+    elif entry.images.resampled_targets != commonest.resampled_targets:
+        reason = (
+            f"evaluated {'with' if entry.images.resampled_targets else 'without'} --resample-target, unlike most runs"
+        )
+    else:
+        reason = f"evaluated on other images ({len(entry.images.scans)}) than most runs ({len(commonest.scans)})"
+    return f"{entry.folder}: {reason}."
+
+
 def _entry(folder: Path) -> Entry:
     content = read_evaluation(folder / "evaluation")
+    _require_its_model(folder, content["provenance"].get("model_sha256"))
     metrics: dict[str, float] = {}
     for name in METRICS:
         means = {
@@ -101,13 +139,50 @@ def _entry(folder: Path) -> Entry:
         metrics |= {f"{name}_{way}": value for way, value in means.items()}
         if means:
             metrics[name] = sum(means.values()) / len(means)
-    return Entry(folder, _overrides(folder), metrics)
+    words = {word.lstrip("+~").partition("=")[0]: word for word in _command_line(folder)}
+    overrides = {key: "~" if word.startswith("~") else word.partition("=")[2] for key, word in words.items()}
+    return Entry(folder, overrides, words, metrics, _images(content))
 
 
-def _overrides(folder: Path) -> dict[str, str]:
+def _require_its_model(folder: Path, evaluated: Any) -> None:
+    """Refuse an evaluation of another model than the folder holds now."""
+    if isinstance(evaluated, list):
+        raise ValueError(f"{folder}: evaluated as an ensemble with other runs. Evaluate it alone.")
+    path = folder / "model" / "model.json"
+    try:
+        generators = json.loads(path.read_text(encoding="utf-8"))["generators"]
+        hashes = {way: generators[way]["sha256"] for way in DIRECTIONS}
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: cannot be read ({error!r}). Copy the run again.") from error
+    if hashes != evaluated:
+        raise ValueError(f"{folder}: evaluated before its model changed. Evaluate it again.")
+
+
+def _images(content: Mapping[str, Any]) -> Images:
+    scans = [
+        (
+            one["subject"],
+            one["session"],
+            one.get("scan", ""),
+            *(f"{k}={v}" for k, v in sorted(one.get("hashes", {}).items())),
+        )
+        for one in content["subjects"]
+    ]
+    return Images(content["part"], content["resampled_targets"], tuple(sorted(scans)))
+
+
+def _command_line(folder: Path) -> list[str]:
+    """Words that changed the configuration, as Hydra keeps them."""
     path = folder / ".hydra" / "overrides.yaml"
-    words = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return {key.lstrip("+~"): value for key, _, value in (str(word).partition("=") for word in words or [])}
+    if not path.is_file():
+        return []
+    try:
+        words = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())}). Copy the run again.") from error
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"{path}: expected a list of overrides, got {words!r}. Copy the run again.")
+    return words
 
 
 def _differing(entries: Sequence[Entry]) -> list[str]:

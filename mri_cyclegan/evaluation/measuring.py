@@ -16,6 +16,7 @@ from mri_cyclegan.evaluation.metrics.local_similarity import num_scales
 from mri_cyclegan.evaluation.metrics.paired import measure_paired
 from mri_cyclegan.evaluation.metrics.spectrum import radial_power_spectrum
 from mri_cyclegan.evaluation.metrics.uncertainty import measure_uncertainty
+from mri_cyclegan.evaluation.reference import ORACLE
 from mri_cyclegan.evaluation.report.cases import slice_strips
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
@@ -81,7 +82,9 @@ def _metrics(images: SubjectImages, predictions: Mapping[str, np.ndarray]) -> di
         return {}
     whole = np.ones_like(images.foreground) if images.covered is None else images.covered
     regions = {"foreground": images.foreground, "whole": whole}
-    return measure_paired(predictions, images.target, regions)
+    values = measure_paired(predictions, images.target, regions)
+    values.get(ORACLE, {}).pop("whole", None)  # it was fitted within heads, and knows no background
+    return values
 
 
 def _uncertainty(images: SubjectImages) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from mri_cyclegan.data.findings import Finding, UnfitData, UnfitFile
+from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.histograms import histogram, pooled
 from mri_cyclegan.data.intensities import ScaledVolume
-from mri_cyclegan.data.reading import read_volume
-from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.data.reading import read_shape, read_volume
+from mri_cyclegan.data.volume import ReadOptions, Volume
 from mri_cyclegan.evaluation.measuring import describe, measure_direction
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
@@ -23,7 +24,7 @@ from mri_cyclegan.evaluation.run_measuring import VERSION
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, match_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
-from mri_cyclegan.evaluation.subjects.resampling import Grid, in_plane_order, resampled, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, resampled, slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import grid_difference
 from mri_cyclegan.evaluation.subjects.translating import read_scaled
 from mri_cyclegan.evaluation.writing import Evaluation, assemble
@@ -33,6 +34,9 @@ WAY = "ab"
 
 # Share of the foreground that may lie beyond the range of the predictions: more of it, and the range is wrong.
 MAX_BEYOND = 0.2
+
+# Share of the target's foreground that a prediction must reach: of less, its figures would be those of another head.
+MIN_COVERED = 0.9
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,24 @@ class PredictionOptions:
         high: likewise 1, its 99.5th.
         plane: of the slices that SSIM looks at.
         resample_target: compare with targets on other grids, resampled.
+
+    Raises:
+        ValueError: the ends are not finite, or the first is not below the second.
     """
 
     low: float = 0.0
     high: float = 1.0
     plane: str = "axial"
     resample_target: bool = False
+
+    def __post_init__(self) -> None:
+        with np.errstate(over="ignore"):
+            width = float(np.float32(self.high - self.low))
+        if not (np.isfinite([self.low, self.high, width]).all() and width > 0):
+            raise ValueError(
+                f"--prediction-range: expected two finite numbers LOW,HIGH such as 0,1 or -1,1; "
+                f"got {self.low:g},{self.high:g}."
+            )
 
 
 def evaluate_predictions(
@@ -65,25 +81,32 @@ def evaluate_predictions(
         options: how to read them.
 
     Raises:
-        ValueError: a prediction has no target, or lies on another grid, or has other units; all of them by name.
+        ValueError: a prediction has no target, lies elsewhere or on another grid, shows nothing, or has other units;
+            the message names it.
     """
     cases = match_files(prediction, target, source)
     if not options.resample_target:
         _refuse_other_grids(cases)
-    settings = {"version": VERSION, "protocol": PROTOCOL_VERSION, "options": [options.low, options.high, options.plane]}
-    records = RecordFolder(output / "subjects", {**settings, "names": [case.name for case in cases]})
-    references = _fit(cases, options)
+    references = _fit(cases)
+    settings = {
+        "version": [VERSION, version("mri-cyclegan")],
+        "protocol": PROTOCOL_VERSION,
+        "options": [options.low, options.high, options.plane],
+        "references": references.digest(),
+    }
+    records = RecordFolder(output / "subjects", settings)
+    title = prediction.resolve().name
     gathered = []
-    for case in track(cases, f"Evaluating {prediction.name}", transient=True):
+    for case in track(cases, f"Evaluating {title}", transient=True):
         record = records.find(case.key, case.paths)
         if record is None:
             record = _measure(case, references, options)
             records.save(case.key, case.paths, record)
         gathered.append(record)
     return assemble(
-        title=prediction.name,
+        title=title,
         method=METHOD,
-        contrasts=(source.name if source else "source", target.name),
+        contrasts=(source.resolve().name if source else "source", target.resolve().name),
         part="all",
         plane=options.plane,
         resampled_targets=options.resample_target,
@@ -99,24 +122,28 @@ def evaluate_predictions(
 
 def _refuse_other_grids(cases: Sequence[PredictionFiles]) -> None:
     findings = []
+    advice = "Repair these files, or remove them."
     for case in cases:
-        volumes = [read_volume(path) for path in case.paths]
-        for path, volume in zip(case.paths[1:], volumes[1:], strict=True):
-            first = volumes[0]
-            if problem := grid_difference((first.array.shape, first.affine), (volume.array.shape, volume.affine)):
+        try:
+            grids = [read_shape(path) for path in case.paths]
+        except UnfitFile as error:
+            findings.append(error.finding)
+            continue
+        for path, grid in zip(case.paths[1:], grids[1:], strict=True):
+            if problem := grid_difference(grids[0], grid):
                 findings.append(Finding("error", path, f"not on the grid of {case.prediction}: {problem}", ""))
+                advice = "Resample predictions and targets to one grid, or use --resample-target (the report says so)."
     if findings:
-        advice = "Resample predictions and targets to one grid, or use --resample-target (the report says so)."
         raise UnfitData(findings, len(cases), advice)
 
 
-def _fit(cases: Sequence[PredictionFiles], options: PredictionOptions) -> References:
+def _fit(cases: Sequence[PredictionFiles]) -> References:
     fit, histograms = LookUpTableFit(), []
     for case in cases:
-        target = read_scaled(case.target, ReadOptions())
+        target = _read_real(case.target)
         histograms.append(histogram(target.array[target.foreground]))
         if case.source is not None:
-            source = read_scaled(case.source, ReadOptions())
+            source = _read_real(case.source)
             array, foreground = _on_grid(target, Grid(source.array.shape, source.affine))
             fit.add(source.array, array, foreground)
     return References(pooled(histograms), None, fit.table() if fit.counts.any() else None)
@@ -141,8 +168,9 @@ def _measure(case: PredictionFiles, references: References, options: PredictionO
     measured["out_of_domain"] = []
     measured["seconds"] = {"generator": 0.0, "total": perf_counter() - began}
     values: dict[str, Any] = {
-        "subject": case.name,
-        "session": "",
+        "subject": case.subject,
+        "session": case.session,
+        "scan": case.scan,
         "files": {"prediction": str(case.prediction), "target": str(case.target), "source": str(case.source)},
         "real": real,
         "ways": {WAY: measured},
@@ -151,14 +179,17 @@ def _measure(case: PredictionFiles, references: References, options: PredictionO
 
 
 def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
-    prediction = read_volume(case.prediction)
+    prediction = _read_prediction(case.prediction)
     grid = Grid(prediction.array.shape, prediction.affine)
-    target, foreground = _on_grid(read_scaled(case.target, ReadOptions()), grid)
+    truth = _read_real(case.target)
+    target, foreground = _on_grid(truth, grid)
+    _require_covered(case, truth, grid, foreground)
     output = (prediction.array - np.float32(options.low)) / np.float32(options.high - options.low)
     _require_range(case.prediction, output[foreground], options)
     source = source_foreground = None
     if case.source is not None:
-        source, source_foreground = _on_grid(read_scaled(case.source, ReadOptions()), grid)
+        source, source_foreground = _on_grid(_read_real(case.source), grid)
+        _require_source(case, source_foreground & foreground)
 
     def slices(array: np.ndarray) -> np.ndarray:
         return in_plane_order(array, grid.affine, options.plane)
@@ -171,7 +202,47 @@ def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
         foreground=slices(foreground),
         source_foreground=None if source_foreground is None else slices(source_foreground),
         spacing_mm=slice_spacing_mm(grid.affine, options.plane),
+        covered=slices(covered(truth.array.shape, truth.affine, grid)),
     )
+
+
+def _read_real(path: Path) -> ScaledVolume:
+    try:
+        return read_scaled(path, ReadOptions())
+    except EmptyScan as error:  # a run leaves such scans out; here somebody chose the file
+        raise UnfitFile(path, error.finding.problem, "Remove it and its prediction.") from error
+
+
+def _read_prediction(path: Path) -> Volume:
+    prediction = read_volume(path)
+    if prediction.array.min() == prediction.array.max():
+        raise UnfitFile(path, "all voxels have the same value", "Predict it again, or remove it.")
+    return prediction
+
+
+def _require_covered(case: PredictionFiles, target: ScaledVolume, grid: Grid, foreground: np.ndarray) -> None:
+    """Refuse a prediction that shows another place, or too little, of what the target shows."""
+    reached = covered(grid.shape, grid.affine, Grid(target.array.shape, target.affine)) & target.foreground
+    voxel_ml = abs(np.linalg.det(target.affine[:3, :3])) / 1000
+    reached_ml, whole_ml = (voxel_ml * np.count_nonzero(mask) for mask in (reached, target.foreground))
+    if reached_ml < MIN_COVERED * whole_ml or not foreground.any():
+        raise UnfitFile(
+            case.prediction,
+            f"only {reached_ml:.3g} of the {whole_ml:.3g} ml that {case.target} shows lie within it "
+            f"({100 * reached_ml / whole_ml:.0f} %; at least {100 * MIN_COVERED:.0f} % must)",
+            "Give the whole prediction, in the target's place, or a target cropped as it is.",
+        )
+
+
+def _require_source(case: PredictionFiles, common: np.ndarray) -> None:
+    """Refuse a source without which nothing can be said about the target: its histogram would have no voxel."""
+    if not common.any():
+        assert case.source is not None
+        raise UnfitFile(
+            case.source,
+            f"it shows nothing where {case.target} shows the head: not registered",
+            "Register the two, or leave out --source.",
+        )
 
 
 def _require_range(path: Path, values: np.ndarray, options: PredictionOptions) -> None:

@@ -35,8 +35,6 @@ METRICS = {
     "nmi": Metric("NMI", "", True, 3),
 }
 
-REGIONS = ("foreground", "whole")
-
 
 def metrics_as_json() -> dict[str, dict[str, Any]]:
     """:data:`METRICS` as plain JSON values."""

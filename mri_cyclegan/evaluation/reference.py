@@ -91,11 +91,10 @@ class LookUpTableFit:
         return np.interp(CENTRES, CENTRES[known], self.sums[known] / self.counts[known])
 
 
-def mean_of(images: Iterable[np.ndarray]) -> np.ndarray:
-    """Mean of images of one shape, one of them in memory at a time."""
+def mean_of(images: Iterable[np.ndarray]) -> np.ndarray | None:
+    """Mean of images of one shape, one of them in memory at a time; None of none."""
     total, count = None, 0
     for image in images:
         total = image.astype(np.float64) if total is None else total + image
         count += 1
-    assert total is not None
-    return (total / count).astype(np.float32)
+    return None if total is None else (total / count).astype(np.float32)

@@ -10,19 +10,23 @@ from typing import Any
 import torch
 from rich.progress import track
 
-from mri_cyclegan.data.findings import UnfitData, UnfitFile
+from mri_cyclegan.data.findings import Finding, UnfitData, UnfitFile
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.evaluation.audits.levels import most_serious_audit
 from mri_cyclegan.evaluation.audits.pairing import judge_pairing
 from mri_cyclegan.evaluation.finished_run import ALL, FinishedRun
 from mri_cyclegan.evaluation.fitting import fit_references
 from mri_cyclegan.evaluation.metrics.features import find_weights, load_feature_network
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
 from mri_cyclegan.evaluation.provenance import provenance
+from mri_cyclegan.evaluation.reference import References
 from mri_cyclegan.evaluation.run_measuring import METHOD, VERSION, RunMeasuring
 from mri_cyclegan.evaluation.subjects.labels import label_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, unaligned
 from mri_cyclegan.evaluation.subjects.translating import Translating
-from mri_cyclegan.evaluation.writing import Evaluation, assemble
+from mri_cyclegan.evaluation.writing import Evaluation, assemble, require_output
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
 
 log = logging.getLogger(__name__)
@@ -66,12 +70,20 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     runs = [FinishedRun(folder) for folder in folders]
     run = runs[0]
     _require_same_contrasts(runs)
+    require_output(output)
+    device = _device(options.device)
+    is_own = options.data_root is None or _is_same_folder(options.data_root.expanduser(), run)
     root = run.data_root if options.data_root is None else options.data_root.expanduser()
     if not root.is_dir():
         raise ValueError(f"{root}: the data set is not there. Give its folder with --data-root.")
-    scans = run.scans(root)
-    part, subjects = _choose(run, scans, options, root)
-    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    found = run.scans(root)
+    warnings = [str(finding) for finding in found.findings]
+    part, subjects = _choose(run, found.scans, options, root)
+    warnings += _absent(run, found.scans, part)
+    if not is_own:
+        warnings.append("This is not the folder trained on: subjects are taken for those trained on by their names.")
+    if not options.resample_target:
+        subjects = _without_unaligned(subjects, run, options, warnings)
     views = TEST_TIME_VIEWS if options.test_time_augmentation else (View(),)
     translating = Translating([one.model.translator(device) for one in runs], views, run.read_options, root)
     features = find_weights(options.feature_weights)
@@ -82,38 +94,21 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         "options": {**asdict(run.read_options), "resample": options.resample_target, "views": len(views)},
         "features": None if features is None else _identity(features),
     }
-    warnings: list[str] = []
-    if not options.resample_target:
-        subjects = _without_unaligned(subjects, run, options, warnings)
-    training = {letter: run.of_part(scans, f"train_{letter}") for letter in "ab"}
-    for letter, contrast in zip("ab", run.model.contrasts, strict=True):
-        training[letter] = [scan for scan in training[letter] if scan.contrast == contrast]
-    validation = list_subjects(run.of_part(scans, "val"), run.model.contrasts) if part == "test" else subjects
-    if not any(subject.is_paired for subject in validation):
-        validation = subjects
-    references = fit_references(
-        run, translating, training, subjects, validation, RecordFolder(output / "subjects", settings)
+    references, fitted_on = _references(
+        run, translating, found.scans, subjects, RecordFolder(output / "subjects", settings), is_own
     )
     settings["references"] = {way: of_way.digest() for way, of_way in references.items()}
     records = RecordFolder(output / "subjects", settings)
     network = None if features is None else load_feature_network(features).to(device)
     measuring = RunMeasuring(run, translating, references, network)
-    gathered = []
-    for subject in track(subjects, f"Evaluating {run.name}", transient=True):
-        paths = [*subject.paths, *label_files(root, subject.name, subject.session)]
-        try:
-            record = records.find(subject.key, paths)
-            if record is None:
-                record = measuring(subject)
-                records.save(subject.key, paths, record)
-        except UnfitFile as error:
-            if not options.skip_unfit:
-                raise
-            warnings.append(f"Left out: {error}")
-            continue
-        gathered.append(record)
+    gathered, refused = _gather(subjects, records, measuring, root, run.name)
+    errors = [finding for finding in refused if finding.severity == "error"]
+    if errors and not options.skip_unfit:
+        raise UnfitData(errors, len(subjects), "Repair them, or leave these subjects out with --skip-unfit.")
+    warnings += [f"Left out: {finding}" for finding in refused]
     if not gathered:
         raise ValueError(f"{root}: no subject is left to evaluate." + "".join(f"\n- {line}" for line in warnings))
+    evaluated = [subject.name for subject in subjects]
     return assemble(
         title=run.name if len(runs) == 1 else f"{run.name}, ensemble of {len(runs)} runs",
         method=METHOD,
@@ -122,12 +117,78 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         plane=translating.plane,
         resampled_targets=options.resample_target,
         records=gathered,
-        audits=[judge_pairing(run.split, [subject.name for subject in subjects])],
+        audits=[most_serious_audit([judge_pairing(one.split, evaluated) for one in runs])],
         uncertainty_kind=_kind(len(runs), len(views)),
         warnings=[*warnings, *_out_of_domain(gathered, run.model.contrasts)],
-        provenance=provenance(device) | _provenance_of(runs),
+        provenance=provenance(device) | _provenance_of(runs) | {"look-up table fitted on": fitted_on},
         history=run.history,
     )
+
+
+def _gather(
+    subjects: Sequence[Subject], records: RecordFolder, measuring: RunMeasuring, root: Path, name: str
+) -> tuple[list[Record], list[Finding]]:
+    """Records of all subjects, measured now where there are none, and what is wrong with those that have none."""
+    gathered, refused = [], []
+    for subject in track(subjects, f"Evaluating {name}", transient=True):
+        paths = [*subject.paths, *label_files(root, subject.name, subject.session, subject.scan)]
+        try:
+            record = records.find(subject.key, paths)
+            if record is None:
+                measured = measuring(subject)
+                hashes = {letter: records.sources.of(scan.path) for letter, scan in subject.scans.items()}
+                record = Record({**measured.values, "hashes": hashes}, measured.arrays)
+                records.save(subject.key, paths, record)
+            gathered.append(record)
+        except UnfitFile as error:
+            refused.append(error.finding)
+    return gathered, refused
+
+
+def _references(
+    run: FinishedRun,
+    translating: Translating,
+    scans: Sequence[Scan],
+    subjects: Sequence[Subject],
+    records: RecordFolder,
+    is_own: bool,
+) -> tuple[dict[str, References], str]:
+    """Reference methods, and in words what the look-up table was fitted on.
+
+    Scans of another data set did not train the run, whatever their subjects are called.
+    """
+    training: dict[str, list[Scan]] = {"a": [], "b": []}
+    validation: list[Subject] = []
+    if is_own:
+        for letter, contrast in zip("ab", run.model.contrasts, strict=True):
+            of_part = run.of_part(scans, f"train_{letter}")
+            training[letter] = [scan for scan in of_part if scan.contrast == contrast]
+        validation = list_subjects(run.of_part(scans, "val"), run.model.contrasts)
+    pairs = [subject for subject in validation if subject.is_paired]
+    fitted_on = "validation pairs" if pairs else "the evaluated pairs themselves"
+    return fit_references(run, translating, training, subjects, pairs or subjects, records), fitted_on
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device: {name} cannot be used ({reason}). Give cpu, or a device that is here.") from error
+    return device
+
+
+def _is_same_folder(root: Path, run: FinishedRun) -> bool:
+    return "root" in run.split and root.resolve() == run.data_root.resolve()
+
+
+def _absent(run: FinishedRun, scans: Sequence[Scan], part: str) -> list[str]:
+    """A sentence on subjects of the part that the data set does not hold."""
+    if part == ALL:
+        return []
+    names = sorted(set(run.split["subjects"][part]) - {scan.subject for scan in scans})
+    return [f"Not there: {len(names)} of the subjects in the run's split: {name_some(names)}."] if names else []
 
 
 def _identity(path: Path) -> list[str | int]:
@@ -143,16 +204,15 @@ def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:
             )
 
 
-def _choose(run: FinishedRun, scans: Sequence[Any], options: Options, root: Path) -> tuple[str, list[Subject]]:
+def _choose(run: FinishedRun, scans: Sequence[Scan], options: Options, root: Path) -> tuple[str, list[Subject]]:
     """Part and subjects to evaluate; validation subjects where a run has no test subjects."""
     part = options.part
     chosen = run.of_part(list(scans), part)
     if part == "test" and not chosen:
         part, chosen = "val", run.of_part(list(scans), "val")
     if not chosen:
-        others = "" if part == ALL else f" (its split names {len(run.split['subjects'][part])})"
         raise ValueError(
-            f"{root}: no {options.part} subject of {run.folder} is there{others}. Give the folder of the data set with "
+            f"{root}: no {options.part} subject of {run.folder} is there. Give the folder of the data set with "
             "--data-root, or evaluate every subject in it with --split all."
         )
     return part, list_subjects(chosen, run.model.contrasts)

@@ -60,6 +60,7 @@ class RunMeasuring:
         values: dict[str, Any] = {
             "subject": subject.name,
             "session": subject.session,
+            "scan": subject.scan,
             "files": {letter: str(scan.path) for letter, scan in subject.scans.items()},
             "real": {letter: self._describe_real(volume, letter, arrays) for letter, volume in scaled.items()},
             "ways": {},

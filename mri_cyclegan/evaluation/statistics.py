@@ -10,6 +10,9 @@ NUM_RESAMPLES = 10_000
 CONFIDENCE = 0.95
 SEED = 0
 
+# Values drawn at a time: a few MB, however many subjects there are.
+CHUNK = 2**18
+
 
 def summary(values: Sequence[float], higher_is_better: bool) -> dict[str, float]:
     """Describe a metric over subjects.
@@ -74,7 +77,11 @@ def _interval_of_mean(values: np.ndarray) -> tuple[float, float]:
     Reference:
         Efron and Tibshirani, "An introduction to the bootstrap", 1993, section 13.3.
     """
-    drawn = np.random.default_rng(SEED).integers(0, len(values), (NUM_RESAMPLES, len(values)))
+    random, means = np.random.default_rng(SEED), np.empty(NUM_RESAMPLES)
+    rows = max(1, CHUNK // len(values))
+    for start in range(0, NUM_RESAMPLES, rows):
+        part = means[start : start + rows]
+        part[:] = values[random.integers(0, len(values), (len(part), len(values)))].mean(axis=1)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values[drawn].mean(axis=1), [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

@@ -1,5 +1,9 @@
-"""Evaluations on the screen."""
+"""Evaluations on the screen.
 
+What users named is printed as :class:`rich.text.Text`, or brackets in it would be taken for markup.
+"""
+
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,9 @@ from mri_cyclegan.evaluation.protocol import METRICS
 # The report has them all.
 SHOWN = ("psnr", "ssim")
 LEVEL_STYLES = {"green": "green", "amber": "yellow", "red": "bold red", "unknown": "dim"}
+
+# As usual. An interval of few subjects is too narrow, so a winner must pass both.
+SIGNIFICANT_P = 0.05
 
 
 def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
@@ -38,16 +45,20 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
 
 
 def _results_table(name: str, of_direction: Mapping[str, Any], content: Mapping[str, Any]) -> Table:
-    num_subjects = sum(any(values["metrics"] for values in s["ways"].values()) for s in content["subjects"])
-    table = Table(title=f"{name}, foreground, {num_subjects} {content['part']} subjects: mean [95 % interval]")
+    num_subjects = len({s["subject"] for s in content["subjects"] if any(v["metrics"] for v in s["ways"].values())})
+    table = _table(f"{name}, foreground, {num_subjects} {content['part']} subjects: mean [95 % interval]")
     table.add_column("method")
     for metric in SHOWN:
         unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
         table.add_column(METRICS[metric].label + unit, justify="right")
     for method, regions in of_direction.items():
-        cells = [_with_interval(metric, regions["foreground"][metric]) for metric in SHOWN]
-        table.add_row(method, *cells, style="bold" if method == content["method"] else "")
+        cells = [Text(_with_interval(metric, regions["foreground"][metric])) for metric in SHOWN]
+        table.add_row(Text(method), *cells, style="bold" if method == content["method"] else "")
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=Text(title, "table.title"))
 
 
 def _with_interval(metric: str, values: Mapping[str, float]) -> str:
@@ -61,7 +72,9 @@ def _audit_table(content: Mapping[str, Any]) -> Table:
         table.add_column(column, overflow="fold")
     for audit in content["audits"]:
         way = "" if audit["way"] is None else " → ".join(content["directions"][audit["way"]])
-        table.add_row(audit["name"], way, Text(audit["level"], LEVEL_STYLES[audit["level"]]), Text(audit["figure"]))
+        table.add_row(
+            Text(audit["name"]), Text(way), Text(audit["level"], LEVEL_STYLES[audit["level"]]), Text(audit["figure"])
+        )
     return table
 
 
@@ -70,43 +83,52 @@ def print_comparison(
 ) -> None:
     """Print paired differences, second minus first."""
     console = Console()
+    labels = _labels(folders)
     for way, names in directions.items():
         metrics = differences[way]
         count = next(iter(metrics.values()))["num_subjects"]
-        table = Table(title=f"{' → '.join(names)}, foreground, the same {count} subjects")
+        table = _table(f"{' → '.join(names)}, foreground, the same {count} subjects")
         table.add_column("metric")
-        for column in (folders[0].name, folders[1].name, "difference [95 % interval]", "Wilcoxon p", "better"):
-            table.add_column(column, justify="right", overflow="fold")
+        for column in (*labels, "difference [95 % interval]", "Wilcoxon p", "better"):
+            table.add_column(Text(column), justify="right", overflow="fold")
         for metric, values in metrics.items():
             digits = METRICS[metric].digits
-            table.add_row(
-                METRICS[metric].label,
+            cells = (
                 f"{values['first']:.{digits}f}",
                 f"{values['second']:.{digits}f}",
                 f"{values['mean']:+.{digits}f} [{values['low']:+.{digits}f}, {values['high']:+.{digits}f}]",
                 f"{values['p_value']:.3g}",
-                _better(metric, values, folders),
+                _better(metric, values, labels),
             )
+            table.add_row(METRICS[metric].label, *map(Text, cells))
         console.print(table)
     console.print(Text(f"difference: {folders[1]} minus {folders[0]}"), soft_wrap=True)
 
 
-def _better(metric: str, values: Mapping[str, Any], folders: tuple[Path, Path]) -> str:
-    """Whose interval of the difference does not hold 0."""
-    if values["low"] <= 0 <= values["high"]:
+def _labels(folders: tuple[Path, Path]) -> tuple[str, str]:
+    """What tells two runs apart: their names, or else where they lie."""
+    first, second = folders
+    if first.name and second.name and first.name != second.name:
+        return first.name, second.name
+    return str(first.resolve()), str(second.resolve())
+
+
+def _better(metric: str, values: Mapping[str, Any], labels: tuple[str, str]) -> str:
+    """The run that is better for certain, if one is."""
+    if values["low"] <= 0 <= values["high"] or values["p_value"] >= SIGNIFICANT_P:
         return "–"
-    return folders[int((values["mean"] > 0) == METRICS[metric].higher_is_better)].name
+    return labels[int((values["mean"] > 0) == METRICS[metric].higher_is_better)]
 
 
 def print_leaderboard(ranking: Leaderboard, root: Path, path: Path) -> None:
     """Print the runs, best first, with the overrides that differ and the winner's to paste."""
     console = Console()
     name = ranking.metric.removesuffix("_ab").removesuffix("_ba")
-    table = Table(title=f"{root}: by {ranking.metric}, foreground")
+    table = _table(f"{root}: by {ranking.metric}, foreground")
     table.add_column("")
     table.add_column(ranking.metric, justify="right")
     for key in ranking.differing:
-        table.add_column(key, overflow="fold")
+        table.add_column(Text(key), overflow="fold")
     table.add_column("run", overflow="fold")
     for rank, entry in enumerate(ranking.entries, start=1):
         overrides = [entry.overrides.get(key, "") for key in ranking.differing]
@@ -115,7 +137,7 @@ def print_leaderboard(ranking: Leaderboard, root: Path, path: Path) -> None:
     console.print(table)
     for reason in ranking.left_out:
         console.print(Text(f"Left out: {reason}", "yellow"), soft_wrap=True)
-    winner = ranking.entries[0].overrides
-    words = " ".join(f"{key}={winner[key]}" for key in ranking.differing if key in winner)
+    winner = ranking.entries[0].words
+    words = shlex.join(winner[key] for key in ranking.differing if key in winner)
     console.print(Text(f"best    {words}"), soft_wrap=True)
     console.print(Text(f"table   {path}"), soft_wrap=True)

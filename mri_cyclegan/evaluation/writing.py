@@ -42,7 +42,7 @@ class Evaluation:
 
     def write(self, folder: Path) -> None:
         """Write ``metrics.json``, ``metrics.csv`` and ``report.html``, each whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
+        require_output(folder)
         text = json.dumps(self.content, indent=1, ensure_ascii=False, allow_nan=False)
         write_text_atomically(folder / "metrics.json", text + "\n")
         write_text_atomically(folder / "metrics.csv", self._table())
@@ -52,14 +52,31 @@ class Evaluation:
         """A row for each subject, direction, method and region."""
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["subject", "session", "source", "target", "method", "region", *METRICS])
+        writer.writerow(["subject", "session", "scan", "source", "target", "method", "region", *METRICS])
         for subject in self.content["subjects"]:
             for way, values in subject["ways"].items():
                 for method, regions in values["metrics"].items():
                     for region, metrics in regions.items():
-                        names = (subject["subject"], subject["session"], *self.content["directions"][way])
+                        scan = subject.get("scan", "")
+                        names = (subject["subject"], subject["session"], scan, *self.content["directions"][way])
                         writer.writerow([*names, method, region, *(metrics[name] for name in METRICS)])
         return table.getvalue()
+
+
+def require_output(folder: Path) -> None:
+    """Make the folder of the results, unless it is a run's or a model's own.
+
+    Raises:
+        ValueError: it is, or it cannot be made or written.
+    """
+    for name in ("config.yaml", "model.json"):
+        if (folder / name).exists():
+            raise ValueError(f"--output: {folder} holds {name} of a run, which results would mix with. Give another.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "subjects").mkdir(exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--output: {folder} cannot be written ({error.strerror}). Give another folder.") from error
 
 
 def assemble(
@@ -129,4 +146,5 @@ def _subject(record: Record) -> dict[str, Any]:
     ways = {
         way: {name: values[name] for name in kept if name in values} for way, values in record.values["ways"].items()
     }
-    return {"subject": record.values["subject"], "session": record.values["session"], "ways": ways}
+    names = ("subject", "session", "scan", "files", "hashes")
+    return {name: record.values[name] for name in names if name in record.values} | {"ways": ways}

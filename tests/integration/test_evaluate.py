@@ -49,6 +49,15 @@ def data_root(toy_run, tmp_path):
     return Path(shutil.copytree(original, tmp_path / "data"))
 
 
+@pytest.fixture
+def moved_run(toy_run, data_root, tmp_path):
+    """The toy run as if it had been trained on the copy of its data set."""
+    folder = shutil.copytree(toy_run[0], tmp_path / "moved", ignore=shutil.ignore_patterns("evaluation"))
+    split = json.loads((folder / "split.json").read_text())
+    (folder / "split.json").write_text(json.dumps(split | {"root": str(data_root)}))
+    return folder
+
+
 def read(folder):
     return json.loads((folder / "metrics.json").read_text())
 
@@ -74,6 +83,13 @@ def without_time(content):
 # A run
 
 
+@pytest.mark.parametrize("device", ["foo", "meta"])
+def test_a_device_that_cannot_be_used_is_refused(toy_run, tmp_path, command, device):
+    status, output = command(toy_run[0], "--device", device, "--output", tmp_path / "out")
+    assert status == 2
+    assert f"--device: {device} cannot be used" in output
+
+
 def test_training_ends_with_an_evaluation(toy_run):
     run_dir, _, summary = toy_run
     content = read(run_dir / "evaluation")
@@ -83,8 +99,9 @@ def test_training_ends_with_an_evaluation(toy_run):
     for subject in content["subjects"]:
         for way in ("ab", "ba"):
             for method in METHODS:
-                for region in ("foreground", "whole"):
-                    values = subject["ways"][way]["metrics"][method][region]
+                regions = subject["ways"][way]["metrics"][method]
+                assert list(regions) == (["foreground"] if method.startswith("oracle") else ["foreground", "whole"])
+                for values in regions.values():
                     assert list(values) == list(METRICS)
                     assert all(np.isfinite(value) for value in values.values())
     assert {audit["name"] for audit in content["audits"]} == {
@@ -115,7 +132,7 @@ def test_the_table_has_a_row_for_each_subject_direction_method_and_region(toy_ru
     content = read(run_dir / "evaluation")
     with (run_dir / "evaluation" / "metrics.csv").open() as lines:
         rows = list(csv.DictReader(lines))
-    assert len(rows) == 2 * 2 * len(METHODS) * 2
+    assert len(rows) == 2 * 2 * (2 * len(METHODS) - 1)  # the oracle knows no background
     first = next(row for row in rows if row["method"] == "copy" and row["region"] == "whole" and row["source"] == "T2w")
     expected = content["subjects"][0]["ways"]["ba"]["metrics"]["copy"]["whole"]
     assert {name: float(first[name]) for name in METRICS} == pytest.approx(expected)
@@ -222,6 +239,52 @@ def test_data_that_is_not_there_is_told_with_the_way_out(toy_run, tmp_path, comm
     assert "Give the folder of a finished run" in output
 
 
+def test_another_data_set_did_not_train_the_run(toy_run, data_root, tmp_path, command):
+    """Its subjects may be called as those of the training: they are no mean training image."""
+    status, output = command(toy_run[0], "--data-root", data_root, "--output", tmp_path / "out")
+    assert status == 0, output
+    content = read(tmp_path / "out")
+    assert content["methods"][2] == "mean intensity"
+    assert content["provenance"]["look-up table fitted on"] == "the evaluated pairs themselves"
+    assert "not the folder trained on" in output
+
+
+def test_subjects_that_are_not_there_are_named(moved_run, data_root, command):
+    gone = subjects_of_test((moved_run, None, None))[1]
+    shutil.rmtree(data_root / gone)
+    status, output = command(moved_run)
+    assert status == 0, output
+    assert f"Not there: 1 of the subjects in the run's split: {gone}." in output
+
+
+def test_a_folder_of_a_run_or_model_is_no_place_for_results(toy_run, command):
+    run_dir, _, _ = toy_run
+    before = (run_dir / "metrics.csv").read_bytes()
+    for folder in (run_dir, run_dir / "model"):
+        status, output = command(run_dir, "--output", folder)
+        assert status == 2
+        assert "which results would mix with" in output
+    assert (run_dir / "metrics.csv").read_bytes() == before
+
+
+def test_only_the_plain_evaluation_of_a_run_has_the_plain_name():
+    run, other = Path("run"), Path("other")
+    assert evaluate.default_output([run], Options()) == run / "evaluation"
+    names = {
+        evaluate.default_output(folders, options).name
+        for folders, options in (
+            ([run], Options()),
+            ([run], Options(part="val")),
+            ([run], Options(data_root=Path("/scans"))),
+            ([run], Options(test_time_augmentation=True)),
+            ([run], Options(resample_target=True)),
+            ([run, other], Options()),
+            ([run, run], Options()),
+        )
+    }
+    assert len(names) == 7
+
+
 # Interruptions
 
 
@@ -265,18 +328,34 @@ def test_another_model_needs_new_records(toy_run, tmp_path):
     assert second["psnr"]["mean"] != pytest.approx(first["psnr"]["mean"], abs=0.01)
 
 
-def test_other_validation_pairs_are_another_oracle(toy_run, data_root, tmp_path):
+def test_other_validation_pairs_are_another_oracle(moved_run, data_root):
     """Records of the test subjects are made again, although nothing of theirs changed."""
     oracles = []
     for _ in range(2):
-        content = evaluate_runs([toy_run[0]], tmp_path / "out", Options(data_root=data_root)).content
+        content = evaluate_runs([moved_run], moved_run / "evaluation", Options()).content
         oracles.append(content["summary"]["ab"]["oracle look-up table"]["foreground"]["mae"]["mean"])
-        for name in json.loads((toy_run[0] / "split.json").read_text())["subjects"]["val"]:
+        for name in json.loads((moved_run / "split.json").read_text())["subjects"]["val"]:
             path = scan(data_root, name, "T2w")
             image = nibabel.load(path)
             voxels = np.asarray(image.dataobj)
             write_volume(path, np.where(voxels > 200, voxels.max() + 200 - voxels, voxels), image.affine)
     assert oracles[1] > oracles[0] + 0.05
+
+
+def test_other_voxels_in_a_file_of_the_same_size_and_time_are_seen(moved_run, data_root):
+    path = scan(data_root, subjects_of_test((moved_run, None, None))[0], "T2w")
+    image = nibabel.load(path)
+    voxels = np.array(image.dataobj)
+    plain = path.with_name(path.name.removesuffix(".gz"))
+    write_volume(plain, voxels, image.affine)
+    path.unlink()
+    before = evaluate_runs([moved_run], moved_run / "evaluation", Options()).content["subjects"][0]["ways"]["ab"]
+    status = plain.stat()
+    write_volume(plain, np.ascontiguousarray(voxels[::-1]), image.affine)
+    os.utime(plain, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert plain.stat().st_size == status.st_size
+    after = evaluate_runs([moved_run], moved_run / "evaluation", Options()).content["subjects"][0]["ways"]["ab"]
+    assert before["metrics"]["copy"] != after["metrics"]["copy"]
 
 
 def test_labels_that_came_later_are_seen(toy_run, data_root, tmp_path, command):
@@ -381,6 +460,24 @@ def test_a_broken_target_is_refused_by_name(toy_run, data_root, tmp_path, comman
     assert "truncated" in output or "ends early" in output
 
 
+def test_all_unfit_files_are_told_together_and_an_empty_scan_is_left_out(moved_run, data_root, command):
+    first, second = subjects_of_test((moved_run, None, None))
+    image = nibabel.load(scan(data_root, second, "T1w"))
+    voxels = np.array(image.dataobj)
+    write_volume(scan(data_root, second, "T1w"), np.zeros(image.shape, np.uint8), image.affine)
+    status, output = command(moved_run)
+    assert status == 0, output
+    assert f"Left out: {scan(data_root, second, 'T1w')}" in output
+    for subject in (first, second):
+        path = scan(data_root, subject, "T2w")
+        path.write_bytes(path.read_bytes()[:-300])
+    write_volume(scan(data_root, second, "T1w"), voxels, image.affine)
+    status, output = command(moved_run)
+    assert status == 2
+    assert str(scan(data_root, first, "T2w")) in output
+    assert str(scan(data_root, second, "T2w")) in output
+
+
 def test_without_pairs_the_rest_is_measured(toy_run, data_root, tmp_path, command):
     first, second = subjects_of_test(toy_run)
     scan(data_root, first, "T2w").unlink()
@@ -394,7 +491,8 @@ def test_without_pairs_the_rest_is_measured(toy_run, data_root, tmp_path, comman
     levels = {audit["name"]: audit["level"] for audit in content["audits"] if audit["way"] != "ba"}
     assert levels["Lesions"] == levels["Registration"] == "unknown"
     assert levels["Copying"] != "unknown"
-    assert levels["Hidden code"] != "unknown"
+    figures = {audit["name"]: audit["figure"] for audit in content["audits"]}
+    assert figures["Hidden code"].startswith("cycle PSNR"), "measured, though this toy's cycle does not close"
     assert "no pairs" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -434,14 +532,26 @@ def test_an_ensemble_has_a_mean_and_a_spread(toy_run, tmp_path, command):
     assert all(row["spread"] < 1e-6 for row in content["uncertainty"]["ab"]["calibration"])
 
 
+def test_a_member_of_an_ensemble_that_trained_on_a_test_subject_is_told(toy_run, tmp_path):
+    run_dir, _, _ = toy_run
+    other = Path(shutil.copytree(run_dir, tmp_path / "other"))
+    split = json.loads((other / "split.json").read_text())
+    split["subjects"]["train_a"] += split["subjects"]["test"]
+    (other / "split.json").write_text(json.dumps(split))
+    content = evaluate_runs([run_dir, other], tmp_path / "out", Options()).content
+    (pairing,) = (audit for audit in content["audits"] if audit["name"] == "Pairing")
+    assert pairing["level"] == "red"
+
+
 def test_test_time_augmentation_has_a_spread(toy_run, tmp_path, command):
     status, output = command(toy_run[0], "--tta", "--output", tmp_path / "out")
     assert status == 0, output
     content = read(tmp_path / "out")
     assert content["uncertainty"]["kind"] == "test-time augmentation"
     spreads = [row["spread"] for row in content["uncertainty"]["ab"]["calibration"]]
-    assert spreads == sorted(spreads)
     assert spreads[-1] > 1e-3
+    single = read(toy_run[0] / "evaluation")["summary"]["ab"]["CycleGAN"]["foreground"]["psnr"]["mean"]
+    assert content["summary"]["ab"]["CycleGAN"]["foreground"]["psnr"]["mean"] > single, "a mean of views errs less"
 
 
 # Volumes of another program
@@ -540,9 +650,13 @@ def test_leaderboard(toy_run, tmp_path, command):
         shutil.copytree(toy_run[0], tmp_path / name)
         (tmp_path / name / ".hydra").mkdir(exist_ok=True)
         (tmp_path / name / ".hydra" / "overrides.yaml").write_text(f"- model.lambda_cycle={cycle}\n")
+    metrics = tmp_path / "1" / "evaluation" / "metrics.json"
+    content = json.loads(metrics.read_text())
+    content["summary"]["ab"]["CycleGAN"]["foreground"]["psnr"]["mean"] += 1
+    metrics.write_text(json.dumps(content))
     status, output = command("--leaderboard", tmp_path, "--metric", "psnr_ab")
     assert status == 0, output
-    assert "best    model.lambda_cycle=" in output
+    assert "best    model.lambda_cycle=5" in output
     assert len((tmp_path / "leaderboard.csv").read_text().splitlines()) == 3
 
 
@@ -554,6 +668,8 @@ def test_leaderboard(toy_run, tmp_path, command):
         (["--prediction", "x"], "--prediction needs --target"),
         (["--prediction", "x", "--target", "y", "--prediction-range", "1,0"], "--prediction-range: expected LOW,HIGH"),
         (["--leaderboard", "nowhere"], "no evaluated run is below it"),
+        (["--leaderboard", "x", "--tta"], "--tta does not apply to --leaderboard"),
+        (["run", "--target", "x"], "--target does not apply to RUN_DIR"),
     ],
 )
 def test_a_mistaken_command_is_told(words, message, command):

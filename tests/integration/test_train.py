@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mri_cyclegan import results
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.inference.portable import load_model
 from mri_cyclegan.train import train
@@ -223,3 +224,15 @@ def test_identity_can_be_left_out_and_every_adversarial_loss_trains(tmp_path, co
         values = [row["val/psnr"] for row in csv.DictReader(lines) if row["val/psnr"]]
     assert len(values) == 1
     assert np.isfinite(float(values[0]))
+
+
+def test_a_training_whose_evaluation_fails_is_not_lost(tmp_path, compose_run, toy_overrides, monkeypatch, caplog):
+    def refuse(*_):
+        raise ValueError("no subject is left to evaluate")
+
+    monkeypatch.setattr(results, "evaluate_runs", refuse)
+    summary = train(compose_run(tmp_path, *toy_overrides, "trainer.max_epochs=1"))
+    assert summary["mean"] == {}
+    assert json.loads((tmp_path / "summary.json").read_text())["training_s"] > 0
+    assert load_model(tmp_path).contrasts == ("T1w", "T2w")
+    assert "could not be evaluated: no subject is left" in caplog.text

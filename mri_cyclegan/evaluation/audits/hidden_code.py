@@ -39,6 +39,10 @@ HONEST_GAIN = 2.0
 AMBER_DB = 3.0
 RED_DB = 6.0
 
+# A root mean square error of 0.18 of the intensity range, about the spread of intensities within a head: such a way
+# back tells no more of the source than one grey for all of it would, and what it does not tell cannot be lost.
+MIN_CLEAN_PSNR_DB = 15.0
+
 DESCRIPTIONS = {"quantised": "8 bits", "blurred": "blur", "noisy": "noise"}
 
 MEANING = {
@@ -47,6 +51,8 @@ MEANING = {
     "the paired figures rather than the cycle's.",
     Level.RED: "The cycle closes through an invisible code: a change of the output that nobody can see destroys it. "
     "A low cycle loss says nothing here. Lower model.lambda_cycle or change the architecture, and train again.",
+    Level.UNKNOWN: "The cycle does not close, so no hidden code is read either, and no loss of one can be measured. "
+    "Train longer, or raise model.lambda_cycle.",
 }
 
 Translate = Callable[[Tensor], Tensor]
@@ -89,6 +95,8 @@ def judge_hidden_code(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
     An honest way back with gain g has the error of the clean cycle plus g² times the change of the fake. The plain drop
     in PSNR would accuse honest cycles that close almost perfectly, where any change at all costs many dB.
 
+    A cycle below :data:`MIN_CLEAN_PSNR_DB` is not judged.
+
     Args:
         measured: what :func:`measure_hidden_code` gave for each subject.
         way: direction of the fake.
@@ -99,7 +107,8 @@ def judge_hidden_code(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
     psnr = {name: fmean(record[name] for record in measured) for name in ("clean", *DESCRIPTIONS)}
     excess = {name: fmean(_excess_db(record, name) for record in measured) for name in DESCRIPTIONS}
     worst = max(excess, key=lambda name: excess[name])
-    level = level_above(excess[worst], AMBER_DB, RED_DB)
+    closes = psnr["clean"] >= MIN_CLEAN_PSNR_DB
+    level = level_above(excess[worst], AMBER_DB, RED_DB) if closes else Level.UNKNOWN
     perturbed = ", ".join(f"{psnr[name]:.1f} after {description}" for name, description in DESCRIPTIONS.items())
     figure = (
         f"cycle PSNR {psnr['clean']:.1f} dB, {perturbed}; "

@@ -1,6 +1,8 @@
 """From a figure to a level."""
 
-from mri_cyclegan.evaluation.audits.audit import Level
+from collections.abc import Sequence
+
+from mri_cyclegan.evaluation.audits.audit import Audit, Level
 
 SERIOUSNESS = (Level.UNKNOWN, Level.GREEN, Level.AMBER, Level.RED)
 
@@ -13,3 +15,8 @@ def level_above(value: float, amber: float, red: float) -> Level:
 def most_serious(*levels: Level) -> Level:
     """The worst of several levels."""
     return max(levels, key=SERIOUSNESS.index)
+
+
+def most_serious_audit(audits: Sequence[Audit]) -> Audit:
+    """The worst of several audits of the same thing; at least one."""
+    return max(audits, key=lambda audit: SERIOUSNESS.index(audit.level))

@@ -12,6 +12,9 @@ REDUCED_SPACING_MM = 4.0
 # A volume of fewer voxels is kept as it is.
 MIN_REDUCED_VOXELS = 64**3
 
+# Sources of this many others are enough to lose among, and the time grows with their number only.
+MAX_RIVALS = 50
+
 
 def reduced(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
     """A small volume that stays in memory while other subjects are looked at: means of blocks of about 4 mm.
@@ -31,7 +34,9 @@ def reduced(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.nda
     return np.rint(array.clip(0, 1) * 255).astype(np.uint8)
 
 
-def subject_matching(outputs: Sequence[np.ndarray], sources: Sequence[np.ndarray]) -> dict[str, float | int]:
+def subject_matching(
+    outputs: Sequence[np.ndarray], sources: Sequence[np.ndarray], subjects: Sequence[str]
+) -> dict[str, float | int]:
     """How often an output's own source tells more about it than any other subject's source does.
 
     The measure is the normalised mutual information over all voxels where the output or the source shows the head. A
@@ -39,20 +44,34 @@ def subject_matching(outputs: Sequence[np.ndarray], sources: Sequence[np.ndarray
     one, is not recognised.
 
     Args:
-        outputs: of each subject, what :func:`reduced` returns.
+        outputs: what :func:`reduced` returns of each.
         sources: likewise, in the same order.
+        subjects: whose each is. Another image of the same subject is no rival; of many others, 50 are.
 
     Returns:
         ``accuracy``, in [0, 1]; ``chance``, what guessing would reach; ``num_subjects``.
     """
     assert outputs
     images = [(source / np.float32(255), foreground_mask(source)) for source in sources]
-    num_matched = 0
+    num_matched, chances = 0, []
     for own, output in enumerate(outputs):
-        similarities = _similarities(output, images)
-        num_matched += similarities[own] > max(similarities[:own] + similarities[own + 1 :], default=0.0)
-    num_subjects = len(outputs)
-    return {"accuracy": num_matched / num_subjects, "chance": 1 / num_subjects, "num_subjects": num_subjects}
+        rivals = _rivals(own, subjects)
+        similarity, *others = _similarities(output, [images[own], *(images[rival] for rival in rivals)])
+        num_matched += similarity > max(others, default=0.0)
+        chances.append(1 / (1 + len(rivals)))
+    return {
+        "accuracy": num_matched / len(outputs),
+        "chance": float(np.mean(chances)),
+        "num_subjects": len(set(subjects)),
+    }
+
+
+def _rivals(own: int, subjects: Sequence[str]) -> list[int]:
+    """Positions of other subjects' images, evenly chosen if there are many."""
+    others = [position for position, subject in enumerate(subjects) if subject != subjects[own]]
+    if len(others) <= MAX_RIVALS:
+        return others
+    return [others[place] for place in np.linspace(0, len(others) - 1, MAX_RIVALS).round().astype(int)]
 
 
 def _similarities(output: np.ndarray, sources: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:

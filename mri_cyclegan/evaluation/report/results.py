@@ -56,6 +56,8 @@ def results(evaluation: Mapping[str, Any], way: str, region: str) -> list[Row]:
     best = _best_baselines(evaluation, way, region)
     rows = []
     for method in evaluation["summary"][way]:
+        if region not in evaluation["summary"][way][method]:
+            continue
         summary = evaluation["summary"][way][method][region]
         cells = [
             _cell(summary[metric], about["digits"], best.get(metric) == method)

@@ -1,6 +1,9 @@
 """Which files of two or three folders belong together."""
 
+import hashlib
+import os
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +18,30 @@ class PredictionFiles:
     """Files of one subject.
 
     Attributes:
-        name: of the subject.
+        subject: ``sub-`` of the path; without one the path itself, less its ending.
+        session: ``ses-`` of a path with ``sub-``, if there is one; else empty.
+        place: the prediction's path in its folder.
         prediction: the predicted volume.
         target: the true one.
         source: what it was predicted from; None where nobody gave it.
     """
 
-    name: str
+    subject: str
+    session: str
+    place: str
     prediction: Path
     target: Path
     source: Path | None
+
+    @property
+    def name(self) -> str:
+        """Subject and session."""
+        return "_".join(filter(None, (self.subject, self.session)))
+
+    @property
+    def scan(self) -> str:
+        """The prediction's path in its folder, less its ending."""
+        return _without_suffix(self.place)
 
     @property
     def paths(self) -> list[Path]:
@@ -33,8 +50,9 @@ class PredictionFiles:
 
     @property
     def key(self) -> str:
-        """The name as a file's."""
-        return re.sub(r"[^\w.-]", "-", self.name)
+        """Name of a file that is no other prediction's: readable, and a hash of where the prediction lies."""
+        safe = re.sub(r"[^\w.-]", "-", self.name).lstrip(".")
+        return f"{safe[:60]}-{hashlib.sha256(os.fsencode(self.place)).hexdigest()[:8]}"
 
 
 def match_files(prediction: Path, target: Path, source: Path | None) -> list[PredictionFiles]:
@@ -50,7 +68,7 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
 
     Raises:
         ValueError: a folder is none or empty.
-        UnfitData: predictions without a target or source, all of them by name.
+        UnfitData: predictions without a target or source, or with one target for several; all of them by name.
     """
     predictions, targets = _files(prediction), _files(target)
     sources = {} if source is None else _files(source)
@@ -64,10 +82,35 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
         elif source is not None and origin is None:
             findings.append(Finding("error", path, f"no source for it in {source}", "Add it, or leave out --source."))
         else:
-            cases.append(PredictionFiles(_entities(name) or _stem(name), path, true, origin))
+            cases.append(PredictionFiles(*_whose(name), name, path, true, origin))
+    findings += _shared_targets(cases)
     if findings:
         raise UnfitData(findings, len(predictions), "Files belong together by path, by sub- and ses-, or by name.")
     return cases
+
+
+def _whose(place: str) -> tuple[str, str]:
+    """Subject and session of a path."""
+    subject, _, session = _entities(place).partition("_")
+    return subject or _without_suffix(place), session
+
+
+def _shared_targets(cases: list[PredictionFiles]) -> list[Finding]:
+    """Targets that several predictions would be compared with: all but one of them are someone else's."""
+    sharing = defaultdict(list)
+    for case in cases:
+        sharing[case.target].append(case)
+    return [
+        Finding(
+            "error",
+            case.prediction,
+            f"its target {target} is that of {', '.join(str(one.prediction) for one in of_target if one is not case)}",
+            "Give each prediction a target of the same path, or remove all but one of them.",
+        )
+        for target, of_target in sharing.items()
+        if len(of_target) > 1
+        for case in of_target
+    ]
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -99,4 +142,8 @@ def _entities(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", Path(name).name, flags=re.IGNORECASE)
+    return _without_suffix(Path(name).name)
+
+
+def _without_suffix(name: str) -> str:
+    return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", name, flags=re.IGNORECASE)

@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mri_cyclegan.data.atomic_folder import remove_abandoned, write_bytes_atomically, write_text_atomically
+from mri_cyclegan.data.source_hash import SourceHashes
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,15 @@ class RecordFolder:
     Args:
         folder: made if it does not exist.
         settings: everything that shapes a record; a record made with others is not found.
+
+    Attributes:
+        sources: hashes of the files that records are made from.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder
         self.settings = settings
+        self.sources = SourceHashes(folder / "sources")
         folder.mkdir(parents=True, exist_ok=True)
         remove_abandoned(folder)
 
@@ -67,5 +72,5 @@ class RecordFolder:
         return self.folder / f"{key}.npz"
 
     def _fingerprint(self, sources: list[Path]) -> str:
-        files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+        files = [self.sources.of(path) for path in sources]
         return hashlib.sha256(json.dumps([self.settings, files], sort_keys=True).encode()).hexdigest()

@@ -36,6 +36,11 @@ class Subject:
         return len(self.scans) == 2
 
     @property
+    def scan(self) -> str:
+        """Name of its files without the contrast."""
+        return next(iter(self.scans.values())).stem
+
+    @property
     def paths(self) -> list[Path]:
         """Files of its scans."""
         return [scan.path for scan in self.scans.values()]
@@ -55,7 +60,7 @@ def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[Subje
     alone = [scan for scan in scans if scan not in partners]
     subjects = [Subject(a.subject, a.session, {"a": a, "b": b}) for a, b in pairs]
     subjects += [Subject(s.subject, s.session, {"ab"[list(contrasts).index(s.contrast)]: s}) for s in alone]
-    return sorted(subjects, key=lambda one: (one.name, one.session, one.key))
+    return sorted(subjects, key=lambda one: (one.name, one.session, one.scan, one.key))
 
 
 def unaligned(subjects: Sequence[Subject], options: ReadOptions) -> dict[str, Finding]:

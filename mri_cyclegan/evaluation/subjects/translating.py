@@ -33,7 +33,7 @@ def read_scaled(path: Path, options: ReadOptions) -> ScaledVolume:
     try:
         return scale_intensities(volume)
     except ValueError as error:
-        raise EmptyScan(path, str(error), "Leave it out.") from error
+        raise EmptyScan(path, str(error), "It is left out.") from error
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class Translating:
         grid = Grid(source.array.shape, source.affine)
         truth = None if target is None else resampled(target.array, target.affine, grid, order=1)
         foreground = source.foreground if target is None else _foreground_on(target, grid)
-        lesions = read_lesions(self.labels_root, subject.name, subject.session, grid)
-        tissues = read_tissues(self.labels_root, subject.name, subject.session, grid)
+        lesions = read_lesions(self.labels_root, subject.name, subject.session, subject.scan, grid)
+        tissues = read_tissues(self.labels_root, subject.name, subject.session, subject.scan, grid)
         return SubjectImages(
             subject=subject.name,
             source=self.slices(source.array, grid),

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.layouts import Found, Scan
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.evaluation import finished_run
 from mri_cyclegan.evaluation.finished_run import FinishedRun
 
 SUBJECTS = {"train_a": ["sub-1"], "train_b": ["sub-2"], "val": ["sub-3"], "test": ["sub-4"]}
@@ -73,3 +75,56 @@ def test_a_split_without_its_root_tells_the_way_out(run):
     (run.folder / "split.json").write_text(json.dumps({"subjects": SUBJECTS}))
     with pytest.raises(ValueError, match=r"split\.json does not name the data set's folder.*--data-root"):
         _ = run.data_root
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        [],
+        {},
+        {"subjects": None},
+        {"subjects": ["sub-1"]},
+        {"subjects": {part: names for part, names in SUBJECTS.items() if part != "val"}},
+        {"subjects": SUBJECTS | {"test": "sub-4"}},
+        {"subjects": SUBJECTS | {"test": [["sub-4"]]}},
+        {"subjects": SUBJECTS, "root": None},
+        {"subjects": SUBJECTS, "root": ["/scans"]},
+    ],
+)
+def test_what_is_no_split_is_refused(run, content):
+    (run.folder / "split.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"split\.json: cannot be read \(expected a (list of names|folder)"):
+        _ = run.split
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("series_uids", None), ("series_uids", "1.2.3"), ("volume_index", "first"), ("nonfinite", "ignore")],
+)
+def test_a_setting_of_another_kind_is_named_with_its_file(run, key, value):
+    config = yaml.safe_load((run.folder / "config.yaml").read_text())
+    config["data"][key] = value
+    (run.folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ValueError, match=rf"config\.yaml: data\.{key}"):
+        _ = run.read_options
+
+
+def test_rows_of_the_table_that_cannot_be_read_are_no_reason_to_stop(run):
+    (run.folder / "metrics.csv").write_bytes(
+        b"epoch,val/ssim\n0,0.3\n1,high\nsecond,0.5\n2.0,0.5\n,0.5\n3,0.6,7\n4\n5,\xff\n6,0.8\n"
+    )
+    assert run.history == [
+        {"epoch": 0.0, "val/ssim": 0.3},
+        {"epoch": 3.0, "val/ssim": 0.6},
+        {"epoch": 6.0, "val/ssim": 0.8},
+    ]
+
+
+def test_scans_come_with_what_could_not_be_searched(run, monkeypatch, tmp_path):
+    found = Found([], [Finding("error", tmp_path, "may not be read", "")])
+    settings = {"layout": "bids", "subject_pattern": None, "names_identify_subjects": True}
+    (run.folder / "config.yaml").write_text(yaml.safe_dump({"data": settings}))
+    monkeypatch.setattr(finished_run, "find_scans", lambda *_: found)
+    monkeypatch.setattr(FinishedRun, "model", type("Model", (), {"contrasts": ("T1w", "T2w")}))
+    assert run.scans(tmp_path) == found

@@ -1,13 +1,16 @@
 import csv
 import json
+import re
 
 import pytest
 
 from mri_cyclegan.evaluation.leaderboard import rank_runs
 from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
 
+HASHES = {"ab": "1", "ba": "2"}
 
-def write_run(root, name, overrides, ssim, mae=0.1):
+
+def write_run(root, name, overrides, ssim, mae=0.1, **changes):
     folder = root / name
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "overrides.yaml").write_text("\n".join(f"- {word}" for word in overrides) + "\n")
@@ -23,8 +26,24 @@ def write_run(root, name, overrides, ssim, mae=0.1):
         for way, of_way in values.items()
     }
     (folder / "evaluation").mkdir()
-    content = {"protocol_version": PROTOCOL_VERSION, "method": "CycleGAN", "summary": summary}
-    (folder / "evaluation" / "metrics.json").write_text(json.dumps(content))
+    content = {
+        "protocol_version": PROTOCOL_VERSION,
+        "directions": {"ab": ["T1w", "T2w"], "ba": ["T2w", "T1w"]},
+        "part": "test",
+        "resampled_targets": False,
+        "method": "CycleGAN",
+        "summary": summary,
+        "subjects": [scan("sub-1"), scan("sub-2")],
+        "provenance": {"model_sha256": HASHES},
+    }
+    (folder / "evaluation" / "metrics.json").write_text(json.dumps(content | changes))
+    (folder / "model").mkdir()
+    generators = {way: {"sha256": sha256} for way, sha256 in HASHES.items()}
+    (folder / "model" / "model.json").write_text(json.dumps({"generators": generators}))
+
+
+def scan(subject, **changes):
+    return {"subject": subject, "session": "", "scan": "", "hashes": {"a": "3", "b": "4"}, "ways": {}} | changes
 
 
 @pytest.fixture
@@ -66,3 +85,64 @@ def test_what_cannot_be_ranked_is_refused(sweep, tmp_path):
     empty.mkdir()
     with pytest.raises(ValueError, match="no evaluated run is below it"):
         rank_runs(empty)
+
+
+def left_out(root):
+    """Why the run "9", better than all others, is not ranked."""
+    ranking = rank_runs(root)
+    assert [entry.folder.name for entry in ranking.entries] == ["1", "2", "0"]
+    return "".join(reason for reason in ranking.left_out if f"{root}/9" in reason)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"part": "val"}, "evaluated on val subjects, most runs on test subjects"),
+        ({"resampled_targets": True}, "evaluated with --resample-target"),
+        ({"subjects": [scan("sub-1")]}, r"other images \(1\) than most runs \(2\)"),
+        ({"subjects": [scan("sub-1"), scan("sub-2", session="ses-2")]}, "other images"),
+        ({"subjects": [scan("sub-1"), scan("sub-2", scan="run-2")]}, "other images"),
+        ({"subjects": [scan("sub-1"), scan("sub-2", hashes={"a": "3", "b": "5"})]}, "other images"),
+        ({"provenance": {"model_sha256": HASHES | {"ba": "5"}}}, "evaluated before its model changed"),
+        ({"provenance": {}}, "evaluated before its model changed"),
+        ({"provenance": {"model_sha256": [HASHES, HASHES]}}, "evaluated as an ensemble"),
+        ({"summary": {"ab": {"CycleGAN": {"foreground": {"ssim": {"mean": float("nan")}}}}}}, "not what an evaluation"),
+        ({"summary": None}, "not what an evaluation writes"),
+        ({"part": None}, "not what an evaluation writes"),
+    ],
+)
+def test_a_run_that_cannot_be_ranked_with_the_others_is_left_out(sweep, changes, reason):
+    write_run(sweep, "9", [], 0.8, **changes)
+    assert re.search(reason, left_out(sweep))
+
+
+def test_the_order_of_subjects_does_not_matter(sweep):
+    write_run(sweep, "9", [], 0.8, subjects=[scan("sub-2"), scan("sub-1", hashes={"b": "4", "a": "3"})])
+    assert rank_runs(sweep).entries[0].folder.name == "9"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("evaluation/metrics.json", "[]"),
+        ("evaluation/metrics.json", "{"),
+        (".hydra/overrides.yaml", "{: not"),
+        (".hydra/overrides.yaml", "seed: 3"),
+        (".hydra/overrides.yaml", "- seed: 3"),
+        ("model/model.json", "null"),
+        ("model/model.json", '{"generators": []}'),
+    ],
+)
+def test_a_broken_file_leaves_its_run_out(sweep, name, content):
+    write_run(sweep, "9", [], 0.8)
+    (sweep / "9" / name).write_text(content)
+    assert f"{sweep / '9' / name}: " in left_out(sweep)
+
+
+def test_words_of_the_command_line_are_kept_as_given(tmp_path):
+    write_run(tmp_path, "0", ["+data.extra=a b", "~data.masks", "++seed=3"], 0.5)
+    write_run(tmp_path, "1", ["seed=3"], 0.4)
+    ranking = rank_runs(tmp_path)
+    assert ranking.differing == ["data.extra", "data.masks"]
+    assert ranking.entries[0].overrides == {"data.extra": "a b", "data.masks": "~", "seed": "3"}
+    assert list(ranking.entries[0].words.values()) == ["+data.extra=a b", "~data.masks", "++seed=3"]

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -37,6 +39,24 @@ def test_the_interval_of_many_subjects_is_the_normal_one():
     result = summary(values, True)
     error = 1.96 * values.std(ddof=1) / np.sqrt(400)
     assert (result["low"], result["high"]) == pytest.approx((values.mean() - error, values.mean() + error), abs=0.02)
+
+
+@pytest.mark.parametrize("num_subjects", [3, 1234, 5000])
+def test_resampling_in_parts_changes_nothing(num_subjects):
+    values = np.random.default_rng(0).normal(5, 2, num_subjects)
+    random = np.random.default_rng(SEED)
+    means = [values[random.integers(0, num_subjects, num_subjects)].mean() for _ in range(NUM_RESAMPLES)]
+    result = summary(values, True)
+    assert (result["low"], result["high"]) == tuple(np.quantile(means, [0.025, 0.975]))
+
+
+def test_thousands_of_subjects_take_little_memory():
+    values = np.random.default_rng(0).normal(5, 2, 2000)
+    tracemalloc.start()
+    summary(values, True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 def test_a_single_subject_is_its_own_interval():

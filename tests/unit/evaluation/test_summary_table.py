@@ -1,10 +1,12 @@
+import shlex
 from pathlib import Path
 
 import pytest
 
 from mri_cyclegan.evaluation.comparison import compare
+from mri_cyclegan.evaluation.leaderboard import Entry, Images, Leaderboard
 from mri_cyclegan.evaluation.protocol import METRICS
-from mri_cyclegan.evaluation.summary_table import print_comparison, print_evaluation
+from mri_cyclegan.evaluation.summary_table import print_comparison, print_evaluation, print_leaderboard
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +27,7 @@ def evaluated(**changes):
         "method": "CycleGAN",
         "part": "test",
         "summary": {"ab": summary},
-        "subjects": [{"ways": {"ab": {"metrics": {"CycleGAN": {}}}}}] * 3,
+        "subjects": [{"subject": f"sub-{n}", "ways": {"ab": {"metrics": {"CycleGAN": {}}}}} for n in (1, 2, 2, 3)],
         "audits": [audit],
         "warnings": ["sub-01 [was] left out."],
         "verdict": ["T1w → T2w: above copy in PSNR and SSIM."],
@@ -65,3 +67,70 @@ def test_a_comparison_names_the_better_run_where_the_interval_leaves_zero_out(ca
     assert lines["PSNR"].split("│")[-2].strip() == "wide"
     assert lines["MAE"].split("│")[-2].strip() == "plain", "a smaller error is better"
     assert lines["SSIM"].split("│")[-2].strip() == "–"
+
+
+DIFFERENCE = {"first": 0.5, "second": 0.6, "mean": 0.1, "low": 0.05, "high": 0.15, "p_value": 0.01, "num_subjects": 8}
+
+
+def compared(capsys, folders, **changes):
+    """The printed comparison, and its row of SSIM."""
+    differences = {"ab": {"ssim": DIFFERENCE | changes}}
+    print_comparison(differences, {"ab": ["T1w", "[red]T2w"]}, tuple(map(Path, folders)))
+    output = capsys.readouterr().out
+    return output, next(line for line in output.splitlines() if "SSIM" in line).split("│")[-2].strip()
+
+
+@pytest.mark.parametrize(
+    ("changes", "better"),
+    [
+        ({}, "wide"),
+        ({"p_value": 0.05}, "–"),
+        ({"low": -0.01}, "–"),
+        ({"mean": -0.1, "low": -0.2, "high": -0.1}, "plain"),
+    ],
+)
+def test_a_winner_needs_the_interval_and_the_test(capsys, changes, better):
+    assert compared(capsys, ("runs/plain", "runs/wide"), **changes)[1] == better
+
+
+@pytest.mark.parametrize("folders", [("/x/run", "/y/run"), ("/", "/y/run")])
+def test_runs_of_one_name_are_told_apart(capsys, folders):
+    output, better = compared(capsys, folders)
+    assert better == folders[1]
+    assert all(f" {folder} " in next(line for line in output.splitlines() if "metric" in line) for folder in folders)
+
+
+NAMES = ("[red]x", "q[/y] z", ":bug: w")
+
+
+def test_names_are_printed_as_they_are(capsys):
+    output, better = compared(capsys, (NAMES[0], NAMES[2]))
+    assert better == NAMES[2]
+    assert "T1w → [red]T2w, foreground, the same 8 subjects" in output
+    for name in NAMES:
+        summary = {"ab": {name: evaluated()["summary"]["ab"]["copy"]}}
+        audits = [evaluated()["audits"][0] | {"name": f"audit {name}"}]
+        content = evaluated(directions={"ab": [name, "T2w"]}, part=f"part {name}", summary=summary, audits=audits)
+        print_evaluation(content, Path("/runs") / name)
+        output = capsys.readouterr().out
+        for shown in (
+            f"{name} → T2w, foreground, 3 part {name} subjects",
+            f"audit {name}",
+            f"│ {name} ",
+            f"/runs/{name}",
+        ):
+            assert shown in output
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_leaderboard_prints_names_as_they_are_and_words_to_paste(capsys, name):
+    words = {"k[/b]": f"+k[/b]={name}", "gone": "~gone", "seed": "seed=3"}
+    root = Path("/sweeps") / name
+    entry = Entry(root / name, {"k[/b]": name, "gone": "~"}, words, {"ssim": 0.5}, Images("test", False, ()))
+    print_leaderboard(Leaderboard([entry], "ssim", ["k[/b]", "gone"], [f"{name}: broken"]), root, root / "table.csv")
+    output = capsys.readouterr().out
+    for shown in (f"{root}: by ssim", " k[/b] ", f" {name} ", f"Left out: {name}: broken", f"{root}/table.csv"):
+        assert shown in output
+    pasted = next(line for line in output.splitlines() if line.startswith("best")).removeprefix("best")
+    assert shlex.split(pasted) == [f"+k[/b]={name}", "~gone"]
+    assert "'~gone'" in pasted, "or the shell would look for the home of a user"

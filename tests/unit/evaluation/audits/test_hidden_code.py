@@ -54,7 +54,7 @@ def read_low_bits(fake):
 
 
 def block_means(images):
-    return interpolate_nearest(avg_pool2d(images, 8), scale_factor=8)
+    return interpolate_nearest(avg_pool2d(images, 4), scale_factor=4)
 
 
 def hide_detail(real):
@@ -162,3 +162,22 @@ def test_nothing_is_measured_without_foreground():
     record = measured(lambda real: real, lambda fake: fake, torch.zeros(slices().shape, dtype=torch.bool))
     assert record == {}
     assert judge_hidden_code([record], "ab").level is Level.UNKNOWN
+
+
+def test_a_cycle_that_does_not_close_is_not_judged():
+    """The way back inverts the fake. Steep as it is, there is no code that it could read."""
+
+    def back(fake):
+        return (1 - fake - 0.5) * 5 + 0.5
+
+    audit = judged(lambda real: real, back)
+    assert audit.values["clean"] < 15
+    assert audit.level is Level.UNKNOWN
+    assert "does not close" in audit.meaning
+    assert "cycle PSNR" in audit.figure
+
+
+@pytest.mark.parametrize(("clean", "level"), [(14.9, "unknown"), (15.1, "red")])
+def test_a_cycle_is_judged_from_15_db_on(clean, level):
+    record = dict.fromkeys(PERTURBATIONS, 5.0) | {"clean": clean, "changes": dict.fromkeys(PERTURBATIONS, 0.0)}
+    assert judge_hidden_code([record], "ab").level.value == level

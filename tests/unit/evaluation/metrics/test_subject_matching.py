@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage
 from skimage.measure import block_reduce
 
+from mri_cyclegan.evaluation.metrics import subject_matching as matching_module
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced, subject_matching
 
 ISOTROPIC = (1.0, 1.0, 1.0)
@@ -26,9 +27,28 @@ def small(volumes):
     return [reduced(volume, ISOTROPIC) for volume in volumes]
 
 
+def names(volumes):
+    return [f"sub-{number}" for number in range(len(volumes))]
+
+
+def test_another_visit_of_a_subject_is_no_rival():
+    sources = [person(0), person(0), person(1)]
+    outputs = small(translated(source) for source in sources)
+    assert subject_matching(outputs, small(sources), names(sources))["accuracy"] == pytest.approx(1 / 3)
+    result = subject_matching(outputs, small(sources), ["sub-0", "sub-0", "sub-1"])
+    assert result == {"accuracy": 1.0, "chance": pytest.approx((1 / 2 + 1 / 2 + 1 / 3) / 3), "num_subjects": 2}
+
+
+def test_among_many_subjects_some_are_rivals(monkeypatch):
+    monkeypatch.setattr(matching_module, "MAX_RIVALS", 2)
+    sources = [person(seed) for seed in range(6)]
+    result = subject_matching(small(translated(source) for source in sources), small(sources), names(sources))
+    assert result == {"accuracy": 1.0, "chance": pytest.approx(1 / 3), "num_subjects": 6}
+
+
 def test_outputs_of_the_same_anatomy_find_their_sources():
     sources = [person(seed) for seed in range(4)]
-    result = subject_matching(small(translated(source) for source in sources), small(sources))
+    result = subject_matching(small(translated(source) for source in sources), small(sources), names(sources))
     assert result == {"accuracy": 1.0, "chance": 0.25, "num_subjects": 4}
 
 
@@ -36,14 +56,14 @@ def test_outputs_of_somebody_else_do_not():
     sources = [person(seed) for seed in range(4)]
     outputs = [translated(source) for source in sources]
     swapped = [outputs[1], outputs[0], *outputs[2:]]
-    assert subject_matching(small(swapped), small(sources))["accuracy"] == 0.5
+    assert subject_matching(small(swapped), small(sources), names(sources))["accuracy"] == 0.5
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4])
 def test_a_constant_output_is_not_recognised(value):
     sources = [person(seed) for seed in range(3)]
     outputs = [np.full_like(source, value) for source in sources]
-    assert subject_matching(small(outputs), small(sources))["accuracy"] == 0
+    assert subject_matching(small(outputs), small(sources), names(sources))["accuracy"] == 0
 
 
 def test_a_source_on_another_grid_is_centred():
@@ -55,11 +75,11 @@ def test_a_source_on_another_grid_is_centred():
         sources[1][1:-1, :, 2:-2],
         np.pad(sources[2], ((1, 1), (1, 2), (0, 0)))[:, 2:-2],
     ]
-    assert subject_matching(small(outputs), small(other_grids))["accuracy"] == 1
+    assert subject_matching(small(outputs), small(other_grids), names(outputs))["accuracy"] == 1
 
 
 def test_a_single_subject_can_only_be_matched():
-    assert subject_matching(small([translated(person(0))]), small([person(0)])) == {
+    assert subject_matching(small([translated(person(0))]), small([person(0)]), ["sub-1"]) == {
         "accuracy": 1.0,
         "chance": 1.0,
         "num_subjects": 1,

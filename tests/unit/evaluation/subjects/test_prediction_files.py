@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from mri_cyclegan.evaluation.subjects.prediction_files import match_files
@@ -43,7 +45,7 @@ def test_subject_and_session_of_a_bids_name_decide_whatever_else_is_in_it(folder
 
 def test_a_name_with_another_ending_will_do(folders):
     files = match_files(*folders(prediction=["out/Patient 7.nii"], target=["Patient 7.NII.GZ"]))
-    assert matched(files) == [("Patient 7", "Patient 7.NII.GZ", None)]
+    assert matched(files) == [("out/Patient 7", "Patient 7.NII.GZ", None)]
 
 
 def test_everything_that_lacks_a_partner_is_named(folders):
@@ -76,4 +78,40 @@ def test_folders_must_hold_images(folders, tmp_path):
 
 def test_keys_are_names_of_files(folders):
     (one,) = match_files(*folders(prediction=["Image #1 é.png"], target=["Image #1 é.png"]))
-    assert one.key == "Image--1-é"
+    assert re.fullmatch(r"Image--1-é-[0-9a-f]{8}", one.key)
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(folders):
+    names = ["patient1/T2.nii.gz", "patient2/T2.nii.gz"]
+    files = match_files(*folders(prediction=names, target=names))
+    assert [one.name for one in files] == ["patient1/T2", "patient2/T2"]
+    assert len({one.key for one in files}) == 2
+    assert all("/" not in one.key for one in files)
+
+
+def test_keys_differ_where_names_do_not(folders):
+    names = ["sub-01_run-1_T2w.nii", "sub-01_run-2_T2w.nii", "a b.nii", "a-b.nii"]
+    files = match_files(*folders(prediction=names, target=names))
+    assert [one.name for one in files] == ["a b", "a-b", "sub-01", "sub-01"]
+    assert [one.scan for one in files] == ["a b", "a-b", "sub-01_run-1_T2w", "sub-01_run-2_T2w"]
+    assert len({one.key for one in files}) == 4
+
+
+def test_subject_and_session_are_those_of_the_path(folders):
+    names = ["sub-01/ses-2/T2w.nii", "ses-3/x.nii"]
+    first, second = match_files(*folders(prediction=names, target=names))
+    assert (first.subject, first.session) == ("ses-3/x", "")
+    assert (second.subject, second.session) == ("sub-01", "ses-2")
+
+
+def test_predictions_that_share_a_target_are_named(folders):
+    with pytest.raises(ValueError) as refusal:
+        match_files(
+            *folders(
+                prediction=["sub-01_run-1.nii", "sub-01_run-2.nii", "sub-02.nii"], target=["sub-01.nii", "sub-02.nii"]
+            )
+        )
+    message = str(refusal.value)
+    assert "2 problems" in message
+    for name in ("sub-01_run-1.nii", "sub-01_run-2.nii"):
+        assert f"{name}: its target" in message
