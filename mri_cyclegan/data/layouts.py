@@ -48,6 +48,11 @@ class Scan:
         """File name without extension and contrast: equal for two contrasts acquired or registered together."""
         return _strip_contrast(_strip_suffix(self.path.name), self.contrast)
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Folders and stem, without the contrast: equal for two contrasts that lie beside each other."""
+        return (*(part for part in self.path.parent.parts if part != self.contrast), self.stem)
+
 
 class Found(NamedTuple):
     """Scans of a data set, sorted, and what could not be searched."""
@@ -150,7 +155,8 @@ def require_both_contrasts(
 def find_pairs(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[tuple[Scan, Scan]]:
     """Scans of both contrasts from the same subject and session.
 
-    Where a session has several scans of a contrast, those with the same stem belong together; others stay unpaired.
+    Where a session has several scans of a contrast, those with the same stem in the same place below their contrast's
+    folder belong together; others stay unpaired.
     """
     sessions: dict[tuple[str, str], dict[str, list[Scan]]] = defaultdict(lambda: defaultdict(list))
     for scan in sorted(scans):
@@ -161,7 +167,7 @@ def find_pairs(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[tuple[Sc
         if len(scans_a) == len(scans_b) == 1:
             pairs.append((scans_a[0], scans_b[0]))
         else:
-            pairs += [(a, b) for a in scans_a for b in scans_b if a.stem == b.stem]
+            pairs += [(a, b) for a in scans_a for b in scans_b if a.place == b.place]
     return pairs
 
 

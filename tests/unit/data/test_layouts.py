@@ -207,6 +207,18 @@ def test_several_runs_pair_by_their_entities(tmp_path):
     ]
 
 
+def test_equal_names_in_different_folders_are_no_pair():
+    """Left and right of one person: a left slice is no truth for a right one."""
+    root = Path("/data")
+    scans = [
+        Scan("sub-1", "", contrast, root / contrast / "sub-1" / side / "slice.png")
+        for contrast in ("T1", "T2")
+        for side in ("left", "right")
+    ]
+    pairs = find_pairs(scans, ("T1", "T2"))
+    assert [(a.path.parent.name, b.path.parent.name) for a, b in pairs] == [("left", "left"), ("right", "right")]
+
+
 def test_a_single_scan_of_each_contrast_pairs_whatever_its_entities(tmp_path):
     touch(tmp_path, "sub-01/anat/sub-01_acq-mprage_T1w.nii.gz", "sub-01/anat/sub-01_acq-tse_T2w.nii.gz")
     assert len(find_pairs(scans_of("bids", tmp_path, CONTRASTS), CONTRASTS)) == 1
