@@ -36,7 +36,10 @@ class CachedVolume:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """See :class:`mri_cyclegan.data.transforms.PreparedVolume`; ``shape``; ``foreground_share`` of each slice."""
+        """See :class:`mri_cyclegan.data.transforms.PreparedVolume`, and what the slice cache adds to it.
+
+        ``shape``; ``foreground_share`` of each slice; ``appearance``, see :mod:`mri_cyclegan.data.appearance`.
+        """
         return json.loads((self.folder / "record.json").read_text())
 
     @property

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_cyclegan.data.appearance import appearance
 from mri_cyclegan.data.atomic_folder import atomic_folder, remove_abandoned
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
 from mri_cyclegan.data.integrity import voxel_hash
-from mri_cyclegan.data.intensities import PERCENTILES
+from mri_cyclegan.data.intensities import PERCENTILES, scale_intensities
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.reading import read_shape, read_volume
@@ -122,10 +123,12 @@ class SliceCache:
     def _prepare(self, path: Path, folder: Path) -> None:
         volume = read_volume(path, self.options)
         try:
-            prepared = self.preprocessing(volume)
+            scaled = scale_intensities(volume)
+            prepared = self.preprocessing.slices_of(scaled)
         except ValueError as error:
             raise EmptyScan(path, str(error), "It is left out.") from error
         record = prepared.record | {
+            "appearance": appearance(scaled),
             "foreground_share": prepared.foreground.mean(axis=(1, 2)).tolist(),
             "shape": list(prepared.slices.shape),
             "voxel_hash": voxel_hash(volume),

@@ -11,7 +11,6 @@ from monai.data import MetaTensor
 from monai.transforms import Orientation, ResizeWithPadOrCrop, Spacing
 from scipy import ndimage
 
-from mri_cyclegan.data.appearance import appearance
 from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.volume import Volume
 
@@ -27,9 +26,8 @@ class PreparedVolume:
         slices: (N, H, W) float32, in [-1, 1], background -1.
         foreground: (N, H, W) bool.
         record: how it was made, plain JSON values: ``source_shape``, ``source_affine``, ``affine`` of the slices,
-            ``intensity_low`` and ``intensity_high`` (the source values of -1 and 1), ``appearance`` (see
-            :func:`mri_cyclegan.data.appearance.appearance`), ``foreground_lost`` (share of the foreground cropped
-            away).
+            ``intensity_low`` and ``intensity_high`` (the source values of -1 and 1), ``foreground_lost`` (share of
+            the foreground cropped away).
     """
 
     slices: np.ndarray
@@ -87,7 +85,6 @@ class Preprocessing:
                 "affine": image.affine.tolist(),
                 "intensity_low": scaled.low,
                 "intensity_high": scaled.high,
-                "appearance": appearance(scaled),
                 "foreground_lost": 1.0 - float(kept.sum() / max(1.0, float(resampled.sum()))),
             },
         )

@@ -56,7 +56,10 @@ class VolumeTranslator:
         Returns:
             (X, Y, Z) float32, in [0, 1], on the volume's own grid; 0 beyond the slices.
         """
-        prepared = self.preprocessing.slices_of(scaled)
+        return self.of_prepared(self.preprocessing.slices_of(scaled), way, view)
+
+    def of_prepared(self, prepared: PreparedVolume, way: str, view: "View | None" = None) -> np.ndarray:
+        """As calling it, for a volume that is sliced already."""
         slices = prepared.slices if view is None else view.apply(prepared.slices)
         fakes = self.translate_slices(slices, way)
         return self.on_scan_grid(fakes if view is None else view.undo(fakes), prepared)
@@ -133,13 +136,16 @@ def translate_with_spread(
     """
     mean = np.zeros(scaled.array.shape, dtype=np.float32)
     squares = np.zeros_like(mean)
-    members = [(translator, view) for translator in translators for view in views]
-    for number, (translator, view) in enumerate(members, start=1):
-        output = translator(scaled, way, view)
-        change = output - mean  # Welford's way, so that a small spread is not lost to rounding
-        mean += change / number
-        squares += change * (output - mean)
-    return mean, np.sqrt(squares / max(1, len(members) - 1))
+    number = 0
+    for translator in translators:
+        prepared = translator.preprocessing.slices_of(scaled)
+        for view in views:
+            output = translator.of_prepared(prepared, way, view)
+            number += 1
+            change = output - mean  # Welford's way, so that a small spread is not lost to rounding
+            mean += change / number
+            squares += change * (output - mean)
+    return mean, np.sqrt(squares / max(1, number - 1))
 
 
 def _shifted(slices: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
