@@ -27,6 +27,9 @@ _WORDS = {
     "roughness": "neighbouring voxels differ by {value:.3f} (training {low:.3f} to {high:.3f})",
 }
 
+# The numbers of a scan beside its histogram.
+NUMBERS = tuple(_WORDS)
+
 
 def appearance(scaled: ScaledVolume) -> dict[str, Any]:
     """Numbers of one scan, over its foreground.
@@ -78,7 +81,7 @@ def training_appearance(scans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "num_scans": len(scans),
         "histogram": np.round(mean, 7).tolist(),
         "histogram_distance": without_itself * max(wasserstein(one, mean) for one in histograms),
-        "ranges": {name: [min(scan[name] for scan in scans), max(scan[name] for scan in scans)] for name in _WORDS},
+        "ranges": {name: [min(scan[name] for scan in scans), max(scan[name] for scan in scans)] for name in NUMBERS},
     }
 
 

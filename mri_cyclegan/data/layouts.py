@@ -46,7 +46,7 @@ class Scan:
     @property
     def stem(self) -> str:
         """File name without extension and contrast: equal for two contrasts acquired or registered together."""
-        return _strip_contrast(_strip_suffix(self.path.name), self.contrast)
+        return _strip_contrast(strip_suffix(self.path.name), self.contrast)
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -251,10 +251,11 @@ def _subject_of(relative: Path, contrast: str, pattern: str | None) -> str:
         return match.group(1)
     if len(relative.parts) > 1:
         return relative.parts[0]
-    return _strip_contrast(_strip_suffix(relative.name), contrast)
+    return _strip_contrast(strip_suffix(relative.name), contrast)
 
 
-def _strip_suffix(name: str) -> str:
+def strip_suffix(name: str) -> str:
+    """An image file's name without its ending."""
     return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", name, flags=re.IGNORECASE)
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_shape
+from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
 from mri_cyclegan.evaluation.protocol import DIRECTIONS
 from mri_cyclegan.evaluation.reference import LookUpTableFit, References, mean_of
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
-from mri_cyclegan.evaluation.subjects.resampling import Grid, resampled
+from mri_cyclegan.evaluation.subjects.resampling import Grid, on_grid
 from mri_cyclegan.evaluation.subjects.subject import Subject, grid_difference
 from mri_cyclegan.evaluation.subjects.translating import Translating, read_scaled
 
@@ -50,7 +51,7 @@ def fit_references(
     if not all(aligned.values()):  # the same methods in both directions
         aligned = {way: [] for way in DIRECTIONS}
     sources = [scan.path for scans in aligned.values() for scan in scans]
-    sources += [scan.path for subject in pairs for scan in subject.scans.values()]
+    sources += [path for subject in pairs for path in subject.paths]
     found = records.find(KEY, sources)
     if found is None:
         tables = _look_up_tables(translating, pairs)
@@ -74,17 +75,12 @@ def _aligned(scans: Sequence[Scan], evaluated: Sequence[Subject], translating: T
     paired = [scan for subject in evaluated if subject.is_paired for scan in subject.scans.values()]
     if not scans or not paired:
         return []
-    chosen = _evenly(scans, MAX_MEAN_SCANS)
+    chosen = [scans[place] for place in evenly_spaced(len(scans), MAX_MEAN_SCANS)]
     try:
         first, *others = (read_shape(scan.path, translating.options) for scan in [*chosen, *paired])
     except UnfitFile:
         return []
     return [] if any(grid_difference(first, grid) for grid in others) else chosen
-
-
-def _evenly(scans: Sequence[Scan], count: int) -> list[Scan]:
-    places = np.linspace(0, len(scans) - 1, min(count, len(scans))).round().astype(int)
-    return [scans[place] for place in places]
 
 
 def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
@@ -108,6 +104,5 @@ def _look_up_tables(translating: Translating, pairs: Sequence[Subject]) -> dict[
         for way, fit in fits.items():
             source, target = scaled[way[0]], scaled[way[1]]
             grid = Grid(source.array.shape, source.affine)
-            foreground = resampled(target.foreground.astype(np.float32), target.affine, grid, order=0) > 0.5
-            fit.add(source.array, resampled(target.array, target.affine, grid, order=1), foreground)
+            fit.add(source.array, *on_grid(target, grid))
     return {way: fit.table() for way, fit in fits.items() if fit.counts.any()}

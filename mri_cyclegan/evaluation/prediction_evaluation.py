@@ -24,7 +24,7 @@ from mri_cyclegan.evaluation.run_measuring import VERSION
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, match_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
-from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, resampled, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, on_grid, slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import grid_difference
 from mri_cyclegan.evaluation.subjects.translating import read_scaled
 from mri_cyclegan.evaluation.writing import Evaluation, assemble
@@ -144,15 +144,9 @@ def _fit(cases: Sequence[PredictionFiles]) -> References:
         histograms.append(histogram(target.array[target.foreground]))
         if case.source is not None:
             source = _read_real(case.source)
-            array, foreground = _on_grid(target, Grid(source.array.shape, source.affine))
+            array, foreground = on_grid(target, Grid(source.array.shape, source.affine))
             fit.add(source.array, array, foreground)
     return References(pooled(histograms), None, fit.table() if fit.counts.any() else None)
-
-
-def _on_grid(volume: ScaledVolume, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Intensities and foreground of a volume on another grid."""
-    foreground = resampled(volume.foreground.astype(np.float32), volume.affine, grid, order=0) > 0.5
-    return resampled(volume.array, volume.affine, grid, order=1), foreground
 
 
 def _measure(case: PredictionFiles, references: References, options: PredictionOptions) -> Record:
@@ -182,13 +176,13 @@ def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
     prediction = _read_prediction(case.prediction)
     grid = Grid(prediction.array.shape, prediction.affine)
     truth = _read_real(case.target)
-    target, foreground = _on_grid(truth, grid)
+    target, foreground = on_grid(truth, grid)
     _require_covered(case, truth, grid, foreground)
     output = (prediction.array - np.float32(options.low)) / np.float32(options.high - options.low)
     _require_range(case.prediction, output[foreground], options)
     source = source_foreground = None
     if case.source is not None:
-        source, source_foreground = _on_grid(_read_real(case.source), grid)
+        source, source_foreground = on_grid(_read_real(case.source), grid)
         _require_source(case, source_foreground & foreground)
 
     def slices(array: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Evaluates a finished run, or an ensemble of runs, by the protocol."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -12,6 +11,7 @@ from rich.progress import track
 
 from mri_cyclegan.data.findings import Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.evaluation.audits.levels import most_serious_audit
 from mri_cyclegan.evaluation.audits.pairing import judge_pairing
@@ -28,8 +28,6 @@ from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, una
 from mri_cyclegan.evaluation.subjects.translating import Translating
 from mri_cyclegan.evaluation.writing import Evaluation, assemble, require_output
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     _require_same_contrasts(runs)
     require_output(output)
     device = _device(options.device)
-    is_own = options.data_root is None or _is_same_folder(options.data_root.expanduser(), run)
     root = run.data_root if options.data_root is None else options.data_root.expanduser()
+    is_own = options.data_root is None or _is_same_folder(root, run)
     if not root.is_dir():
         raise ValueError(f"{root}: the data set is not there. Give its folder with --data-root.")
     found = run.scans(root)
@@ -92,7 +90,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         "protocol": PROTOCOL_VERSION,
         "models": [one.model.content for one in runs],
         "options": {**asdict(run.read_options), "resample": options.resample_target, "views": len(views)},
-        "features": None if features is None else _identity(features),
+        "features": None if features is None else SourceHashes(output / "subjects" / "sources").of(features),
     }
     references, fitted_on = _references(
         run, translating, found.scans, subjects, RecordFolder(output / "subjects", settings), is_own
@@ -191,10 +189,6 @@ def _absent(run: FinishedRun, scans: Sequence[Scan], part: str) -> list[str]:
     return [f"Not there: {len(names)} of the subjects in the run's split: {name_some(names)}."] if names else []
 
 
-def _identity(path: Path) -> list[str | int]:
-    return [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns]
-
-
 def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:
     for run in runs[1:]:
         if run.model.contrasts != runs[0].model.contrasts:
@@ -207,9 +201,9 @@ def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:
 def _choose(run: FinishedRun, scans: Sequence[Scan], options: Options, root: Path) -> tuple[str, list[Subject]]:
     """Part and subjects to evaluate; validation subjects where a run has no test subjects."""
     part = options.part
-    chosen = run.of_part(list(scans), part)
+    chosen = run.of_part(scans, part)
     if part == "test" and not chosen:
-        part, chosen = "val", run.of_part(list(scans), "val")
+        part, chosen = "val", run.of_part(scans, "val")
     if not chosen:
         raise ValueError(
             f"{root}: no {options.part} subject of {run.folder} is there. Give the folder of the data set with "

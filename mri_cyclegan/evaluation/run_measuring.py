@@ -12,6 +12,7 @@ from torch import nn
 from mri_cyclegan.data.appearance import appearance, unlike_training
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.evaluation.audits.hidden_code import measure_hidden_code
+from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
 from mri_cyclegan.evaluation.measuring import describe, measure_direction
 from mri_cyclegan.evaluation.metrics.features import image_features
@@ -110,7 +111,7 @@ class RunMeasuring:
         if self.feature_network is None:
             return
         shown = np.flatnonzero(foreground.any(axis=(1, 2)))
-        chosen = shown[np.unique(np.linspace(0, len(shown) - 1, NUM_AUDITED_SLICES).round().astype(int))]
+        chosen = shown[evenly_spaced(len(shown), NUM_AUDITED_SLICES)]
         images = torch.from_numpy(np.ascontiguousarray(array[chosen]))[:, None]
         device = next(self.feature_network.parameters()).device
         arrays[f"features_{name}"] = image_features(self.feature_network, images.to(device)).cpu().numpy()

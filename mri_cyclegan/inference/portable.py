@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from mri_cyclegan.data.appearance import NUMBERS
 from mri_cyclegan.data.histograms import NUM_BINS
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
@@ -23,9 +24,6 @@ from mri_cyclegan.stacks import CentreSliceOf
 FORMAT_VERSION = 2
 INTENDED_USE = "Research on image translation. Synthetic images; not for diagnostic use."
 WAYS = ("ab", "ba")
-
-# Of each training set: see mri_cyclegan.data.appearance.
-RANGES = ("foreground_ml", "mean", "sd", "roughness")
 
 # Far above what anyone trains: a description that asks for more is damaged.
 MAX_IMAGE_SIZE = 4096
@@ -176,7 +174,7 @@ def _require_appearance(training: Mapping[str, Any], name: str) -> None:
         _require(
             _is_number(training[key]) and training[key] >= 0, f"{name}: {key} {training[key]!r}, expected a number"
         )
-    for key in RANGES:
+    for key in NUMBERS:
         low, high = training["ranges"][key]
         _require(_is_number(low) and _is_number(high) and low <= high, f"{name}: {key} from {low!r} to {high!r}")
 

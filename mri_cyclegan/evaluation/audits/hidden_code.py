@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
 from mri_cyclegan.evaluation.audits.levels import level_above
+from mri_cyclegan.evaluation.metrics.paired import MAX_PSNR_DB
 
 NAME = "Hidden code"
 
@@ -26,9 +27,6 @@ NAME = "Hidden code"
 NUM_LEVELS = 255
 BLUR_PIXELS = 0.5
 NOISE = 0.01
-
-# Equal pictures have an infinite PSNR, which JSON cannot hold; near 100 dB float32 differs by rounding alone.
-MAX_PSNR_DB = 100.0
 
 # An honest way back need not be flat: between tissues, T1w changes up to about twice as much as T2w does. It passes a
 # perturbation on with that gain; what it loses so is allowed for, or every nearly perfect cycle would be accused.

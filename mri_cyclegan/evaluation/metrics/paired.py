@@ -8,7 +8,7 @@ import numpy as np
 from mri_cyclegan.evaluation.metrics.local_similarity import SimilarityTo, halved, num_scales
 from mri_cyclegan.evaluation.metrics.mutual_information import normalised_mutual_information
 
-# Stands for no error at all: infinity is no number in JSON.
+# Stands for no error at all: infinity is no number in JSON, and near 100 dB float32 differs by rounding alone.
 MAX_PSNR_DB = 100.0
 
 # Importance of each scale, finest first; Wang, Simoncelli and Bovik, Asilomar 2003. With fewer scales, the first ones

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mri_cyclegan.data.foreground import foreground_mask
+from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.metrics.mutual_information import normalised_mutual_information
 
 # Anatomy of this size tells heads apart, and a reduced head takes 0.1 MB.
@@ -69,9 +70,7 @@ def subject_matching(
 def _rivals(own: int, subjects: Sequence[str]) -> list[int]:
     """Positions of other subjects' images, evenly chosen if there are many."""
     others = [position for position, subject in enumerate(subjects) if subject != subjects[own]]
-    if len(others) <= MAX_RIVALS:
-        return others
-    return [others[place] for place in np.linspace(0, len(others) - 1, MAX_RIVALS).round().astype(int)]
+    return [others[place] for place in evenly_spaced(len(others), MAX_RIVALS)]
 
 
 def _similarities(output: np.ndarray, sources: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:

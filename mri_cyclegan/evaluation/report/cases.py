@@ -11,6 +11,7 @@ from PIL import Image
 from skimage.transform import resize_local_mean
 
 from mri_cyclegan.data.cached_volume import HEAD_SHARE
+from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 # Sides that a panel may have, (rows, columns); larger slices are averaged down to them.
@@ -63,8 +64,7 @@ def slice_strips(images: SubjectImages, max_slices: int = 24) -> tuple[list[int]
     shown = np.flatnonzero(images.foreground.mean(axis=(1, 2)) > HEAD_SHARE)
     if not len(shown):
         shown = np.arange(len(images.foreground))
-    places = np.linspace(0, len(shown) - 1, min(max_slices, len(shown))).round().astype(int)
-    numbers: list[int] = shown[places].tolist()
+    numbers: list[int] = shown[evenly_spaced(len(shown), max_slices)].tolist()
     worth_seeing = images.foreground | (images.output > VISIBLE)
     if images.source_foreground is not None:
         worth_seeing |= images.source_foreground

@@ -1,6 +1,5 @@
 """Which files of two or three folders belong together."""
 
-import hashlib
 import os
 import re
 from collections import defaultdict
@@ -10,7 +9,9 @@ from pathlib import Path
 from mri_cyclegan.data.findings import Finding, UnfitData
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.layouts import strip_suffix
 from mri_cyclegan.data.walking import walk
+from mri_cyclegan.evaluation.subjects.records import record_key
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class PredictionFiles:
     @property
     def scan(self) -> str:
         """The prediction's path in its folder, less its ending."""
-        return _without_suffix(self.place)
+        return strip_suffix(self.place)
 
     @property
     def paths(self) -> list[Path]:
@@ -50,9 +51,8 @@ class PredictionFiles:
 
     @property
     def key(self) -> str:
-        """Name of a file that is no other prediction's: readable, and a hash of where the prediction lies."""
-        safe = re.sub(r"[^\w.-]", "-", self.name).lstrip(".")
-        return f"{safe[:60]}-{hashlib.sha256(os.fsencode(self.place)).hexdigest()[:8]}"
+        """Of its record."""
+        return record_key(self.name, os.fsencode(self.place))
 
 
 def match_files(prediction: Path, target: Path, source: Path | None) -> list[PredictionFiles]:
@@ -92,7 +92,7 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
 def _whose(place: str) -> tuple[str, str]:
     """Subject and session of a path."""
     subject, _, session = _entities(place).partition("_")
-    return subject or _without_suffix(place), session
+    return subject or strip_suffix(place), session
 
 
 def _shared_targets(cases: list[PredictionFiles]) -> list[Finding]:
@@ -142,8 +142,4 @@ def _entities(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return _without_suffix(Path(name).name)
-
-
-def _without_suffix(name: str) -> str:
-    return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", name, flags=re.IGNORECASE)
+    return strip_suffix(Path(name).name)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,15 @@ class Record:
 
     values: Mapping[str, Any]
     arrays: Mapping[str, np.ndarray]
+
+
+def record_key(name: str, place: bytes) -> str:
+    """Name of a record's file that is no other's: readable, and a hash of where its subject's images lie.
+
+    Sixty letters, since a file's name may have 255 bytes.
+    """
+    safe = re.sub(r"[^\w.-]", "-", name).lstrip(".")
+    return f"{safe[:60]}-{hashlib.sha256(place).hexdigest()[:8]}"
 
 
 class RecordFolder:

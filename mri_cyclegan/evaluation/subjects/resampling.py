@@ -8,6 +8,7 @@ import numpy as np
 from nibabel import orientations
 from scipy import ndimage
 
+from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.transforms import PLANES
 
 
@@ -42,6 +43,12 @@ def resampled(array: np.ndarray, affine: np.ndarray, grid: Grid, order: int) -> 
     return ndimage.affine_transform(
         array, matrix[:3, :3], matrix[:3, 3], output_shape=tuple(grid.shape), order=order, mode="grid-constant"
     )
+
+
+def on_grid(volume: ScaledVolume, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Intensities and foreground of a volume on another grid."""
+    foreground = resampled(volume.foreground.astype(np.float32), volume.affine, grid, order=0) > 0.5
+    return resampled(volume.array, volume.affine, grid, order=1), foreground
 
 
 def covered(shape: Sequence[int], affine: np.ndarray, grid: Grid) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Whom an evaluation is about."""
 
-import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.layouts import Scan, find_pairs
 from mri_cyclegan.data.reading import read_shape
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.evaluation.subjects.records import record_key
 
 # Largest difference of two affines that still are one grid, in mm.
 SAME_GRID_MM = 1e-3
@@ -47,10 +48,9 @@ class Subject:
 
     @property
     def key(self) -> str:
-        """Name of a file that is no other subject's: readable, and a hash of where the scans lie."""
+        """Of its record."""
         name = "_".join(filter(None, (self.name, self.session)))
-        safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).lstrip(".")
-        return f"{safe[:80]}-{hashlib.sha256(str(self.paths).encode()).hexdigest()[:8]}"
+        return record_key(name, b"\n".join(os.fsencode(path) for path in self.paths))
 
 
 def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[Subject]:

@@ -12,10 +12,11 @@ from mri_cyclegan.data.findings import EmptyScan, UnfitFile
 from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.protocol import DIRECTIONS
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.labels import read_lesions, read_tissues
-from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, resampled, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, on_grid, slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import Subject
 from mri_cyclegan.inference.volume_translator import View, VolumeTranslator, translate_with_spread
 
@@ -86,8 +87,7 @@ class Translating:
         else:
             output, spread = translate_with_spread(self.translators, source, way, self.views)
         grid = Grid(source.array.shape, source.affine)
-        truth = None if target is None else resampled(target.array, target.affine, grid, order=1)
-        foreground = source.foreground if target is None else _foreground_on(target, grid)
+        truth, foreground = (None, source.foreground) if target is None else on_grid(target, grid)
         lesions = read_lesions(self.labels_root, subject.name, subject.session, subject.scan, grid)
         tissues = read_tissues(self.labels_root, subject.name, subject.session, subject.scan, grid)
         return SubjectImages(
@@ -120,7 +120,7 @@ class Translating:
             start = max(0, (len(shown) - count) // 2)
             chosen = shown[start : start + count]
         else:
-            chosen = shown[np.unique(np.linspace(0, len(shown) - 1, min(count, len(shown))).round().astype(int))]
+            chosen = shown[evenly_spaced(len(shown), count)]
         return prepared.slices[chosen], prepared.foreground[chosen]
 
     def through_network(self, slices: Tensor, way: str) -> Tensor:
@@ -129,13 +129,9 @@ class Translating:
         return torch.from_numpy(fakes)[:, None]
 
 
-def _foreground_on(target: ScaledVolume, grid: Grid) -> np.ndarray:
-    return resampled(target.foreground.astype(np.float32), target.affine, grid, order=0) > 0.5
-
-
 def _require_overlap(subject: Subject, scaled: Mapping[str, ScaledVolume]) -> None:
     a, b = scaled["a"], scaled["b"]
-    moved = _foreground_on(b, Grid(a.array.shape, a.affine))
+    _, moved = on_grid(b, Grid(a.array.shape, a.affine))
     overlap = 2 * np.count_nonzero(moved & a.foreground) / (np.count_nonzero(moved) + np.count_nonzero(a.foreground))
     if overlap < MIN_OVERLAP:
         raise UnfitFile(
