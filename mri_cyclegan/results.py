@@ -2,7 +2,6 @@
 
 import json
 import logging
-import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,10 +25,9 @@ from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.inference.portable import save_model
+from mri_cyclegan.provenance import provenance
 
 log = logging.getLogger(__name__)
-
-PACKAGES = ("mri-cyclegan", "torch", "pytorch-lightning", "monai", "hydra-core", "numpy", "nibabel")
 
 
 def start(run_dir: Path, config: DictConfig) -> None:
@@ -44,15 +42,8 @@ def start(run_dir: Path, config: DictConfig) -> None:
             file.write(OmegaConf.to_yaml(config, resolve=True))
     except FileExistsError as error:
         raise ValueError(f"run_dir: {run_dir} holds a run already. Start again, or give another run_dir.") from error
-    environment = {
-        "command": shlex.join(sys.argv),
-        "seed": config.seed,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "num_threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in PACKAGES},
-    }
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    environment = {"seed": config.seed, **provenance(device)}
     (run_dir / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
 
 

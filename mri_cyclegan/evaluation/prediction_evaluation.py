@@ -18,7 +18,6 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 from mri_cyclegan.evaluation.measuring import describe, measure_direction
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
-from mri_cyclegan.evaluation.provenance import provenance
 from mri_cyclegan.evaluation.reference import LookUpTableFit, References
 from mri_cyclegan.evaluation.run_measuring import VERSION
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
@@ -28,6 +27,7 @@ from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_
 from mri_cyclegan.evaluation.subjects.subject import grid_difference
 from mri_cyclegan.evaluation.subjects.translating import read_scaled
 from mri_cyclegan.evaluation.writing import Evaluation, assemble
+from mri_cyclegan.provenance import provenance
 
 METHOD = "prediction"
 WAY = "ab"

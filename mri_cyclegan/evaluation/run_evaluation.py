@@ -19,7 +19,6 @@ from mri_cyclegan.evaluation.finished_run import ALL, FinishedRun
 from mri_cyclegan.evaluation.fitting import fit_references
 from mri_cyclegan.evaluation.metrics.features import find_weights, load_feature_network
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
-from mri_cyclegan.evaluation.provenance import provenance
 from mri_cyclegan.evaluation.reference import References
 from mri_cyclegan.evaluation.run_measuring import METHOD, VERSION, RunMeasuring
 from mri_cyclegan.evaluation.subjects.labels import label_files
@@ -28,6 +27,7 @@ from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, una
 from mri_cyclegan.evaluation.subjects.translating import Translating
 from mri_cyclegan.evaluation.writing import Evaluation, assemble, require_output
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
+from mri_cyclegan.provenance import provenance
 
 
 @dataclass(frozen=True)

@@ -182,3 +182,18 @@ def test_a_sheared_scan_comes_back(head):
     smooth = (np.exp(-3 * sum(axis**2 for axis in axes)) * 100).astype(np.float32)
     output, scaled = round_trip(Volume(smooth, affine), 1.0, 64)
     np.testing.assert_allclose(output, scaled.array, atol=0.05)
+
+
+def test_every_view_counts(head):
+    """A network that answers with where a pixel lies: the mean over what each view makes of that, undone."""
+    scaled = scale_intensities(Volume(head((12, 14, 6)), np.eye(4)))
+    place = torch.linspace(-0.8, 0.9, 24).expand(24, 24)
+    translator = VolumeTranslator({"ab": lambda x: place.expand_as(x)}, Preprocessing("axial", 1.0, 24))
+    mean, spread = translate_with_spread([translator], scaled, "ab", TEST_TIME_VIEWS)
+    prepared = translator.preprocessing.slices_of(scaled)
+    answer = np.broadcast_to(place.numpy(), prepared.slices.shape).copy()
+    members = np.stack([translator.on_scan_grid(view.undo(answer), prepared) for view in TEST_TIME_VIEWS])
+    assert len(members) == 5
+    np.testing.assert_allclose(mean, members.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(spread, members.std(axis=0, ddof=1), atol=1e-6)
+    assert spread.min() > 0.01

@@ -1,4 +1,4 @@
-"""Where figures come from."""
+"""Where a run and its figures come from."""
 
 import platform
 import shlex
@@ -8,7 +8,18 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "nibabel", "monai", "torchmetrics")
+PACKAGES = (
+    "mri-cyclegan",
+    "torch",
+    "pytorch-lightning",
+    "monai",
+    "hydra-core",
+    "torchmetrics",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "nibabel",
+)
 
 
 def provenance(device: torch.device | None = None) -> dict[str, Any]:
@@ -21,6 +32,7 @@ def provenance(device: torch.device | None = None) -> dict[str, Any]:
         "code_version": version("mri-cyclegan"),
         "command": shlex.join(sys.argv),
         "python": platform.python_version(),
+        "platform": platform.platform(),
         "versions": {name: version(name) for name in PACKAGES},
         "num_threads": torch.get_num_threads(),
     }
