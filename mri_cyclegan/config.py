@@ -43,6 +43,7 @@ class RunConfig:
     run_dir: str = MISSING
     ckpt_path: str | None = None
     evaluate: bool = MISSING
+    license: str | None = None
     data: Any = MISSING
     generator: Any = MISSING
     discriminator: Any = MISSING

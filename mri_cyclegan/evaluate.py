@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 EXIT_ERROR = 2
 
+# Folder, in a run's, of its plain evaluation: the one that ranks in a leaderboard and that the model's description has.
+PLAIN = "evaluation"
+
 Part = StrEnum("Part", "test val all")
 Plane = StrEnum("Plane", "axial coronal sagittal")
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -122,21 +125,22 @@ def _refuse_foreign_options(context: typer.Context, mode: str) -> None:
 
 
 def _evaluate_runs(folders: list[Path], output: Path | None, options: "Options") -> None:
+    from mri_cyclegan.evaluation.in_short import summary_for_model
     from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
     from mri_cyclegan.evaluation.summary_table import print_evaluation
+    from mri_cyclegan.inference.portable import model_folder, save_evaluation
 
     folders = [folder.expanduser() for folder in folders]
     output = output.expanduser() if output else default_output(folders, options)
     evaluation = evaluate_runs(folders, output, options)
     evaluation.write(output)
+    if output == folders[0] / PLAIN:
+        save_evaluation(model_folder(folders[0]), summary_for_model(evaluation.content))
     print_evaluation(evaluation.content, output)
 
 
 def default_output(folders: Sequence[Path], options: "Options") -> Path:
-    """``evaluation`` in the run's folder; with another name for everything but the plain evaluation of one run.
-
-    Only the plain one ranks in a leaderboard, so nothing else may take its place.
-    """
+    """``evaluation`` in the run's folder; with another name for everything but the plain evaluation of one run."""
     words = [] if options.part == "test" else [options.part]
     if options.data_root is not None:
         words.append(options.data_root.resolve().name)
@@ -145,7 +149,7 @@ def default_output(folders: Sequence[Path], options: "Options") -> Path:
         words.append(f"ensemble-{hashlib.sha256(names.encode()).hexdigest()[:6]}")
     words += ["tta"] if options.test_time_augmentation else []
     words += ["resampled"] if options.resample_target else []
-    return folders[0] / "-".join(["evaluation", *words])
+    return folders[0] / "-".join([PLAIN, *words])
 
 
 def _evaluate_predictions(

@@ -11,6 +11,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import nibabel
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -18,13 +20,16 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
 
 from mri_cyclegan.data.appearance import training_appearance
+from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, paired_images, summary_for_model
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.evaluation.writing import Evaluation
-from mri_cyclegan.inference.portable import save_model
+from mri_cyclegan.inference.description import NOT_STATED
+from mri_cyclegan.inference.portable import save_evaluation, save_model
 from mri_cyclegan.provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -85,7 +90,7 @@ def report(
     Returns:
         What ``summary.json`` holds.
     """
-    _save_portable(run_dir / "model", config, model, datamodule, weights)
+    _save_portable(run_dir / "model", config, model, datamodule, weights, trainer.current_epoch)
     summary: dict[str, Any] = {
         "experiment": config.name,
         "seed": config.seed,
@@ -100,6 +105,7 @@ def report(
         evaluation = _evaluate(run_dir, config, datamodule)
         if evaluation is not None:
             evaluation.write(run_dir / "evaluation")
+            save_evaluation(run_dir / "model", summary_for_model(evaluation.content))
     except (ValueError, OSError) as error:
         log.warning("The model is trained and saved, but could not be evaluated: %s", error)
         evaluation = None
@@ -123,21 +129,14 @@ def _evaluate(run_dir: Path, config: DictConfig, datamodule: MRIDataModule) -> E
 
 def _in_short(content: Mapping[str, Any]) -> dict[str, Any]:
     """Foreground metrics, method → direction → metric → mean, and → value of each subject that has pairs."""
-    summary = {way: of_way for way, of_way in content["summary"].items() if of_way}
-    paired = [subject for subject in content["subjects"] if any(of["metrics"] for of in subject["ways"].values())]
-    methods = content["methods"] if summary else []
-    counts = _num_subjects(content["subjects"]), _num_subjects(paired)
+    means = foreground_means(content)
+    paired = paired_images(content)
+    methods = content["methods"] if means else []
     return {
         "protocol_version": content["protocol_version"],
-        "measured_on": f"{counts[0]} {content['part']} subjects, {counts[1]} with pairs",
+        "measured_on": measured_on(content),
         "verdict": content["verdict"],
-        "mean": {
-            method: {
-                way: {metric: values["mean"] for metric, values in of_way[method]["foreground"].items()}
-                for way, of_way in summary.items()
-            }
-            for method in methods
-        },
+        "mean": {method: {way: of_way[method] for way, of_way in means.items()} for method in methods},
         "subjects": [subject["subject"] for subject in paired],
         "per_subject": {
             method: {
@@ -145,37 +144,59 @@ def _in_short(content: Mapping[str, Any]) -> dict[str, Any]:
                     metric: [subject["ways"][way]["metrics"][method]["foreground"][metric] for subject in paired]
                     for metric in METRICS
                 }
-                for way in summary
+                for way in means
             }
             for method in methods
         },
     }
 
 
-def _num_subjects(images: Sequence[Mapping[str, Any]]) -> int:
-    return len({image["subject"] for image in images})
-
-
-def _save_portable(folder: Path, config: DictConfig, model: Any, datamodule: MRIDataModule, weights: str) -> None:
+def _save_portable(
+    folder: Path, config: DictConfig, model: Any, datamodule: MRIDataModule, weights: str, num_epochs: int
+) -> None:
     architectures = {}
     for way in DIRECTIONS:
         arguments: Any = OmegaConf.to_container(config.model[f"generator_{way}"], resolve=True)
         architectures[way] = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
     slices = datamodule.train_slices
     description = {
+        "code_version": version("mri-cyclegan"),
         "contrasts": dict(zip("ab", datamodule.contrasts, strict=True)),
         "preprocessing": {
             **asdict(datamodule.preprocessing),
             "num_adjacent_slices": datamodule.num_adjacent_slices,
         },
         "training": {
-            letter: training_appearance([volume.record["appearance"] for volume in volumes])
-            for letter, volumes in (("a", slices.volumes_a), ("b", slices.volumes_b))
+            "experiment": config.name,
+            "seed": config.seed,
+            "num_epochs": num_epochs,
+            "weights": weights,
+            "layout": config.data.layout,
+            "a": _training_scans(slices.volumes_a),
+            "b": _training_scans(slices.volumes_b),
         },
-        "weights": weights,
-        "code_version": version("mri-cyclegan"),
+        "license": config.license or NOT_STATED,
     }
     save_model(folder, {"ab": model.translator_ab, "ba": model.translator_ba}, architectures, description)
+
+
+def _training_scans(volumes: Sequence[CachedVolume]) -> dict[str, Any]:
+    """See :class:`mri_cyclegan.inference.description.TrainingScans`."""
+    records = [volume.record for volume in volumes]
+    sizes = np.array([_voxel_sizes_mm(np.array(record["source_affine"])) for record in records])
+    return {
+        "num_subjects": len({volume.scan.subject for volume in volumes}),
+        "voxel_sizes_mm": [[float(of_axis.min()), float(of_axis.max())] for of_axis in sizes.T],
+        "intensity_low": float(np.median([record["intensity_low"] for record in records])),
+        "intensity_high": float(np.median([record["intensity_high"] for record in records])),
+        "appearance": training_appearance([record["appearance"] for record in records]),
+    }
+
+
+def _voxel_sizes_mm(affine: np.ndarray) -> np.ndarray:
+    """From left to right, from back to front, and upwards."""
+    axes = nibabel.io_orientation(affine)[:, 0].argsort()
+    return nibabel.affines.voxel_sizes(affine)[axes]
 
 
 def print_files(run_dir: Path, weights: str) -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = ".partial-"
@@ -61,14 +61,42 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """As :func:`write_text_atomically`."""
-    partial = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
-    try:
+    with atomic_file(path, sync=False) as partial:
         partial.write_bytes(content)
-        with suppress(FileNotFoundError):  # another process took it for abandoned
-            partial.replace(path)
+
+
+@contextmanager
+def atomic_file(path: Path, sync: bool = True) -> Iterator[Path]:
+    """Give a temporary file to write, which takes the place of ``path`` when the block ends without an error.
+
+    Args:
+        path: in a folder that exists.
+        sync: whether to force it to disk before.
+    """
+    partial = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
+    lock = _locked_file(partial)
+    try:
+        yield partial
+        if sync:
+            _sync(partial)
+        partial.replace(path)
+        if sync:
+            _sync(path.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(lock)
+
+
+def _locked_file(path: Path) -> int:
+    """A new file, locked as long as this process lives, so that no other takes it for abandoned."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if path.exists():
+            return lock
+        os.close(lock)  # another process cleaned it away before it was locked
 
 
 def _locked_folder(parent: Path) -> tuple[Path, int]:

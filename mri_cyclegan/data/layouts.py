@@ -46,7 +46,7 @@ class Scan:
     @property
     def stem(self) -> str:
         """File name without extension and contrast: equal for two contrasts acquired or registered together."""
-        return _strip_contrast(strip_suffix(self.path.name), self.contrast)
+        return strip_contrast(strip_suffix(self.path.name), self.contrast)
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -171,6 +171,13 @@ def find_pairs(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[tuple[Sc
     return pairs
 
 
+def is_bids(root: Path) -> bool:
+    """Whether a folder is a BIDS data set with anatomical scans, or one subject of it."""
+    subjects = [root] if root.name.startswith("sub-") else root.glob("sub-*")
+    folders = [subject for subject in subjects if is_folder(subject)]
+    return any(is_folder(subject / "anat") or any(subject.glob("ses-*/anat")) for subject in folders)
+
+
 def _find_bids(root: Path, contrasts: Sequence[str], findings: list[Finding]) -> list[Scan]:
     if root.name.startswith("sub-"):
         root, only = root.parent, root.name
@@ -251,7 +258,7 @@ def _subject_of(relative: Path, contrast: str, pattern: str | None) -> str:
         return match.group(1)
     if len(relative.parts) > 1:
         return relative.parts[0]
-    return _strip_contrast(strip_suffix(relative.name), contrast)
+    return strip_contrast(strip_suffix(relative.name), contrast)
 
 
 def strip_suffix(name: str) -> str:
@@ -259,7 +266,24 @@ def strip_suffix(name: str) -> str:
     return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", name, flags=re.IGNORECASE)
 
 
-def _strip_contrast(stem: str, contrast: str) -> str:
-    """Drop a trailing contrast: ``sub-012_T1w``, ``IXI002-T1`` and ``012 t1`` name subject 012, not its T1w."""
+def strip_contrast(stem: str, contrast: str) -> str:
+    """Drop a trailing contrast: ``sub-012_T1w``, ``IXI002-T1`` and ``012 t1`` name subject 012, not its T1w.
+
+    >>> strip_contrast("sub-012_T1w", "T1w"), strip_contrast("012 t1", "T1w"), strip_contrast("T1w", "T1w")
+    ('sub-012', '012', 'T1w')
+    """
+    return _ending(contrast).sub("", stem) or stem
+
+
+def names_contrast(stem: str, contrast: str) -> bool:
+    """Whether a name ends with a contrast, or is one.
+
+    >>> names_contrast("sub-012_T1w", "T1w"), names_contrast("T1", "T1w"), names_contrast("bart1", "T1w")
+    (True, True, False)
+    """
+    return _ending(contrast).search(stem) is not None
+
+
+def _ending(contrast: str) -> re.Pattern[str]:
     short = contrast.removesuffix("w")
-    return re.sub(rf"[-_ .]?(?<![A-Za-z0-9])({re.escape(contrast)}|{re.escape(short)})$", "", stem, flags=re.I) or stem
+    return re.compile(rf"[-_ .]?(?<![A-Za-z0-9])({re.escape(contrast)}|{re.escape(short)})$", re.IGNORECASE)

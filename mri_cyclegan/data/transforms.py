@@ -14,6 +14,9 @@ from scipy import ndimage
 from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.volume import Volume
 
+# Larger slices are no scan of a head.
+MAX_IMAGE_SIZE = 2048
+
 # Axis codes of (slice, row, column). Pictures stand upright: anterior or superior at the top, radiological sides.
 PLANES = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
 
@@ -57,8 +60,8 @@ class Preprocessing:
             raise ValueError(f"data.plane: expected one of {', '.join(PLANES)}, got {self.plane!r}.")
         if self.spacing_mm is not None and not self.spacing_mm > 0:
             raise ValueError(f"data.spacing_mm: expected millimetres above 0, or null; got {self.spacing_mm}.")
-        if self.image_size < 8:
-            raise ValueError(f"data.image_size: expected at least 8 pixels, got {self.image_size}.")
+        if not 8 <= self.image_size <= MAX_IMAGE_SIZE:
+            raise ValueError(f"data.image_size: expected 8 to {MAX_IMAGE_SIZE} pixels, got {self.image_size}.")
 
     def __call__(self, volume: Volume) -> PreparedVolume:
         """Prepare one volume.
@@ -89,11 +92,14 @@ class Preprocessing:
             },
         )
 
+    def num_slices(self, shape: tuple[int, ...], affine: np.ndarray) -> int:
+        """Slices of a volume in the plane."""
+        world_axis = {"axial": 2, "coronal": 1, "sagittal": 0}[self.plane]
+        return shape[int(np.argmax(nibabel.io_orientation(affine)[:, 0] == world_axis))]
+
     def num_bytes(self, shape: tuple[int, int, int], affine: np.ndarray) -> int:
         """Bytes that the slices of a volume take on disk: float32 intensities and a bool foreground."""
-        world_axis = {"axial": 2, "coronal": 1, "sagittal": 0}[self.plane]
-        axis = int(np.argmax(nibabel.io_orientation(affine)[:, 0] == world_axis))
-        return shape[axis] * self.image_size**2 * 5
+        return self.num_slices(shape, affine) * self.image_size**2 * 5
 
     def _resample(self, image: MetaTensor, mode: str) -> MetaTensor:
         image = Orientation(axcodes=PLANES[self.plane], labels=(("L", "R"), ("P", "A"), ("I", "S")))(image)

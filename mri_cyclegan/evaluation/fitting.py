@@ -62,7 +62,7 @@ def fit_references(
         records.save(KEY, sources, found)
     return {
         way: References(
-            np.array(run.model.content["training"][way[1]]["histogram"]),
+            np.array(run.model.description.training.of(way[1]).appearance.histogram),
             found.arrays.get(f"mean_{way}"),
             found.arrays.get(f"table_{way}"),
         )

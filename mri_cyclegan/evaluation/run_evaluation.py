@@ -6,7 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.progress import track
 
 from mri_cyclegan.data.findings import Finding, UnfitData, UnfitFile
@@ -26,8 +25,12 @@ from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, unaligned
 from mri_cyclegan.evaluation.subjects.translating import Translating
 from mri_cyclegan.evaluation.writing import Evaluation, assemble, require_output
+from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
 from mri_cyclegan.provenance import provenance
+
+# Of a model's description: what no figure depends on.
+NOT_MEASURED = {"evaluation", "license", "intended_use", "limits"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     run = runs[0]
     _require_same_contrasts(runs)
     require_output(output)
-    device = _device(options.device)
+    device = choose_device(options.device)
     root = run.data_root if options.data_root is None else options.data_root.expanduser()
     is_own = options.data_root is None or _is_same_folder(root, run)
     if not root.is_dir():
@@ -88,7 +91,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     settings = {
         "version": [VERSION, version("mri-cyclegan")],
         "protocol": PROTOCOL_VERSION,
-        "models": [one.model.content for one in runs],
+        "models": [one.model.description.model_dump(mode="json", exclude=NOT_MEASURED) for one in runs],
         "options": {**asdict(run.read_options), "resample": options.resample_target, "views": len(views)},
         "features": None if features is None else SourceHashes(output / "subjects" / "sources").of(features),
     }
@@ -167,16 +170,6 @@ def _references(
     return fit_references(run, translating, training, subjects, pairs or subjects, records), fitted_on
 
 
-def _device(name: str | None) -> torch.device:
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"--device: {name} cannot be used ({reason}). Give cpu, or a device that is here.") from error
-    return device
-
-
 def _is_same_folder(root: Path, run: FinishedRun) -> bool:
     return "root" in run.split and root.resolve() == run.data_root.resolve()
 
@@ -249,7 +242,7 @@ def _provenance_of(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     return {
         "runs": [str(one.folder) for one in runs],
         "model_sha256": [one.model.hashes for one in runs] if len(runs) > 1 else run.model.hashes,
-        "weights": run.model.content["weights"],
+        "weights": run.model.description.training.weights,
         "training": {
             "experiment": run.name,
             "seed": run.setting("seed"),

@@ -27,7 +27,7 @@ from mri_cyclegan.evaluation.subjects.translating import Translating
 METHOD = "CycleGAN"
 
 # Changes whenever the record of a subject would change at the same settings.
-VERSION = 1
+VERSION = 2
 
 # Slices of a subject that the audit of hidden codes and the feature network look at: their time is bounded.
 NUM_AUDITED_SLICES = 16
@@ -90,7 +90,7 @@ class RunMeasuring:
             predictions |= self.references[way].predict(images)
         measured = measure_direction(images, predictions)
         measured["audits"]["hidden_code"] = self._hidden_code(source, way)
-        training = self.run.model.content["training"][way[0]]
+        training = self.run.model.description.training.of(way[0]).appearance.model_dump()
         measured["out_of_domain"] = unlike_training(appearance(source), training)
         arrays[f"reduced_{way}"] = reduced(images.output, images.spacing_mm)
         self._add_features(images.output, images.foreground, way, arrays)

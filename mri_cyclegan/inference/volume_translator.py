@@ -15,8 +15,25 @@ from mri_cyclegan.inference.scan_grid import to_scan_grid
 BATCH_SIZE_CPU, BATCH_SIZE_GPU = 4, 32
 
 
+# A scan whose air is empty has at least this share of it at the dark end of the scale.
+EMPTY_SHARE = 0.9
+
+
+def background_of(scaled: ScaledVolume) -> np.ndarray:
+    """Voxels that are known to show nothing, (X, Y, Z) bool: outside the head, at the dark end of the scale.
+
+    None where the air is full of noise: a border drawn there could cut dark tissue off.
+    """
+    outside = ~scaled.foreground
+    background = outside & (scaled.array == 0)
+    is_empty = np.count_nonzero(background) >= EMPTY_SHARE * np.count_nonzero(outside)
+    return background if is_empty else np.zeros_like(outside)
+
+
 class VolumeTranslator:
     """Turns volumes of either contrast into the other, each on its own grid.
+
+    Background stays background: where the source shows none of the head, the output is 0.
 
     Args:
         networks: ``"ab"`` and ``"ba"`` to a network from (B, 2k + 1, H, W) in [-1, 1], a slice between its neighbours,
@@ -27,6 +44,7 @@ class VolumeTranslator:
 
     Attributes:
         generator_s: seconds spent in the networks so far.
+        on_slices: called with the number of slices after each batch of them.
     """
 
     def __init__(
@@ -44,6 +62,7 @@ class VolumeTranslator:
         self.num_adjacent = num_adjacent
         self.device = torch.device(device)
         self.generator_s = 0.0
+        self.on_slices: Callable[[int], None] = lambda num_slices: None
 
     def __call__(self, scaled: ScaledVolume, way: str, view: "View | None" = None) -> np.ndarray:
         """Translate one volume.
@@ -56,10 +75,12 @@ class VolumeTranslator:
         Returns:
             (X, Y, Z) float32, in [0, 1], on the volume's own grid; 0 beyond the slices.
         """
-        return self.of_prepared(self.preprocessing.slices_of(scaled), way, view)
+        output = self.of_prepared(self.preprocessing.slices_of(scaled), way, view)
+        output[background_of(scaled)] = 0
+        return output
 
     def of_prepared(self, prepared: PreparedVolume, way: str, view: "View | None" = None) -> np.ndarray:
-        """As calling it, for a volume that is sliced already."""
+        """As calling it, for a volume that is sliced already; its background is as the network made it."""
         slices = prepared.slices if view is None else view.apply(prepared.slices)
         fakes = self.translate_slices(slices, way)
         return self.on_scan_grid(fakes if view is None else view.undo(fakes), prepared)
@@ -87,10 +108,20 @@ class VolumeTranslator:
             around = centres[:, None] + np.arange(-self.num_adjacent, self.num_adjacent + 1)
             batch = torch.from_numpy(slices[around.clip(0, len(slices) - 1)]).to(self.device)
             began = perf_counter()
-            fake = self.networks[way](batch).float().cpu()  # waits for the device
+            fake = self._forward(batch, way).cpu()  # waits for the device
             self.generator_s += perf_counter() - began
             fakes[centres] = fake[:, 0].numpy()
+            self.on_slices(len(centres))
         return fakes
+
+    def _forward(self, batch: Tensor, way: str) -> Tensor:
+        """In half precision on a GPU: float16, since bfloat16 has 8 bits and would show as steps of grey."""
+        if self.device.type == "cuda":
+            with torch.autocast("cuda", torch.float16):
+                fake = self.networks[way](batch).float()
+            if torch.isfinite(fake).all():
+                return fake
+        return self.networks[way](batch).float()  # on a GPU: something in between was too large for float16
 
 
 class View:
@@ -145,6 +176,9 @@ def translate_with_spread(
             change = output - mean  # Welford's way, so that a small spread is not lost to rounding
             mean += change / number
             squares += change * (output - mean)
+    background = background_of(scaled)
+    mean[background] = 0
+    squares[background] = 0
     return mean, np.sqrt(squares / max(1, number - 1))
 
 

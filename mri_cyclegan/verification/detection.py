@@ -6,6 +6,7 @@ from pathlib import Path
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.layouts import is_bids
 from mri_cyclegan.data.walking import is_folder, walk
 
 BIDS_CONTRASTS = ("T1w", "T2w")
@@ -26,7 +27,7 @@ def detect_layout(
     """
     if not is_folder(root):
         raise ValueError(f"{root} is not a folder. Give the folder of a data set.")
-    if layout == "bids" or (layout is None and _is_bids(root)):
+    if layout == "bids" or (layout is None and is_bids(root)):
         return "bids", tuple(contrasts or BIDS_CONTRASTS)
     kinds = {folder.name: kind for folder in _folders(root) if (kind := _kind_of(folder))}
     chosen = tuple(contrasts or _likely_contrasts(kinds, layout))
@@ -34,12 +35,6 @@ def detect_layout(
     if layout is not None or len(found) == 1:
         return layout or found.pop(), chosen or BIDS_CONTRASTS
     raise ValueError(f"{root} is no data set: {_explain(root, kinds)}")
-
-
-def _is_bids(root: Path) -> bool:
-    subjects = [root] if root.name.startswith("sub-") else root.glob("sub-*")
-    folders = [subject for subject in subjects if is_folder(subject)]
-    return any(is_folder(subject / "anat") or any(subject.glob("ses-*/anat")) for subject in folders)
 
 
 def _folders(root: Path) -> list[Path]:

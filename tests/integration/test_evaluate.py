@@ -317,13 +317,10 @@ def test_another_model_needs_new_records(toy_run, tmp_path):
     first = evaluate_runs([run], run / "evaluation", Options()).content["summary"]["ab"]["CycleGAN"]["foreground"]
     (run / "model").rename(run / "kept")
     model = load_model(run / "kept")
-    description = {
-        key: value
-        for key, value in model.content.items()
-        if key not in ("generators", "format_version", "intended_use")
-    }
+    content = model.description.model_dump()
+    description = {key: content[key] for key in ("code_version", "contrasts", "preprocessing", "training")}
     swapped = {"ab": model.networks["ba"], "ba": model.networks["ab"]}
-    save_model(run / "model", swapped, model.content["generators"], description)
+    save_model(run / "model", swapped, content["generators"], description)
     second = evaluate_runs([run], run / "evaluation", Options()).content["summary"]["ab"]["CycleGAN"]["foreground"]
     assert second["psnr"]["mean"] != pytest.approx(first["psnr"]["mean"], abs=0.01)
 

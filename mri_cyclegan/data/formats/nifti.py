@@ -5,7 +5,6 @@ reaches a compressed file's checksum, and allocates whatever a header claims.
 """
 
 import gzip
-import os
 import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -14,6 +13,7 @@ import nibabel
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
+from mri_cyclegan.data.atomic_folder import atomic_file
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.nifti_affine import voxel_affine
 from mri_cyclegan.data.volume import MAX_VOXELS, ReadOptions, Volume
@@ -86,16 +86,21 @@ def write_volume(path: str | Path, array: np.ndarray, affine: np.ndarray) -> Non
         array: (X, Y, Z), of the dtype to store.
         affine: (4, 4), voxel indices to RAS+ mm.
     """
-    path = Path(path)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     image = nibabel.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm", "sec")
-    try:
+    write_image(Path(path), image, sync=False)
+
+
+def write_image(path: Path, image: nibabel.Nifti1Image, sync: bool = True) -> None:
+    """As :func:`write_volume`, with a header of its own.
+
+    Args:
+        path: ends in ``.nii`` or ``.nii.gz``; replaced if it exists.
+        image: what to write.
+        sync: whether to force it to disk.
+    """
+    with atomic_file(path, sync) as partial:
         nibabel.save(image, partial)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _open(path: Path) -> BinaryIO:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from mri_cyclegan.data.atomic_folder import atomic_file
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.png_whole import check_whole
 from mri_cyclegan.data.volume import Volume
@@ -54,6 +56,21 @@ def picture_shape(path: Path) -> tuple[tuple[int, int, int], np.ndarray]:
     """
     with _open(path) as picture:
         return (1, picture.height, picture.width), PICTURE_AFFINE
+
+
+def write_picture(path: Path, array: np.ndarray, description: str) -> None:
+    """Write a 16-bit grey PNG that appears whole or not at all.
+
+    Args:
+        path: replaced if it exists.
+        array: (1, H, W), in [0, 1]: as :func:`read_picture` gives pictures.
+        description: kept in the file.
+    """
+    text = PngInfo()
+    text.add_text("Description", description)
+    picture = Image.fromarray(np.rint(array[0] * np.iinfo(np.uint16).max).astype(np.uint16))
+    with atomic_file(path) as partial:
+        picture.save(partial, format="PNG", pnginfo=text)
 
 
 def _open(path: Path) -> Image.Image:

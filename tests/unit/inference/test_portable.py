@@ -1,45 +1,24 @@
 import hashlib
 import json
+import os
+import pickle
 
 import pytest
 import torch
+from example_model.models import APPEARANCE, SCANS, make_model
 from safetensors.torch import load_file, save_file
 
-from mri_cyclegan.inference.portable import load_model, save_model
-from mri_cyclegan.networks.unet import UNet
-
-ARGUMENTS = dict(in_channels=1, out_channels=1, base_channels=2, depth=2, dropout=0.0, upsample="transposed")
-ARGUMENTS["full_resolution_skip"] = True
-TRAINING = {
-    "num_scans": 3,
-    "histogram": [1 / 256] * 256,
-    "histogram_distance": 0.1,
-    "ranges": {"foreground_ml": [1000, 1500], "mean": [0.3, 0.4], "sd": [0.1, 0.2], "roughness": [0.01, 0.02]},
-}
-DESCRIPTION = {
-    "contrasts": {"a": "T1w", "b": "T2w"},
-    "preprocessing": {"plane": "axial", "spacing_mm": 1.0, "image_size": 8, "num_adjacent_slices": 0},
-    "training": {"a": TRAINING, "b": TRAINING},
-    "weights": "last epoch",
-}
+from mri_cyclegan.inference.description import AuditResult, EvaluationSummary
+from mri_cyclegan.inference.portable import load_model, save_evaluation
 
 
 @pytest.fixture
 def saved(tmp_path):
-    torch.manual_seed(0)
-    generators = {way: UNet(**ARGUMENTS) for way in ("ab", "ba")}
-    architectures = {way: {"name": "UNet", "arguments": ARGUMENTS} for way in generators}
-    save_model(tmp_path / "model", generators, architectures, DESCRIPTION)
-    return tmp_path / "model", generators
+    return tmp_path / "model", make_model(tmp_path / "model")
 
 
 def test_a_generator_of_stacks_gives_the_centre_slice(tmp_path):
-    arguments = ARGUMENTS | {"in_channels": 5, "out_channels": 5}
-    torch.manual_seed(0)
-    generators = {way: UNet(**arguments) for way in ("ab", "ba")}
-    architectures = {way: {"name": "UNet", "arguments": arguments} for way in generators}
-    preprocessing = DESCRIPTION["preprocessing"] | {"num_adjacent_slices": 2}
-    save_model(tmp_path, generators, architectures, DESCRIPTION | {"preprocessing": preprocessing})
+    generators = make_model(tmp_path, {"in_channels": 5, "out_channels": 5}, num_adjacent_slices=2)
     stack = torch.randn(2, 5, 8, 8)
     for way, network in generators.items():
         loaded = load_model(tmp_path).networks[way]
@@ -63,16 +42,8 @@ def test_changed_weights_are_refused(saved):
         load_model(folder)
 
 
-def test_an_unknown_network_or_format_is_refused(saved):
+def test_a_folder_without_a_description_is_no_model(saved):
     folder, _ = saved
-    content = json.loads((folder / "model.json").read_text())
-    content["generators"]["ab"]["name"] = "os.system"
-    (folder / "model.json").write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"unknown generator 'os\.system'"):
-        load_model(folder)
-    (folder / "model.json").write_text(json.dumps(content | {"format_version": 99}))
-    with pytest.raises(ValueError, match="format 99"):
-        load_model(folder)
     (folder / "model.json").unlink()
     with pytest.raises(ValueError, match=r"no readable model\.json"):
         load_model(folder)
@@ -111,69 +82,87 @@ def test_a_description_of_another_kind_is_refused(saved, content):
         load_model(folder)
 
 
-@pytest.mark.parametrize(
-    "keys",
-    [
-        ("contrasts",),
-        ("preprocessing",),
-        ("weights",),
-        ("training",),
-        ("generators",),
-        ("contrasts", "b"),
-        ("preprocessing", "num_adjacent_slices"),
-        ("training", "b"),
-        *(("training", "a", key) for key in TRAINING),
-        *(("training", "a", "ranges", key) for key in TRAINING["ranges"]),
-        ("generators", "ba"),
-        *(("generators", "ba", key) for key in ("name", "arguments", "sha256")),
-    ],
-    ids=".".join,
-)
+REQUIRED = [
+    ("contrasts",),
+    ("preprocessing",),
+    ("training",),
+    ("generators",),
+    ("code_version",),
+    ("contrasts", "b"),
+    ("preprocessing", "num_adjacent_slices"),
+    ("training", "weights"),
+    ("training", "b"),
+    *(("training", "a", key) for key in SCANS),
+    *(("training", "a", "appearance", key) for key in APPEARANCE),
+    *(("generators", "ba", key) for key in ("name", "arguments", "weights", "sha256")),
+]
+
+
+@pytest.mark.parametrize("keys", REQUIRED, ids=".".join)
 def test_what_is_missing_from_the_description_is_named(saved, keys):
     folder, _ = saved
     change(folder, keys, MISSING)
-    with pytest.raises(ValueError, match=rf"model\.json: no '{keys[-1]}'"):
+    with pytest.raises(ValueError, match=rf"model\.json: .*\({'.'.join(keys)}: Field required\)"):
         load_model(folder)
+
+
+GENERATOR = ("generators", "ab")
+SETTINGS = ("preprocessing",)
+LOOKS = ("training", "a", "appearance")
 
 
 @pytest.mark.parametrize(
     ("keys", "value", "problem"),
     [
-        (("generators",), None, r"model\.json: "),
-        (("generators", "ab", "name"), ["UNet"], r"unknown generator \['UNet'\]"),
-        (("generators", "ab", "arguments"), None, r"model\.json: "),
-        (("generators", "ab", "arguments", "widht"), 3, "widht"),
-        (("generators", "ab", "arguments", "depth"), MISSING, "depth"),
-        (("generators", "ab", "arguments", "depth"), 10**6, "depth 1000000, at most"),
-        (("generators", "ab", "arguments", "base_channels"), 10**6, "base_channels 1000000, at most"),
-        (("generators", "ab", "arguments", "base_channels"), -1, r"model\.json: "),
-        (("generators", "ab", "arguments", "base_channels"), "2", r"model\.json: "),
-        (("generators", "ab", "arguments", "out_channels"), 2, "out_channels 2 for 1 slices"),
-        (("generators", "ab", "sha256"), None, "sha256 None"),
-        (("generators", "ab", "sha256"), "", r"generator_ab\.safetensors: .*not those model\.json describes"),
-        (("preprocessing", "num_adjacent_slices"), "0", "num_adjacent_slices '0'"),
-        (("preprocessing", "num_adjacent_slices"), -1, "num_adjacent_slices -1"),
-        (("preprocessing", "num_adjacent_slices"), 10**30, "in_channels 1 for 2"),
-        (("generators", "ab", "arguments", "depth"), 13, r"model\.json: .*multiples of 8192"),
-        (("preprocessing", "num_adjacent_slices"), 1, "in_channels 1 for 3 slices"),
-        (("preprocessing", "image_size"), 10**6, "image_size 1000000, at most 4096"),
-        (("preprocessing", "image_size"), 64.5, "image_size 64.5"),
-        (("preprocessing", "image_size"), 10, r"model\.json: .*multiples of 4"),
-        (("preprocessing", "spacing_mm"), 1e-6, "spacing_mm 1e-06"),
-        (("preprocessing", "spacing_mm"), float("inf"), "spacing_mm inf"),
-        (("preprocessing", "plane"), [], r"model\.json: "),
-        (("contrasts",), {"a": 1, "b": "T2w"}, "expected two names"),
-        (("weights",), 3, "weights 3"),
-        (("training",), [TRAINING, TRAINING], r"model\.json: "),
-        (("training", "a", "histogram"), [1 / 255] * 255, "255 bins, expected 256"),
-        (("training", "a", "histogram"), [float("nan")] * 256, "shares that sum to 1"),
-        (("training", "a", "histogram"), [0.5] * 256, "shares that sum to 1"),
-        (("training", "a", "histogram"), [2, -1] + [0] * 254, "shares that sum to 1"),
-        (("training", "a", "histogram"), ["1"] + [0] * 255, "shares that sum to 1"),
-        (("training", "a", "histogram_distance"), None, "histogram_distance None"),
-        (("training", "a", "ranges", "mean"), [0.3], r"model\.json: "),
-        (("training", "a", "ranges", "mean"), [0.4, 0.3], "mean from 0.4 to 0.3"),
-        (("training", "a", "ranges", "mean"), [0.3, float("inf")], "mean from 0.3 to inf"),
+        (("generators",), None, "generators: .* got 'None'"),
+        (("generators", "ba"), MISSING, "the generators ab and ba"),
+        (("generators", "abc"), {}, r"generators\.abc"),
+        (("surprise",), "__import__('os')", "surprise: Extra inputs"),
+        ((*GENERATOR, "_target_"), "os.system", "_target_: Extra inputs"),
+        ((*GENERATOR, "name"), ["UNet"], r"generators\.ab\.name"),
+        ((*GENERATOR, "name"), "os.system", r"unknown generator 'os\.system'; known: UNet"),
+        ((*GENERATOR, "arguments"), None, r"generators\.ab\.arguments"),
+        ((*GENERATOR, "arguments", "widht"), 3, "widht"),
+        ((*GENERATOR, "arguments", "depth"), MISSING, "depth"),
+        ((*GENERATOR, "arguments", "depth"), 10**6, "depth: 1000000, expected 0 to 1024"),
+        ((*GENERATOR, "arguments", "depth"), 13, "multiples of 8192"),
+        ((*GENERATOR, "arguments", "base_channels"), 10**6, "base_channels: 1000000, expected 0 to 1024"),
+        ((*GENERATOR, "arguments", "base_channels"), -1, "base_channels: -1, expected 0 to 1024"),
+        (
+            (*GENERATOR, "arguments", "base_channels"),
+            {"_target_": "os.system"},
+            "base_channels: dict, expected a number",
+        ),
+        ((*GENERATOR, "arguments", "base_channels"), "2", r"model\.json: not as it was saved"),
+        ((*GENERATOR, "arguments", "out_channels"), 2, "out_channels 2 for 1 slices"),
+        ((*GENERATOR, "sha256"), None, r"generators\.ab\.sha256"),
+        ((*GENERATOR, "sha256"), "0" * 64, r"generator_ab\.safetensors: .*not those model\.json describes"),
+        ((*GENERATOR, "weights"), "/etc/passwd", r"generators\.ab\.weights.*'/etc/passwd'"),
+        ((*GENERATOR, "weights"), "../generator_ab.safetensors", r"generators\.ab\.weights"),
+        ((*GENERATOR, "weights"), "generator_ba.safetensors", "weights of ab in 'generator_ba.safetensors', expected"),
+        ((*SETTINGS, "num_adjacent_slices"), "0", r"num_adjacent_slices: .* got '0'"),
+        ((*SETTINGS, "num_adjacent_slices"), -1, r"num_adjacent_slices: .* got '-1'"),
+        ((*SETTINGS, "num_adjacent_slices"), 10**30, "num_adjacent_slices: "),
+        ((*SETTINGS, "num_adjacent_slices"), 1, "in_channels 1 for 3 slices"),
+        ((*SETTINGS, "image_size"), 10**6, "image_size: .*less than or equal to 2048"),
+        ((*SETTINGS, "image_size"), 64.5, r"image_size: .* got '64\.5'"),
+        ((*SETTINGS, "image_size"), 10, "multiples of 4"),
+        ((*SETTINGS, "spacing_mm"), 1e-6, "spacing_mm: "),
+        ((*SETTINGS, "spacing_mm"), float("inf"), "spacing_mm: "),
+        ((*SETTINGS, "plane"), [], "preprocessing.plane: "),
+        (("contrasts",), {"a": 1, "b": "T2w"}, r"contrasts\.a: "),
+        (("contrasts", "a"), "../../T1w", r"contrasts\.a: "),
+        (("training", "weights"), 3, r"training\.weights: "),
+        (("training", "a", "intensity_low"), 1e6, "intensities from 1000000.0 to 420.0"),
+        ((*LOOKS, "histogram"), [1 / 255] * 255, "histogram: .*256 items"),
+        ((*LOOKS, "histogram"), [float("nan")] * 256, r"histogram\.0: "),
+        ((*LOOKS, "histogram"), [0.5] * 256, "shares that sum to 1"),
+        ((*LOOKS, "histogram"), [2, -1] + [0] * 254, r"histogram\.1: "),
+        ((*LOOKS, "histogram_distance"), None, "histogram_distance: "),
+        ((*LOOKS, "ranges", "mean"), [0.3], r"ranges\.mean"),
+        ((*LOOKS, "ranges", "mean"), MISSING, "ranges, from low to high, of foreground_ml, mean"),
+        ((*LOOKS, "ranges", "mean"), [0.4, 0.3], "from low to high"),
+        ((*LOOKS, "ranges", "mean"), [0.3, float("inf")], r"ranges\.mean\.1: "),
     ],
 )
 def test_what_is_wrong_in_the_description_is_told(saved, keys, value, problem):
@@ -182,31 +171,128 @@ def test_what_is_wrong_in_the_description_is_told(saved, keys, value, problem):
     with pytest.raises(ValueError, match=problem) as error:
         load_model(folder)
     assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_other_weights_than_the_arguments_ask_for_take_no_memory(saved, monkeypatch):
+@pytest.mark.parametrize(
+    ("version", "remedy"), [(99, "Update mri-cyclegan"), (2, "Use the version .* that wrote it"), ("3", "")]
+)
+def test_another_format_is_refused_with_its_version(saved, version, remedy):
     folder, _ = saved
-    change(folder, ("generators", "ab", "arguments", "base_channels"), 1024)  # 4 GB
+    change(folder, ("format_version",), version)
+    change(folder, ("of",), "another time")
+    with pytest.raises(ValueError, match=rf"model format {version!r}; this version reads 3\. {remedy}"):
+        load_model(folder)
+
+
+def test_networks_that_would_exhaust_memory_are_refused_before_any_is_taken(saved, monkeypatch):
+    folder, _ = saved
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", None)
+    change(folder, ("generators", "ab", "arguments", "base_channels"), 1024)  # 400 MB of weights
     with pytest.raises(ValueError, match=r"generator_ab\.safetensors: .*other weights .* ask for: downs\.0"):
         load_model(folder)
-
-
-@pytest.mark.parametrize("kind", ["fewer", "garbage"])
-def test_weights_that_do_not_fit_are_refused_though_their_hash_is_right(saved, kind):
-    folder, _ = saved
-    path = folder / "generator_ba.safetensors"
-    if kind == "fewer":
-        save_file({name: tensor for name, tensor in load_file(path).items() if "last" not in name}, path)
-    else:
-        path.write_bytes(b"none" * 9)
-    change(folder, ("generators", "ba", "sha256"), hashlib.sha256(path.read_bytes()).hexdigest())
-    with pytest.raises(ValueError, match=r"generator_ba\.safetensors: not as it was saved"):
+    change(folder, ("generators", "ab", "arguments", "depth"), 6)
+    change(folder, ("preprocessing", "image_size"), 64)
+    with pytest.raises(ValueError, match=r"model\.json: .*[\d,]+ parameters; at most 500,000,000"):
+        load_model(folder)
+    change(folder, ("generators", "ab", "arguments", "depth"), 2)
+    change(folder, ("preprocessing", "image_size"), 2048)
+    with pytest.raises(ValueError, match=r"model\.json: .*maps of [\d,]+ bytes a slice"):
         load_model(folder)
 
 
-def test_the_description_cannot_name_another_file_of_weights(saved):
-    folder, generators = saved
-    change(folder, ("generators", "ab", "weights"), "/etc/passwd")
-    image = torch.randn(1, 1, 8, 8)
-    assert torch.equal(load_model(folder).networks["ab"](image), generators["ab"].eval()(image))
+def claim_hash(folder, path):
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    change(folder, ("generators", path.stem.removeprefix("generator_"), "sha256"), digest)
+
+
+class Bomb:
+    """Unpickled, it would leave a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+def test_pickled_weights_are_not_read_whatever_they_are_called(saved, tmp_path):
+    folder, _ = saved
+    path = folder / "generator_ab.safetensors"
+    torch.save({"weights": Bomb(tmp_path / "boom")}, tmp_path / "weights.pt")
+    for content in (pickle.dumps(Bomb(tmp_path / "boom")), (tmp_path / "weights.pt").read_bytes(), b"none" * 9, b""):
+        path.write_bytes(content)
+        claim_hash(folder, path)
+        with pytest.raises(ValueError, match=r"generator_ab\.safetensors: .*must be a safetensors file; nothing else"):
+            load_model(folder)
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (lambda tensors: {k: v for k, v in tensors.items() if "last" not in k}, r"other weights .* last\."),
+        (lambda tensors: tensors | {"more": torch.zeros(3)}, "other weights .*: more"),
+        (lambda tensors: {k: v.double() for k, v in tensors.items()}, "other weights"),
+        (lambda tensors: {k: v.flatten() for k, v in tensors.items()}, "other weights"),
+        (lambda tensors: {k: v / 0 for k, v in tensors.items()}, "NaN or infinite: "),
+        (lambda tensors: {k: v / 0 * 0 if "last" in k else v for k, v in tensors.items()}, r"NaN or infinite: last\."),
+    ],
+    ids=["fewer", "more", "double", "flat", "infinite", "NaN"],
+)
+def test_weights_that_do_not_fit_are_refused_though_their_hash_is_right(saved, changed, problem):
+    folder, _ = saved
+    path = folder / "generator_ba.safetensors"
+    save_file(changed(load_file(path)), path)
+    claim_hash(folder, path)
+    with pytest.raises(ValueError, match=rf"generator_ba\.safetensors: not as it was saved \(.*{problem}"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["model.json", "generator_ab.safetensors"])
+def test_a_link_out_of_the_folder_is_not_followed(saved, tmp_path, name):
+    folder, _ = saved
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=rf"{name}: .*a link out of the model's folder"):
+        load_model(folder)
+
+
+def test_a_folder_may_be_reached_through_a_link(saved, tmp_path):
+    folder, _ = saved
+    (tmp_path / "link").symlink_to(folder)
+    assert load_model(tmp_path / "link").contrasts == ("T1w", "T2w")
+
+
+@pytest.mark.parametrize("name", ["model.json", "generator_ab.safetensors"])
+def test_what_is_no_plain_file_or_too_large_is_not_read(saved, name):
+    """A pipe would be waited for without end, a large file would fill the memory."""
+    folder, _ = saved
+    path = folder / name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=rf"{name}: .*no plain file"):
+        load_model(folder)
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(2**40)  # sparse: takes no space
+    with pytest.raises(ValueError, match=rf"{name}: .*1,099,511,627,776 bytes, at most"):
+        load_model(folder)
+
+
+def test_an_evaluation_joins_the_description(saved):
+    folder, _ = saved
+    before = load_model(folder).description
+    assert before.evaluation is None
+    evaluation = EvaluationSummary(
+        protocol_version=1,
+        measured_on="6 test subjects, 6 with pairs",
+        method="CycleGAN",
+        means={"ab": {"CycleGAN": {"ssim": 0.8}, "copy": {"ssim": -0.1}}},
+        audits=(AuditResult(name="Copying", way="ab", level="green", figure="0.1"),),
+        verdict=("It beats what is trivial.",),
+    )
+    save_evaluation(folder, evaluation)
+    after = load_model(folder).description
+    assert after.evaluation == evaluation
+    assert after.model_copy(update={"evaluation": None}) == before

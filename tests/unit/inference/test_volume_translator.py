@@ -197,3 +197,18 @@ def test_every_view_counts(head):
     np.testing.assert_allclose(mean, members.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(spread, members.std(axis=0, ddof=1), atol=1e-6)
     assert spread.min() > 0.01
+
+
+def test_background_stays_background(head):
+    """Where a scan is empty outside the head, whatever the network makes of it; noise in the air is left alone."""
+    array = head((24, 26, 7))
+    painting = VolumeTranslator({"ab": lambda x: torch.full_like(x, 0.4)}, Preprocessing("axial", 1.0, 32))
+    noisy = scale_intensities(Volume(array, np.eye(4)))
+    assert painting(noisy, "ab").min() == pytest.approx(0.7)
+    stripped = scale_intensities(Volume(np.where(noisy.foreground, array, 0), np.eye(4)))
+    for output in (
+        painting(stripped, "ab"),
+        translate_with_spread([painting], stripped, "ab", TEST_TIME_VIEWS)[0],
+    ):
+        np.testing.assert_array_equal(output[~stripped.foreground], 0)
+        np.testing.assert_allclose(output[stripped.foreground], 0.7, rtol=1e-6)

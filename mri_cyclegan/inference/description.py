@@ -1,0 +1,295 @@
+"""What ``model.json`` says about a trained model: its schema.
+
+Written by :func:`mri_cyclegan.inference.portable.save_model`, and checked to the last entry when a model is loaded:
+the file may come from anybody.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from mri_cyclegan.data.appearance import NUMBERS
+from mri_cyclegan.data.histograms import NUM_BINS
+from mri_cyclegan.data.transforms import MAX_IMAGE_SIZE
+
+FORMAT_VERSION = 3
+FILE_NAME = "model.json"
+NOT_STATED = "not stated"
+INTENDED_USE = "Research on image translation. Not for diagnostic use."
+LIMITS = (
+    "Synthetic images can lose and invent anatomy: lesions above all.",
+    "Slices are translated one by one, or with a few neighbours: they can differ in brightness from one to the next.",
+    "Scans unlike those trained on (scanner, sequence, age, disease, resolution) give outputs that nobody measured.",
+    "Intensities are relative to the head's own range, so absolute values carry no physical unit.",
+)
+
+# Nothing that anybody trains comes near these.
+MAX_FILE_BYTES = 2**22
+MAX_ARGUMENT = 1024
+MAX_ADJACENT_SLICES = 32
+
+Way = Literal["ab", "ba"]
+Letter = Literal["a", "b"]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f/\\]{1,100}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+def _plain_argument(value: Any) -> Any:
+    """A value that a network's constructor may be given."""
+    if type(value) is int and not 0 <= value <= MAX_ARGUMENT:
+        raise ValueError(f"{value}, expected 0 to {MAX_ARGUMENT}")
+    if not (value is None or type(value) in (bool, int, float, str)):
+        raise ValueError(f"{type(value).__name__}, expected a number, a word, true, false or null")
+    return value
+
+
+Argument = Annotated[Any, AfterValidator(_plain_argument)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Contrasts(_Part):
+    """Names of the two contrasts."""
+
+    a: Name
+    b: Name
+
+
+class Generator(_Part):
+    """A network and the file of its weights.
+
+    Attributes:
+        name: see :data:`mri_cyclegan.networks.registry.GENERATORS`.
+        arguments: of its constructor.
+        weights: file beside ``model.json``.
+        sha256: of that file.
+    """
+
+    name: Name
+    arguments: Annotated[dict[Name, Argument], Field(max_length=32)]
+    weights: Name
+    sha256: Sha256
+
+
+class PreprocessingSettings(_Part):
+    """Arguments of :class:`mri_cyclegan.data.transforms.Preprocessing`, and neighbours of a slice that networks see."""
+
+    plane: Literal["axial", "coronal", "sagittal"]
+    spacing_mm: Annotated[float, Field(ge=0.01, le=100)] | None
+    image_size: Annotated[int, Field(ge=8, le=MAX_IMAGE_SIZE)]
+    num_adjacent_slices: Annotated[int, Field(ge=0, le=MAX_ADJACENT_SLICES)]
+
+
+class Range(NamedTuple):
+    """Smallest and largest."""
+
+    low: float
+    high: float
+
+
+class Appearance(_Part):
+    """What the training scans of a contrast look like: :func:`mri_cyclegan.data.appearance.training_appearance`."""
+
+    num_scans: Count
+    histogram: Annotated[tuple[Number, ...], Field(min_length=NUM_BINS, max_length=NUM_BINS)]
+    histogram_distance: Number
+    ranges: dict[str, Range]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if abs(sum(self.histogram) - 1) > 0.01:
+            raise ValueError("expected a histogram of shares that sum to 1")
+        if set(self.ranges) != set(NUMBERS) or any(low > high for low, high in self.ranges.values()):
+            raise ValueError(f"expected ranges, from low to high, of {', '.join(NUMBERS)}")
+        return self
+
+
+class TrainingScans(_Part):
+    """The training scans of one contrast.
+
+    Attributes:
+        num_subjects: people they show.
+        voxel_sizes_mm: smallest and largest from left to right, from back to front, and upwards.
+        intensity_low: median over the scans of the intensity, in the files' units, that became the lower end of the
+            scale.
+        intensity_high: likewise the upper end.
+        appearance: what they look like.
+    """
+
+    num_subjects: Count
+    voxel_sizes_mm: Annotated[tuple[Range, ...], Field(min_length=3, max_length=3)]
+    intensity_low: float
+    intensity_high: float
+    appearance: Appearance
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.intensity_low < self.intensity_high:
+            raise ValueError(f"intensities from {self.intensity_low} to {self.intensity_high}")
+        return self
+
+
+class Training(_Part):
+    """How the model was made.
+
+    Attributes:
+        experiment: its name.
+        seed: of the random numbers.
+        num_epochs: trained.
+        weights: which of them were kept, in words.
+        layout: of the data set.
+        a: its scans of contrast a.
+        b: of contrast b.
+    """
+
+    experiment: Words
+    seed: int
+    num_epochs: Count
+    weights: Words
+    layout: Words
+    a: TrainingScans
+    b: TrainingScans
+
+    def of(self, letter: str) -> TrainingScans:
+        """Scans of ``"a"`` or ``"b"``."""
+        return self.a if letter == "a" else self.b
+
+
+class AuditResult(_Part):
+    """How one audit ended."""
+
+    name: Words
+    way: Way | None
+    level: Literal["green", "amber", "red", "unknown"]
+    figure: Words
+
+
+class EvaluationSummary(_Part):
+    """How the model was measured.
+
+    Attributes:
+        protocol_version: of the evaluation protocol.
+        measured_on: subjects, in words.
+        method: which of the methods is the model.
+        means: direction → method → metric → mean over subjects, in the foreground.
+        audits: results.
+        verdict: sentences.
+    """
+
+    protocol_version: Count
+    measured_on: Words
+    method: Words
+    means: dict[Way, dict[Words, dict[Words, float | None]]]
+    audits: Annotated[tuple[AuditResult, ...], Field(max_length=100)]
+    verdict: Annotated[tuple[Words, ...], Field(max_length=100)]
+
+
+class ModelDescription(_Part):
+    """The content of ``model.json``.
+
+    Attributes:
+        format_version: of this schema.
+        code_version: of the program that wrote it.
+        contrasts: names of a and b.
+        generators: direction to network.
+        preprocessing: of every volume.
+        training: how the model was made.
+        evaluation: how it was measured; None if it was not.
+        license: of the model.
+        intended_use: what it is for.
+        limits: what to beware of.
+    """
+
+    format_version: Literal[3]
+    code_version: Words
+    contrasts: Contrasts
+    generators: dict[Way, Generator]
+    preprocessing: PreprocessingSettings
+    training: Training
+    evaluation: EvaluationSummary | None = None
+    license: Words = NOT_STATED
+    intended_use: Words = INTENDED_USE
+    limits: Annotated[tuple[Words, ...], Field(max_length=100)] = LIMITS
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if set(self.generators) != {"ab", "ba"}:
+            raise ValueError("expected the generators ab and ba")
+        for way, generator in self.generators.items():
+            # Never another file, wherever it may lie.
+            if generator.weights != weights_name(way):
+                raise ValueError(f"weights of {way} in {generator.weights!r}, expected {weights_name(way)}")
+        return self
+
+    def as_json(self) -> str:
+        """Text of the file."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+class _Version(BaseModel):
+    format_version: Any = None
+
+
+def weights_name(way: str) -> str:
+    """File name of a direction's weights."""
+    return f"generator_{way}.safetensors"
+
+
+def read_description(folder: Path) -> ModelDescription:
+    """Read and check ``model.json``.
+
+    Raises:
+        ValueError: there is none, it is of another version, or something in it is not as it must be.
+    """
+    path = folder / FILE_NAME
+    try:
+        text = safe_path(folder, FILE_NAME).read_bytes()
+        version = _Version.model_validate_json(text).format_version
+    except (OSError, ValidationError) as error:
+        reason = _first_problem(error) if isinstance(error, ValidationError) else error
+        raise ValueError(
+            f"{folder}: no readable {FILE_NAME} ({reason}). Give the folder of a finished run, or its model/ folder."
+        ) from error
+    if version != FORMAT_VERSION:
+        newer = type(version) is int and version > FORMAT_VERSION
+        remedy = "Update mri-cyclegan." if newer else "Use the version of mri-cyclegan that wrote it, or train again."
+        raise ValueError(f"{path}: model format {version!r}; this version reads {FORMAT_VERSION}. {remedy}")
+    try:
+        return ModelDescription.model_validate_json(text)
+    except ValidationError as error:
+        problem = _first_problem(error)
+        raise ValueError(f"{path}: not as it was saved ({problem}). Copy the folder again, or train again.") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Place and reason of the first thing that is wrong, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    value = "" if first["type"] in ("missing", "value_error", "json_invalid") else f", got {str(first['input'])[:60]!r}"
+    more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return f"{place or 'content'}: {first['msg'].removeprefix('Value error, ')}{value}{more}"
+
+
+def safe_path(folder: Path, name: str, max_bytes: int = MAX_FILE_BYTES) -> Path:
+    """A file of the model, if it is one that can be read safely.
+
+    Raises:
+        ValueError: it is a link out of the folder, no plain file, or too large.
+        OSError: it is not there, or may not be looked at.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{path}: a link out of the model's folder, to {path.resolve()}. Copy the file itself.")
+    status = path.stat()
+    if not path.is_file():
+        raise ValueError(f"{path}: no plain file. Copy the folder again.")
+    if status.st_size > max_bytes:
+        raise ValueError(f"{path}: {status.st_size:,} bytes, at most {max_bytes:,} expected. Copy the folder again.")
+    return path

@@ -1,0 +1,18 @@
+"""Where to compute."""
+
+import torch
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The named device, or a GPU if there is one, else the CPU.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device: {name} cannot be used ({reason}). Give cpu, or a device that is here.") from error
+    return device

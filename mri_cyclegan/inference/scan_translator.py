@@ -1,0 +1,192 @@
+"""A scan file through trained models."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mri_cyclegan.data.appearance import appearance, unlike_training
+from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
+from mri_cyclegan.data.layouts import names_contrast, strip_suffix
+from mri_cyclegan.data.reading import read_shape, read_volume
+from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, translate_with_spread
+
+if TYPE_CHECKING:
+    from mri_cyclegan.inference.portable import PortableModel
+
+# Of all slices of a volume: as many as 256 of 1024 × 1024. More would not fit into the memory of a laptop.
+MAX_PIXELS = 2**28
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A scan in the other contrast, and where it comes from.
+
+    Attributes:
+        array: (X, Y, Z) float32, in [0, 1], on the scan's grid; 0 where the scan shows background.
+        spread: (X, Y, Z) float32, standard deviation over models and views; None of a single output.
+        affine: (4, 4), of the scan.
+        models: that made it.
+        direction: ``"ab"`` or ``"ba"``.
+        source_low: intensity of the scan, in its file's units, that was the lower end of the scale.
+        source_high: likewise the upper end.
+        doubts: what is doubtful about the scan's file, a clause each.
+        unlike_training: in what it is unlike the scans that a model was trained on, a clause each.
+    """
+
+    array: np.ndarray
+    spread: np.ndarray | None
+    affine: np.ndarray
+    models: Sequence["PortableModel"]
+    direction: str
+    source_low: float
+    source_high: float
+    doubts: tuple[str, ...]
+    unlike_training: tuple[str, ...]
+
+    @property
+    def contrasts(self) -> tuple[str, str]:
+        """Names of source and target."""
+        a, b = self.models[0].contrasts
+        return (a, b) if self.direction == "ab" else (b, a)
+
+
+class ScanTranslator:
+    """Reads scans and translates them.
+
+    Args:
+        models: one, or several whose mean is taken; they may have been trained in different planes.
+        uncertainty: whether each model sees each scan in several views, whose mean is taken: test-time augmentation.
+        device: where to compute.
+        options: what to do where a file alone does not say.
+
+    Raises:
+        ValueError: the models translate different contrasts.
+    """
+
+    def __init__(
+        self,
+        models: Sequence["PortableModel"],
+        *,
+        uncertainty: bool = False,
+        device: torch.device | str = "cpu",
+        options: ReadOptions = ReadOptions(),
+    ) -> None:
+        for model in models[1:]:
+            if model.contrasts != models[0].contrasts:
+                raise ValueError(
+                    f"{model.folder}: translates {' and '.join(model.contrasts)}, but {models[0].folder} "
+                    f"{' and '.join(models[0].contrasts)}. Models work together only on the same contrasts."
+                )
+        self.models = models
+        self.views: Sequence[View] = TEST_TIME_VIEWS if uncertainty else (View(),)
+        self.options = options
+        self.translators = [model.translator(device) for model in models]
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether there is more than one output of each scan."""
+        return len(self.translators) * len(self.views) > 1
+
+    def __call__(
+        self, path: str | Path, direction: str | None = None, on_progress: Callable[[float], None] = lambda share: None
+    ) -> Translation:
+        """Translate one scan.
+
+        Args:
+            path: NIfTI file, grey picture, or folder with one DICOM series.
+            direction: ``"ab"`` or ``"ba"``; None takes it from the path.
+            on_progress: called with the share of the work that is done.
+
+        Raises:
+            ValueError: the file is unfit, or nothing tells the direction; the message names it and the way out.
+        """
+        path = Path(path).expanduser()
+        direction = direction or direction_of(path, self.models[0].contrasts)
+        if direction not in ("ab", "ba"):
+            raise ValueError(f"direction: expected ab or ba, got {direction!r}.")
+        num_slices = self._num_slices(path)
+        self._report_to(on_progress, num_slices)
+        scaled, doubts = self._read(path)
+        array, spread = self._outputs(scaled, direction)
+        return Translation(
+            array,
+            spread,
+            scaled.affine,
+            self.models,
+            direction,
+            scaled.low,
+            scaled.high,
+            tuple(doubts),
+            self._unlike_training(scaled, direction[0]),
+        )
+
+    def _unlike_training(self, scaled: ScaledVolume, letter: str) -> tuple[str, ...]:
+        seen = appearance(scaled)
+        looks = [model.description.training.of(letter).appearance for model in self.models]
+        return tuple(dict.fromkeys(clause for one in looks for clause in unlike_training(seen, one.model_dump())))
+
+    def _read(self, path: Path) -> tuple[ScaledVolume, list[str]]:
+        volume = read_volume(path, self.options)
+        try:
+            return scale_intensities(volume), [finding.problem for finding in volume.warnings]
+        except ValueError as error:
+            raise UnfitFile(path, str(error), "It shows nothing to translate.") from error
+
+    def _outputs(self, scaled: ScaledVolume, direction: str) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.has_spread:
+            return translate_with_spread(self.translators, scaled, direction, self.views)
+        return self.translators[0](scaled, direction), None
+
+    def _num_slices(self, path: Path) -> int:
+        """Slices that will pass through networks, once they are known to fit into memory; by the header alone."""
+        shape, affine = read_shape(path, self.options)
+        total = 0
+        for translator in self.translators:
+            size = translator.preprocessing.image_size
+            num_slices = translator.preprocessing.num_slices(shape, affine)
+            if num_slices * size**2 > MAX_PIXELS:
+                problem = f"{num_slices} slices of {size} × {size} pixels; at most {MAX_PIXELS:,} pixels are made"
+                raise UnfitFile(path, problem, "Crop it, or use a model of a smaller image size.")
+            total += num_slices * len(self.views)
+        return total
+
+    def _report_to(self, on_progress: Callable[[float], None], num_slices: int) -> None:
+        num_done = 0
+
+        def count(num: int) -> None:
+            nonlocal num_done
+            num_done += num
+            on_progress(num_done / num_slices)
+
+        for translator in self.translators:
+            translator.on_slices = count
+
+
+def direction_of(path: Path, contrasts: Sequence[str], root: Path | None = None) -> str:
+    """Direction that a scan's path speaks for: its name ends with one of the contrasts, or a folder is called so.
+
+    Args:
+        path: of the scan.
+        contrasts: names of a and b.
+        root: folders from here on down count; None for the scan's own folder alone.
+
+    Raises:
+        ValueError: nothing in the path tells.
+    """
+    folders = path.absolute().parent.parts[-1:] if root is None else (root.name, *path.relative_to(root).parts[:-1])
+    for words in ([strip_suffix(path.name)], reversed(folders)):
+        for word in words:
+            named = [letter for letter, name in zip("ab", contrasts, strict=True) if names_contrast(word, name)]
+            if len(named) == 1:
+                return "ab" if named == ["a"] else "ba"
+    a, b = contrasts
+    raise ValueError(
+        f"{path}: its name does not tell whether it is {a} or {b}. "
+        f"Give the direction: ab ({a} → {b}) or ba ({b} → {a})."
+    )

@@ -1,0 +1,116 @@
+"""Networks of a saved model, from weights that may come from anybody."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from mri_cyclegan.inference.description import FILE_NAME, Generator, ModelDescription, safe_path
+from mri_cyclegan.networks.registry import GENERATORS
+from mri_cyclegan.stacks import CentreSliceOf
+
+# Ten times the baseline's, and a map of one slice far above those of any architecture here.
+MAX_PARAMETERS = 5 * 10**8
+MAX_MAP_BYTES = 2**31
+MAX_WEIGHTS_BYTES = 4 * MAX_PARAMETERS + 2**20
+
+
+def load_networks(folder: Path, description: ModelDescription) -> dict[str, nn.Module]:
+    """Both directions' networks, ready for use: (B, 2k + 1, H, W) to (B, 1, H, W).
+
+    Raises:
+        ValueError: there are no such networks, or the weights are not theirs or were changed.
+    """
+    settings = description.preprocessing
+    channels = 2 * settings.num_adjacent_slices + 1
+    planned = {}
+    with _naming(folder / FILE_NAME):
+        for way, generator in description.generators.items():
+            planned[way] = _plan(generator, settings.image_size, channels)
+    networks: dict[str, nn.Module] = {}
+    for way, generator in description.generators.items():
+        with _naming(folder / generator.weights):
+            path = safe_path(folder, generator.weights, MAX_WEIGHTS_BYTES)
+            _require_weights_of(planned[way], path, generator.sha256)
+            network = GENERATORS[generator.name](**generator.arguments).eval()
+            network.load_state_dict(load_file(path))
+            networks[way] = network if generator.arguments["out_channels"] == 1 else CentreSliceOf(network).eval()
+    return networks
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say which file it is that does not hold what it should."""
+    try:
+        yield
+    except (KeyError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, OSError) as error:
+        raise _refusal(path, error) from error
+    except SafetensorError as error:
+        raise _refusal(path, error, " It must be a safetensors file; nothing else is read.") from error
+
+
+def _refusal(path: Path, error: Exception, hint: str = "") -> ValueError:
+    reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+    return ValueError(f"{path}: not as it was saved ({reason}).{hint} Copy the folder again, or train again.")
+
+
+def _require(holds: bool, problem: str) -> None:
+    if not holds:
+        raise ValueError(problem)
+
+
+def _plan(generator: Generator, image_size: int, channels: int) -> nn.Module:
+    """The network without memory for its weights, once it is known to take and give what it must.
+
+    Raises:
+        KeyError, TypeError, ValueError, RuntimeError: there is no such network.
+    """
+    name, arguments = generator.name, generator.arguments
+    _require(name in GENERATORS, f"unknown generator {name!r}; known: {', '.join(GENERATORS)}")
+    with torch.device("meta"):
+        network = GENERATORS[name](**arguments).eval()
+        num_parameters = sum(parameter.numel() for parameter in network.parameters())
+        _require(
+            num_parameters <= MAX_PARAMETERS, f"{num_parameters:,} parameters; at most {MAX_PARAMETERS:,} are read"
+        )
+        _require(arguments["in_channels"] == channels, f"in_channels {arguments['in_channels']} for {channels} slices")
+        output, num_bytes = _largest_map(network, torch.empty(1, channels, image_size, image_size))
+    _require(num_bytes <= MAX_MAP_BYTES, f"maps of {num_bytes:,} bytes a slice, at most {MAX_MAP_BYTES:,} expected")
+    _require(output.shape[1] in (1, channels), f"out_channels {output.shape[1]} for {channels} slices")
+    return network
+
+
+def _largest_map(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Output, and bytes of the largest tensor that any of the layers gives."""
+    sizes = [0]
+    hooks = [
+        module.register_forward_hook(lambda module, inputs, output: sizes.append(output.nbytes))
+        for module in network.modules()
+    ]
+    output = network(image)
+    for hook in hooks:
+        hook.remove()
+    return output, max(sizes)
+
+
+def _require_weights_of(network: nn.Module, path: Path, sha256: str) -> None:
+    """Refuse weights that were changed or are not of this network, before memory is taken for it."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    _require(digest == sha256, f"the weights are not those {FILE_NAME} describes")
+    expected = {name: (tuple(tensor.shape), "F32") for name, tensor in network.state_dict().items()}
+    with safe_open(path, "pt") as weights:
+        saved = {name: _kind(weights.get_slice(name)) for name in weights.keys()}  # noqa: SIM118
+        odd = sorted(name for name in saved.keys() | expected.keys() if saved.get(name) != expected.get(name))
+        _require(not odd, f"other weights than the arguments in {FILE_NAME} ask for: {', '.join(odd[:4])}")
+        broken = [name for name in expected if not torch.isfinite(weights.get_tensor(name)).all()]
+    _require(not broken, f"weights that are NaN or infinite: {', '.join(broken[:4])}")
+
+
+def _kind(weights: object) -> tuple[tuple[int, ...], str]:
+    return tuple(weights.get_shape()), weights.get_dtype()  # type: ignore[attr-defined]
