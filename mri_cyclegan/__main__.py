@@ -7,6 +7,7 @@ COMMANDS = {
     "train": "train a model",
     "verify": "check a data set before training",
     "evaluate": "measure a trained model, with a report",
+    "translate": "give scans the other contrast",
     "benchmark": "measure speed, beside what else there is",
 }
 

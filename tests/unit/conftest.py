@@ -20,6 +20,12 @@ def head():
     return head_array
 
 
+@pytest.fixture(scope="module")
+def module_head():
+    """As ``head``, for what a whole module shares."""
+    return head_array
+
+
 @pytest.fixture
 def save_nifti():
     """Writes a NIfTI file with nibabel, its folders included, and returns its path."""

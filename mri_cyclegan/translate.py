@@ -1,0 +1,159 @@
+"""Translate: ``python -m mri_cyclegan.translate RUN_DIR T1.nii.gz synth_T2.nii.gz`` gives scans the other contrast.
+
+What is heavy is imported when it is needed, so that ``--help`` answers at once.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from mri_cyclegan.translation.translating import Outcome
+    from mri_cyclegan.translation.translating import Progress as OnProgress
+
+EXIT_FAILED, EXIT_REFUSED = 1, 2
+
+Direction = StrEnum("Direction", "ab ba")
+Range = StrEnum("Range", "unit reference")
+DataType = StrEnum("DataType", "float32 int16")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def command(
+    model: Annotated[Path, typer.Argument(metavar="RUN_OR_MODEL_DIR", help="A finished run, or its model/ folder.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="NIfTI file, picture, DICOM series, BIDS data set, or folder.")
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File for one scan, folder for several.")],
+    direction: Annotated[
+        Direction | None, typer.Option(help="ab or ba.  [default: by the names of the files, such as *_T1w.nii.gz]")
+    ] = None,
+    value_range: Annotated[
+        Range, typer.Option("--range", help="Intensities: 0 to 1, or those of the target's training scans.")
+    ] = Range.unit,
+    dtype: Annotated[DataType, typer.Option(help="Of NIfTI files; int16 has slope and intercept.")] = DataType.float32,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Mean over flips and shifts, and a second file with the spread.")
+    ] = False,
+    also: Annotated[
+        list[Path] | None, typer.Option(metavar="RUN_OR_MODEL_DIR", help="Another model to average with; repeatable.")
+    ] = None,
+    planes: Annotated[
+        str | None, typer.Option(metavar="PLANE,…", help="Average only the models of these planes.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out scans whose output exists: go on where it stopped.")
+    ] = False,
+    num_parts: Annotated[int, typer.Option(min=1, help="Divide the scans among so many machines …")] = 1,
+    part: Annotated[int, typer.Option(min=0, help="… and translate this share, from 0.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, …  [default: a GPU if there is one]")] = None,
+    volume_index: Annotated[int | None, typer.Option(help="Which volume of 4-D files.")] = None,
+    nonfinite: Annotated[str, typer.Option(help="NaN voxels: raise refuses the file, zero makes them 0.")] = "raise",
+    assume_orientation: Annotated[str | None, typer.Option(help="Of NIfTI files without any, such as RAS.")] = None,
+    series_uid: Annotated[
+        list[str] | None, typer.Option(help="DICOM series to take where a folder holds several; repeatable.")
+    ] = None,
+) -> None:
+    """Turn scans into the other contrast, on their own voxels.
+
+    Images say that they are synthetic, and have a JSON file beside them. A BIDS data set becomes a BIDS derivative.
+    Not for diagnostic use.
+
+    Exit status: 0 all translated, 1 some failed, 2 refused before the first.
+    """
+    began = perf_counter()
+    try:
+        from mri_cyclegan.data.volume import ReadOptions
+        from mri_cyclegan.translation.translating import Options, translate_scans
+
+        options = Options(
+            direction and direction.value,
+            value_range.value,
+            dtype is DataType.int16,
+            uncertainty,
+            planes.split(",") if planes else (),
+            overwrite,
+            skip_existing,
+            part,
+            num_parts,
+            device,
+            ReadOptions(volume_index, nonfinite, assume_orientation, tuple(series_uid or ())),
+        )
+        folders = [model, *(also or ())]
+        with _progress() as on_progress:
+            outcome = translate_scans(folders, source.expanduser(), output.expanduser(), options, on_progress)
+    except (ValueError, OSError) as error:
+        Console(stderr=True).print(Text(_in_options(str(error)), "red"), soft_wrap=True)
+        raise typer.Exit(EXIT_REFUSED) from None
+    _print(outcome, output, perf_counter() - began)
+    if outcome.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@contextmanager
+def _progress() -> "Iterator[OnProgress]":
+    """A bar with files and time left; where the output is no terminal, a line for each file."""
+    console = Console(stderr=True)
+    seen: list[str] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[files]}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Loading", total=None, files="")
+
+        def on_progress(num_done: float, total: int, place: str) -> None:
+            bar.update(task, completed=num_done, total=total, description=place, files=f"{int(num_done)}/{total} files")
+            if not console.is_terminal and place not in seen:
+                seen.append(place)
+                console.print(Text(f"{len(seen)}/{total} {place}"), soft_wrap=True)
+
+        yield on_progress
+
+
+def _print(outcome: "Outcome", output: Path, seconds: float) -> None:
+    """What became of the scans: doubts, failures, and where the results are."""
+    console = Console()
+    for warning in outcome.warnings:
+        console.print(Text(warning, "yellow"), soft_wrap=True)
+    for failure in outcome.failed:
+        console.print(Text(f"Failed: {_in_options(failure)}", "red"), soft_wrap=True)
+    counts = [f"{len(outcome.written)} translated"]
+    counts += [f"{len(outcome.skipped)} there already"] if outcome.skipped else []
+    counts += [f"{outcome.num_others} of the other contrast left out"] if outcome.num_others else []
+    counts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
+    where = outcome.written[0] if len(outcome.written) == 1 else output
+    took = timedelta(seconds=round(seconds))
+    console.print(Text(f"{', '.join(counts)} ({took}): {where}"), soft_wrap=True)
+    if outcome.written:
+        console.print(Text("Synthetic images, not for diagnostic use.", "bold"))
+
+
+def _in_options(message: str) -> str:
+    """A message of the readers in the words of this command, which has options in place of a configuration.
+
+    >>> _in_options("Set data.volume_index to choose one, or data.nonfinite=zero.")
+    'Set --volume-index to choose one, or --nonfinite zero.'
+    """
+    message = message.replace("data.series_uids=[…]", "--series-uid").replace("data.series_uids", "--series-uid")
+    names = r"data\.(volume_index|nonfinite|assume_orientation)(=?)"
+    return re.sub(names, lambda found: f"--{found[1].replace('_', '-')}{' ' if found[2] else ''}", message)
+
+
+def main() -> None:
+    """Entry point."""
+    app(prog_name="python -m mri_cyclegan.translate" if sys.argv[0].endswith(".py") else sys.argv[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Files and folders of scans into files and folders of translations."""

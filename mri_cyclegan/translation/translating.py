@@ -1,0 +1,183 @@
+"""Scans of an input through trained models into files; what fails leaves the others alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.inference.devices import choose_device
+from mri_cyclegan.inference.portable import PortableModel, load_model
+from mri_cyclegan.inference.scan_translator import ScanTranslator
+from mri_cyclegan.translation.jobs import PICTURE_OUTPUT, Job, Plan, listed, plan
+from mri_cyclegan.translation.writing import (
+    OutputSettings,
+    existing_outputs,
+    remove_interrupted,
+    write_dataset_description,
+    write_translation,
+)
+
+# Called with scans done, parts of one included, scans in all, and the one at work.
+Progress = Callable[[float, int, str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to translate.
+
+    Attributes:
+        direction: ``"ab"`` or ``"ba"``; None takes it from each scan's path.
+        value_range: ``"unit"`` or ``"reference"``, see :mod:`mri_cyclegan.inference.synthetic_image`.
+        as_int16: NIfTI files hold integers with slope and intercept, not float32.
+        uncertainty: mean over several views of each scan, and a second file with the spread.
+        planes: of the models to use; empty for all.
+        overwrite: replace files that exist.
+        skip_existing: leave out scans whose output exists.
+        part: which share of the scans, from 0.
+        num_parts: of how many.
+        device: where to compute; None for a GPU if there is one.
+        read: what to do where a file alone does not say.
+    """
+
+    direction: str | None = None
+    value_range: str = "unit"
+    as_int16: bool = False
+    uncertainty: bool = False
+    planes: Sequence[str] = ()
+    overwrite: bool = False
+    skip_existing: bool = False
+    part: int = 0
+    num_parts: int = 1
+    device: str | None = None
+    read: ReadOptions = ReadOptions()
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.skip_existing:
+            raise ValueError("--overwrite and --skip-existing exclude each other.")
+        if not 0 <= self.part < self.num_parts:
+            expected = f"0 to {self.num_parts - 1} of --num-parts {self.num_parts}"
+            raise ValueError(f"--part: expected {expected}, got {self.part}.")
+
+
+@dataclass
+class Outcome:
+    """What became of the scans.
+
+    Attributes:
+        written: image files that were written.
+        skipped: those that were there already.
+        num_others: images left out, since they are not of the source contrast.
+        failed: a sentence for each scan or folder that could not be translated.
+        warnings: a sentence for each doubt about a scan that was.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    num_others: int = 0
+    failed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def translate_scans(
+    model_folders: Sequence[Path], source: Path, output: Path, options: Options, on_progress: Progress
+) -> Outcome:
+    """Translate one scan, or every scan of a folder.
+
+    Args:
+        model_folders: runs, or their ``model/`` folders; of several the mean is taken.
+        source: see :func:`mri_cyclegan.translation.jobs.plan`.
+        output: likewise.
+        options: how.
+        on_progress: see :data:`Progress`.
+
+    Raises:
+        ValueError: nothing was translated, since a model, the input or an option is unfit, or outputs exist.
+    """
+    models = _of_planes([load_model(folder) for folder in model_folders], options.planes)
+    found = plan(source, output, models[0].contrasts, options.direction)
+    _require_value_range(found, options)
+    device = choose_device(options.device)
+    translator = ScanTranslator(models, uncertainty=options.uncertainty, device=device, options=options.read)
+    outcome = Outcome(num_others=found.num_others, failed=[str(finding) for finding in found.findings])
+    jobs = found.jobs[options.part :: options.num_parts]  # all parts together are all jobs, each once
+    jobs = _to_be_done(jobs, translator.has_spread, options, outcome)
+    settings = OutputSettings(options.value_range, options.as_int16)
+    if found.derivative_of is not None:
+        settings = OutputSettings(options.value_range, options.as_int16, link_of_sources="bids:raw:")
+        write_dataset_description(output, found.derivative_of)
+    for number, job in enumerate(jobs):
+        on_share = partial(_report, on_progress, number, len(jobs), job.place)
+        on_share(0.0)
+        _translate(job, translator, settings, outcome, on_share)
+    return outcome
+
+
+def _report(on_progress: Progress, num_done: int, total: int, place: str, share: float) -> None:
+    on_progress(num_done + share, total, place)
+
+
+def _translate(
+    job: Job, translator: ScanTranslator, settings: OutputSettings, outcome: Outcome, on_share: Callable[[float], None]
+) -> None:
+    """Translate and write one scan; how that went goes into the outcome."""
+    try:
+        translation = translator(job.source, job.direction, on_share)
+        write_translation(translation, job, settings)
+    except UnfitFile as error:
+        outcome.failed.append(str(error))
+    except OSError as error:
+        outcome.failed.append(f"{job.target}: cannot be written ({error.strerror or error}).")
+    except (MemoryError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200] or "it does not fit into memory"
+        outcome.failed.append(f"{job.source}: cannot be translated ({reason}). Crop it, or try --device cpu.")
+    else:
+        outcome.written.append(job.target)
+        doubts = [job.doubt] if job.doubt else []
+        doubts += translation.doubts
+        if translation.unlike_training:
+            doubts.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
+        outcome.warnings += [f"{job.source}: {doubt}." for doubt in doubts]
+
+
+def _of_planes(models: Sequence[PortableModel], planes: Sequence[str]) -> list[PortableModel]:
+    """Those models that were trained on slices of the wanted planes.
+
+    Raises:
+        ValueError: there is none for one of the planes.
+    """
+    for plane in planes:
+        if all(model.preprocessing.plane != plane for model in models):
+            trained = "; ".join(f"{model.folder}: {model.preprocessing.plane}" for model in models)
+            raise ValueError(
+                f"--planes: no model was trained on {plane} slices ({trained}). Train one with data.plane={plane} "
+                "and add it with --also."
+            )
+    return [model for model in models if not planes or model.preprocessing.plane in planes]
+
+
+def _require_value_range(found: Plan, options: Options) -> None:
+    writes_pictures = any(job.target.name.lower().endswith(PICTURE_OUTPUT) for job in found.jobs)
+    if options.value_range == "reference" and writes_pictures:
+        raise ValueError("--range reference: pictures hold 0 to 1 as 0 to 65535. Leave it out, or write NIfTI.")
+
+
+def _to_be_done(jobs: Sequence[Job], with_spread: bool, options: Options, outcome: Outcome) -> list[Job]:
+    """Jobs whose output is to be written.
+
+    Raises:
+        ValueError: outputs exist, and nobody said what to do with them.
+    """
+    remove_interrupted({job.target.parent for job in jobs})
+    if options.skip_existing:
+        outcome.skipped += [job.target for job in jobs if job.target.exists()]
+        jobs = [job for job in jobs if not job.target.exists()]
+    if not options.overwrite:
+        existing = [str(path) for job in jobs for path in existing_outputs(job, with_spread)]
+        if existing:
+            raise ValueError(
+                f"{len(existing)} of the files to write exist. Replace them with --overwrite, keep finished ones with "
+                f"--skip-existing, or give another output.{listed(existing)}"
+            )
+    return list(jobs)

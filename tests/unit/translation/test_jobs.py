@@ -1,0 +1,200 @@
+import os
+
+import pytest
+
+from mri_cyclegan.data.formats.dicom import START
+from mri_cyclegan.translation.jobs import Job, plan
+
+CONTRASTS = ("T1w", "T2w")
+
+
+def touch(root, *places):
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).touch()
+    return root
+
+
+def planned(source, output, direction=None, contrasts=CONTRASTS):
+    found = plan(source, output, contrasts, direction)
+    return {job.place: (job.direction, job.target.relative_to(output).as_posix()) for job in found.jobs}
+
+
+@pytest.mark.parametrize(
+    ("source", "direction", "name"),
+    [
+        ("sub-07_T1w.nii.gz", None, "sub-07_desc-synth_T2w.nii.gz"),
+        ("sub-07_T2w.nii", None, "sub-07_desc-synth_T1w.nii"),
+        ("sub-07_ses-1_space-MNI_T1w.nii.gz", None, "sub-07_ses-1_space-MNI_desc-synth_T2w.nii.gz"),
+        ("sub-07_desc-preproc_T1w.nii.gz", None, "sub-07_desc-preprocSynth_T2w.nii.gz"),
+        ("IXI002-T1.nii.gz", None, "IXI002_desc-synth_T2w.nii.gz"),
+        ("T2w.nii.gz", None, "desc-synth_T1w.nii.gz"),
+        ("head scan #1.nii.gz", "ab", "head scan #1_desc-synth_T2w.nii.gz"),
+        ("slice t1.PNG", None, "slice_desc-synth_T2w.png"),
+        ("slice_T1w.jpg", None, "slice_desc-synth_T2w.png"),
+        ("é_T1w.NII.GZ", None, "é_desc-synth_T2w.nii.gz"),
+    ],
+)
+def test_names_of_translations(tmp_path, source, direction, name):
+    touch(tmp_path, source)
+    (job,) = plan(tmp_path / source, tmp_path / "out", CONTRASTS, direction).jobs
+    assert job.target == tmp_path / "out" / name
+    assert job.direction == (direction or ("ab" if "T1" in source.upper() else "ba"))
+
+
+@pytest.mark.parametrize(
+    ("target", "sidecar", "spread"),
+    [
+        ("sub-1_desc-synth_T2w.nii.gz", "sub-1_desc-synth_T2w.json", "sub-1_desc-synthspread_T2w.nii.gz"),
+        ("a_desc-preprocSynth_T2w.nii", "a_desc-preprocSynth_T2w.json", "a_desc-preprocSynthspread_T2w.nii"),
+        ("mine.nii.gz", "mine.json", "mine_spread.nii.gz"),
+        ("my.slice.png", "my.slice.json", "my.slice_spread.png"),
+    ],
+)
+def test_names_of_what_lies_beside_a_translation(tmp_path, target, sidecar, spread):
+    job = Job(tmp_path / "x.nii", "x.nii", "ab", tmp_path / target)
+    assert (job.sidecar.name, job.spread.name) == (sidecar, spread)
+
+
+def test_one_scan_goes_to_the_named_file_or_into_a_folder(tmp_path):
+    source = touch(tmp_path, "a_T1w.nii.gz", "b_T1w.png") / "a_T1w.nii.gz"
+    (tmp_path / "v1.5").mkdir()
+    for output, target in (
+        ("mine.nii", "mine.nii"),
+        ("new/mine.nii.gz", "new/mine.nii.gz"),
+        ("new", "new/a_desc-synth_T2w.nii.gz"),
+        ("v1.5", "v1.5/a_desc-synth_T2w.nii.gz"),
+    ):
+        assert plan(source, tmp_path / output, CONTRASTS, None).jobs[0].target == tmp_path / target
+    for output in ("b.png", "b.nii.gz"):
+        assert plan(tmp_path / "b_T1w.png", tmp_path / output, CONTRASTS, None).jobs[0].target == tmp_path / output
+    for output in ("mine.mgz", "mine.png", "mine.jpg"):
+        with pytest.raises(ValueError, match=rf"{output}: .*Expected a folder, or a name in \.nii or \.nii\.gz\."):
+            plan(source, tmp_path / output, CONTRASTS, None)
+    with pytest.raises(ValueError, match=r"b\.jpg: .* or \.png"):
+        plan(tmp_path / "b_T1w.png", tmp_path / "b.jpg", CONTRASTS, None)
+
+
+def test_a_direction_against_the_name_is_doubted(tmp_path):
+    source = touch(tmp_path, "a_T2w.nii.gz") / "a_T2w.nii.gz"
+    (job,) = plan(source, tmp_path / "out", CONTRASTS, "ab").jobs
+    assert (job.direction, job.doubt) == ("ab", "its name says T2w, but T1w is asked for")
+    assert plan(source, tmp_path / "out", CONTRASTS, "ba").jobs[0].doubt == ""
+
+
+def test_the_folder_speaks_where_the_name_does_not(tmp_path):
+    source = touch(tmp_path, "T1/head.nii.gz") / "T1" / "head.nii.gz"
+    assert plan(source, tmp_path / "out", CONTRASTS, None).jobs[0].direction == "ab"
+
+
+def test_nothing_tells_the_direction(tmp_path):
+    source = touch(tmp_path, "some/head.nii.gz") / "some" / "head.nii.gz"
+    with pytest.raises(ValueError, match=r"head\.nii\.gz: its name .* T1w or T2w\. .*ab \(T1w → T2w\) or ba"):
+        plan(source, tmp_path / "out", CONTRASTS, None)
+    touch(tmp_path, *[f"some/{number}.nii.gz" for number in range(11)])
+    with pytest.raises(ValueError, match=r"(?s)some: no name tells .*- .*0\.nii\.gz.*… and 4 more"):
+        plan(tmp_path / "some", tmp_path / "out", CONTRASTS, None)
+
+
+@pytest.fixture
+def bids(tmp_path):
+    return touch(
+        tmp_path / "bids",
+        "sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-01/anat/sub-01_T2w.nii.gz",
+        "sub-02/ses-a/anat/sub-02_ses-a_T1w.nii.gz",
+        "sub-02/ses-a/func/sub-02_ses-a_bold.nii.gz",
+        "derivatives/x/sub-01/anat/sub-01_T1w.nii.gz",
+    )
+
+
+def test_a_bids_data_set_becomes_a_derivative(bids, tmp_path):
+    found = plan(bids, tmp_path / "out", CONTRASTS, None)
+    assert found.derivative_of == bids
+    assert planned(bids, tmp_path / "out") == {
+        "sub-01/anat/sub-01_T1w.nii.gz": ("ab", "sub-01/anat/sub-01_desc-synth_T2w.nii.gz"),
+        "sub-01/anat/sub-01_T2w.nii.gz": ("ba", "sub-01/anat/sub-01_desc-synth_T1w.nii.gz"),
+        "sub-02/ses-a/anat/sub-02_ses-a_T1w.nii.gz": ("ab", "sub-02/ses-a/anat/sub-02_ses-a_desc-synth_T2w.nii.gz"),
+    }
+
+
+def test_one_direction_or_one_subject_of_a_bids_data_set(bids, tmp_path):
+    only = plan(bids, tmp_path / "out", CONTRASTS, "ba")
+    assert [job.place for job in only.jobs] == ["sub-01/anat/sub-01_T2w.nii.gz"]
+    assert only.num_others == 2
+    assert list(planned(bids / "sub-02", tmp_path / "out").values()) == [
+        ("ab", "sub-02/ses-a/anat/sub-02_ses-a_desc-synth_T2w.nii.gz")
+    ]
+    with pytest.raises(ValueError, match=r"bids: no PD or FLAIR scan in this BIDS data set"):
+        plan(bids, tmp_path / "out", ("PD", "FLAIR"), None)
+    with pytest.raises(ValueError, match=r"sub-02: no T2w scan"):
+        plan(bids / "sub-02", tmp_path / "out", CONTRASTS, "ba")
+
+
+def test_a_folder_is_mirrored_with_the_other_contrast_in_its_folders_names(tmp_path):
+    source = touch(
+        tmp_path / "scans",
+        "T1w/p1/head.nii.gz",
+        "T2w/p1/head.nii.gz",
+        "more/x_T1w.nii",
+        "t1/slice.png",
+        "notes.txt",
+        ".hidden/T1w.nii.gz",
+    )
+    (source / "T1w" / "dicom").mkdir()
+    (source / "T1w" / "dicom" / "1.dcm").write_bytes(START)
+    assert planned(source, tmp_path / "out") == {
+        "T1w/dicom": ("ab", "T2w/dicom_desc-synth_T2w.nii.gz"),
+        "T1w/p1/head.nii.gz": ("ab", "T2w/p1/head_desc-synth_T2w.nii.gz"),
+        "T2w/p1/head.nii.gz": ("ba", "T1w/p1/head_desc-synth_T1w.nii.gz"),
+        "more/x_T1w.nii": ("ab", "more/x_desc-synth_T2w.nii"),
+        "t1/slice.png": ("ab", "T2w/slice_desc-synth_T2w.png"),
+    }
+    one_way = plan(source, tmp_path / "out", CONTRASTS, "ab")
+    assert (len(one_way.jobs), one_way.num_others) == (4, 1)
+
+
+def test_a_direction_takes_images_that_nothing_is_known_of(tmp_path):
+    source = touch(tmp_path / "scans", "1.nii.gz", "2.nii.gz", "3_T2w.nii.gz")
+    found = plan(source, tmp_path / "out", CONTRASTS, "ab")
+    assert [job.place for job in found.jobs] == ["1.nii.gz", "2.nii.gz"]
+    assert found.num_others == 1
+
+
+def test_a_dicom_series_is_one_scan(tmp_path):
+    series = tmp_path / "T1w" / "visit 1"
+    series.mkdir(parents=True)
+    for name in ("1.dcm", "2.dcm"):
+        (series / name).write_bytes(START)
+    (job,) = plan(series, tmp_path / "out.nii.gz", CONTRASTS, None).jobs
+    assert (job.source, job.direction, job.target) == (series, "ab", tmp_path / "out.nii.gz")
+
+
+def test_what_lies_in_the_output_is_no_input(tmp_path):
+    source = touch(tmp_path / "scans", "a_T1w.nii.gz", "synth/b_T1w.nii.gz")
+    assert list(planned(source, source / "synth")) == ["a_T1w.nii.gz"]
+    with pytest.raises(ValueError, match="the folder of the scans themselves"):
+        plan(source, source, CONTRASTS, None)
+
+
+def test_outputs_never_fall_on_each_other_or_on_a_scan(tmp_path):
+    source = touch(tmp_path / "scans", "a_T1w.nii.gz", "a-T1.nii.gz", "b_T1w.nii.gz")
+    with pytest.raises(ValueError, match=r"(?s)written to one file.*a_desc-synth_T2w\.nii\.gz: from a-T1.* and a_T1w"):
+        plan(source, tmp_path / "out", CONTRASTS, None)
+    with pytest.raises(ValueError, match="the scan itself"):
+        plan(source / "b_T1w.nii.gz", source / "b_T1w.nii.gz", CONTRASTS, None)
+    os.link(source / "b_T1w.nii.gz", tmp_path / "link.nii.gz")
+    with pytest.raises(ValueError, match=r"link\.nii\.gz: the scan itself"):
+        plan(source / "b_T1w.nii.gz", tmp_path / "link.nii.gz", CONTRASTS, None)
+
+
+def test_nothing_to_translate(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere\.nii does not exist"):
+        plan(tmp_path / "nowhere.nii", tmp_path / "out", CONTRASTS, None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty: no scan to translate"):
+        plan(tmp_path / "empty", tmp_path / "out", CONTRASTS, None)
+    touch(tmp_path, "scans/a_T1w.nii.gz", "file")
+    for output in ("one.nii.gz", "file"):
+        with pytest.raises(ValueError, match=rf"{output}: a file, but .*scans is a folder of scans"):
+            plan(tmp_path / "scans", tmp_path / output, CONTRASTS, None)
