@@ -13,6 +13,9 @@ from mri_cyclegan.inference.scan_translator import Translation
 
 VALUE_RANGES = ("unit", "reference")
 PACKAGE = "mri-cyclegan"
+
+# In the names of files, after BIDS' desc-.
+LABEL = "synth"
 NOTICE = "Synthetic image made by a neural network. Not for diagnostic use."
 
 # As much as the header field holds, a closing zero included.

@@ -13,9 +13,9 @@ from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.layouts import find_scans, is_bids, names_contrast, strip_contrast, strip_suffix
 from mri_cyclegan.data.walking import is_folder, walk
 from mri_cyclegan.inference.scan_translator import direction_of
+from mri_cyclegan.inference.synthetic_image import LABEL
 
 PICTURE_OUTPUT = ".png"
-LABEL = "synth"
 
 # So many names are enough to understand a message.
 NUM_SHOWN = 8

@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mri_cyclegan import load_model, translate
+from mri_cyclegan.evaluation.prediction_evaluation import PredictionOptions, evaluate_predictions
 from mri_cyclegan.translation import writing
 
 SHAPE = (20, 24, 9)
@@ -204,6 +205,8 @@ def test_a_bids_data_set_becomes_a_derivative_that_can_be_evaluated(model, bids,
     entries = json.loads((out / "sub-02/ses-a/anat/sub-02_ses-a_desc-synth_T2w.json").read_text())
     (source,) = entries["Sources"]
     assert (raw / source.removeprefix("bids:raw:")).is_file()
+    content = evaluate_predictions(out, bids, None, tmp_path / "evaluation", PredictionOptions()).content
+    assert [one["subject"] for one in content["subjects"]] == ["sub-01", "sub-02", "sub-03"]
 
 
 def test_a_data_set_is_not_written_into_another(model, bids, tmp_path, command):

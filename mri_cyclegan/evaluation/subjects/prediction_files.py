@@ -12,6 +12,11 @@ from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.layouts import strip_suffix
 from mri_cyclegan.data.walking import walk
 from mri_cyclegan.evaluation.subjects.records import record_key
+from mri_cyclegan.inference.synthetic_image import LABEL
+
+# What translate puts into the names of its files.
+LABELLED = re.compile(rf"_?desc-[A-Za-z0-9]*{LABEL}_(.*)$", re.IGNORECASE)
+SPREAD = re.compile(rf"desc-[A-Za-z0-9]*{LABEL}spread_", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
     """Find the target, and the source if there are any, of every prediction.
 
     Files belong together that have the same path below their folders, or else the same ``sub-`` and ``ses-`` in it, or
-    else the same name.
+    else the same name, with or without what ``translate`` adds to it. Files of its spread are left out.
 
     Args:
         prediction: folder of predicted volumes.
@@ -71,10 +76,11 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
         UnfitData: predictions without a target or source, or with one target for several; all of them by name.
     """
     predictions, targets = _files(prediction), _files(target)
+    predictions = {name: path for name, path in predictions.items() if not SPREAD.search(path.name)}
     sources = {} if source is None else _files(source)
     cases, findings = [], []
     for name, path in predictions.items():
-        true, origin = _partner(name, targets), _partner(name, sources)
+        true, origin = _partner(name, targets, is_target=True), _partner(name, sources)
         if true is None:
             findings.append(
                 Finding("error", path, f"no target for it in {target}", "Add it, or remove the prediction.")
@@ -124,15 +130,23 @@ def _files(folder: Path) -> dict[str, Path]:
     return {str(path.relative_to(folder)): path for path in sorted(paths)}
 
 
-def _partner(name: str, others: dict[str, Path]) -> Path | None:
+def _partner(name: str, others: dict[str, Path], is_target: bool = False) -> Path | None:
+    """The one file that belongs to a prediction; a target may be told from others by its contrast."""
     if name in others:
         return others[name]
-    for rule in (_entities, _stem):
+    for rule in (_entities, _stem, _before_label, *([_without_label] if is_target else [])):
         wanted = rule(name)
-        found = [path for other, path in others.items() if wanted and rule(other) == wanted]
+        found = [other for other in others if wanted and rule(other) == wanted]
+        if is_target and len(found) > 1:
+            found = [other for other in found if _last_word(other) == _last_word(name)]
         if len(found) == 1:
-            return found[0]
+            return others[found[0]]
     return None
+
+
+def _last_word(name: str) -> str:
+    """The suffix of a BIDS name: its contrast."""
+    return _stem(name).rpartition("_")[2]
 
 
 def _entities(name: str) -> str:
@@ -143,3 +157,13 @@ def _entities(name: str) -> str:
 
 def _stem(name: str) -> str:
     return strip_suffix(Path(name).name)
+
+
+def _without_label(name: str) -> str:
+    """``a_desc-synth_T2w`` to ``a_T2w``."""
+    return LABELLED.sub(r"_\1", _stem(name))
+
+
+def _before_label(name: str) -> str:
+    """``a_desc-synth_T2w`` to ``a``."""
+    return LABELLED.sub("", _stem(name))

@@ -48,6 +48,24 @@ def test_a_name_with_another_ending_will_do(folders):
     assert matched(files) == [("out/Patient 7", "Patient 7.NII.GZ", None)]
 
 
+def test_a_data_set_with_both_contrasts_gives_the_target_of_the_predictions_contrast(folders):
+    names = ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T2w.nii.gz"]
+    files = match_files(*folders(prediction=["sub-01/anat/sub-01_desc-synth_T2w.nii.gz"], target=names))
+    assert matched(files) == [("sub-01", "sub-01_T2w.nii.gz", None)]
+    with pytest.raises(ValueError, match="no source for it"):  # which of them nobody knows
+        match_files(*folders(prediction=["sub-01/anat/sub-01_desc-synth_T2w.nii.gz"], target=names, source=names))
+
+
+def test_files_of_translate_find_their_targets_and_their_spread_is_left_out(folders):
+    files = match_files(
+        *folders(
+            prediction=["a_desc-synth_T2w.nii", "a_desc-synthspread_T2w.nii", "b_desc-synth_T2w.nii"],
+            target=["a_T2w.nii", "b.nii.gz"],
+        )
+    )
+    assert [one.target.name for one in files] == ["a_T2w.nii", "b.nii.gz"]
+
+
 def test_everything_that_lacks_a_partner_is_named(folders):
     with pytest.raises(ValueError) as refusal:
         match_files(
