@@ -92,10 +92,14 @@ class Preprocessing:
             },
         )
 
+    def slice_axis(self, affine: np.ndarray) -> int:
+        """Axis of a volume along which the slices of the plane lie on each other."""
+        world_axis = {"axial": 2, "coronal": 1, "sagittal": 0}[self.plane]
+        return int(np.argmax(nibabel.io_orientation(affine)[:, 0] == world_axis))
+
     def num_slices(self, shape: tuple[int, ...], affine: np.ndarray) -> int:
         """Slices of a volume in the plane."""
-        world_axis = {"axial": 2, "coronal": 1, "sagittal": 0}[self.plane]
-        return shape[int(np.argmax(nibabel.io_orientation(affine)[:, 0] == world_axis))]
+        return shape[self.slice_axis(affine)]
 
     def num_bytes(self, shape: tuple[int, int, int], affine: np.ndarray) -> int:
         """Bytes that the slices of a volume take on disk: float32 intensities and a bool foreground."""

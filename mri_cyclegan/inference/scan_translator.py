@@ -14,6 +14,7 @@ from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.layouts import names_contrast, strip_suffix
 from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.inference.flicker import slice_flicker
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, translate_with_spread
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Translation:
         source_high: likewise the upper end.
         doubts: what is doubtful about the scan's file, a clause each.
         unlike_training: in what it is unlike the scans that a model was trained on, a clause each.
+        flicker: of the output and of the scan, see :func:`mri_cyclegan.inference.flicker.slice_flicker`.
     """
 
     array: np.ndarray
@@ -48,6 +50,7 @@ class Translation:
     source_high: float
     doubts: tuple[str, ...]
     unlike_training: tuple[str, ...]
+    flicker: tuple[float | None, float | None] = (None, None)
 
     @property
     def contrasts(self) -> tuple[str, str]:
@@ -124,7 +127,12 @@ class ScanTranslator:
             scaled.high,
             tuple(doubts),
             self._unlike_training(scaled, direction[0]),
+            (self._flicker(array, scaled), self._flicker(scaled.array, scaled)),
         )
+
+    def _flicker(self, array: np.ndarray, scaled: ScaledVolume) -> float | None:
+        axis = self.models[0].preprocessing.slice_axis(scaled.affine)
+        return slice_flicker(array, scaled.foreground, axis)
 
     def _unlike_training(self, scaled: ScaledVolume, letter: str) -> tuple[str, ...]:
         seen = appearance(scaled)

@@ -8,6 +8,7 @@ from pathlib import Path
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.inference.devices import choose_device
+from mri_cyclegan.inference.flicker import flickers
 from mri_cyclegan.inference.portable import PortableModel, load_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.translation.jobs import PICTURE_OUTPUT, Job, Plan, listed, plan
@@ -138,6 +139,11 @@ def _translate(
         doubts += translation.doubts
         if translation.unlike_training:
             doubts.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
+        if flickers(*translation.flicker):
+            output, source = translation.flicker
+            doubts.append(
+                f"brightness jumps by {output:.3f} from slice to slice of the output, {source:.3f} of the scan"
+            )
         outcome.warnings += [f"{job.source}: {doubt}." for doubt in doubts]
 
 
