@@ -40,8 +40,7 @@ def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volum
         elif path.is_dir():
             volume = read_series(path, options)
         else:
-            known = ", ".join((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES))
-            raise UnfitFile(path, "unknown file type", f"Expected {known}, or a folder of DICOM files.")
+            raise unknown_type(path)
     except OSError as error:
         raise unreadable(path, error) from error
     except MemoryError as error:
@@ -65,12 +64,20 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
             shape, affine = nifti_shape(path, options)
         elif name.endswith(PICTURE_SUFFIXES):
             shape, affine = picture_shape(path)
-        else:
+        elif path.is_dir():
             shape, affine = series_shape(path, options)
+        else:
+            raise unknown_type(path)
     except OSError as error:
         raise unreadable(path, error) from error
     _check_size(path, shape, affine)
     return shape, affine
+
+
+def unknown_type(path: Path) -> UnfitFile:
+    """The refusal of a file that is nothing to read, by its name."""
+    known = ", ".join((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES))
+    return UnfitFile(path, "unknown file type", f"Expected {known}, or a folder of DICOM files.")
 
 
 def unreadable(path: Path, error: OSError) -> UnfitFile:

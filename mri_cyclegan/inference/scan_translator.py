@@ -38,7 +38,8 @@ class Translation:
         source_high: likewise the upper end.
         doubts: what is doubtful about the scan's file, a clause each.
         unlike_training: in what it is unlike the scans that a model was trained on, a clause each.
-        flicker: of the output and of the scan, see :func:`mri_cyclegan.inference.flicker.slice_flicker`.
+        output_flicker: see :func:`mri_cyclegan.inference.flicker.slice_flicker`.
+        source_flicker: likewise, of the scan.
     """
 
     array: np.ndarray
@@ -50,7 +51,8 @@ class Translation:
     source_high: float
     doubts: tuple[str, ...]
     unlike_training: tuple[str, ...]
-    flicker: tuple[float | None, float | None] = (None, None)
+    output_flicker: float | None
+    source_flicker: float | None
 
     @property
     def contrasts(self) -> tuple[str, str]:
@@ -115,36 +117,9 @@ class ScanTranslator:
             raise ValueError(f"direction: expected ab or ba, got {direction!r}.")
         num_slices = self._num_slices(path)
         self._report_to(on_progress, num_slices)
-        scaled, doubts = self._read(path)
+        scaled, doubts = read_scaled(path, self.options)
         array, spread = self._outputs(scaled, direction)
-        return Translation(
-            array,
-            spread,
-            scaled.affine,
-            self.models,
-            direction,
-            scaled.low,
-            scaled.high,
-            tuple(doubts),
-            self._unlike_training(scaled, direction[0]),
-            (self._flicker(array, scaled), self._flicker(scaled.array, scaled)),
-        )
-
-    def _flicker(self, array: np.ndarray, scaled: ScaledVolume) -> float | None:
-        axis = self.models[0].preprocessing.slice_axis(scaled.affine)
-        return slice_flicker(array, scaled.foreground, axis)
-
-    def _unlike_training(self, scaled: ScaledVolume, letter: str) -> tuple[str, ...]:
-        seen = appearance(scaled)
-        looks = [model.description.training.of(letter).appearance for model in self.models]
-        return tuple(dict.fromkeys(clause for one in looks for clause in unlike_training(seen, one.model_dump())))
-
-    def _read(self, path: Path) -> tuple[ScaledVolume, list[str]]:
-        volume = read_volume(path, self.options)
-        try:
-            return scale_intensities(volume), [finding.problem for finding in volume.warnings]
-        except ValueError as error:
-            raise UnfitFile(path, str(error), "It shows nothing to translate.") from error
+        return translation_of(self.models, direction, scaled, doubts, array, spread)
 
     def _outputs(self, scaled: ScaledVolume, direction: str) -> tuple[np.ndarray, np.ndarray | None]:
         if self.has_spread:
@@ -174,6 +149,57 @@ class ScanTranslator:
 
         for translator in self.translators:
             translator.on_slices = count
+
+
+def read_scaled(path: Path, options: ReadOptions = ReadOptions()) -> tuple[ScaledVolume, list[str]]:
+    """A scan on the common intensity scale, and what is doubtful about its file, a clause each.
+
+    Raises:
+        UnfitFile: it cannot be read, or shows nothing.
+    """
+    volume = read_volume(path, options)
+    try:
+        return scale_intensities(volume), [finding.problem for finding in volume.warnings]
+    except ValueError as error:
+        raise UnfitFile(path, str(error), "It shows nothing to translate.") from error
+
+
+def translation_of(
+    models: Sequence["PortableModel"],
+    direction: str,
+    scaled: ScaledVolume,
+    doubts: Sequence[str],
+    array: np.ndarray,
+    spread: np.ndarray | None = None,
+) -> Translation:
+    """An output with everything that is to be known of it.
+
+    Args:
+        models: that made it.
+        direction: ``"ab"`` or ``"ba"``.
+        scaled: the scan.
+        doubts: about its file.
+        array: (X, Y, Z) float32, in [0, 1], on the scan's grid.
+        spread: likewise.
+    """
+    seen = appearance(scaled)
+    looks = [model.description.training.of(direction[0]).appearance for model in models]
+    unlike = dict.fromkeys(clause for one in looks for clause in unlike_training(seen, one.model_dump()))
+    axis = models[0].preprocessing.slice_axis(scaled.affine)
+    flicker = tuple(slice_flicker(volume, scaled.foreground, axis) for volume in (array, scaled.array))
+    return Translation(
+        array=array,
+        spread=spread,
+        affine=scaled.affine,
+        models=models,
+        direction=direction,
+        source_low=scaled.low,
+        source_high=scaled.high,
+        doubts=tuple(doubts),
+        unlike_training=tuple(unlike),
+        output_flicker=flicker[0],
+        source_flicker=flicker[1],
+    )
 
 
 def direction_of(path: Path, contrasts: Sequence[str], root: Path | None = None) -> str:

@@ -116,7 +116,7 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
             "SourceHigh": translation.source_high,
             "Normalisation": "0.5th and 99.5th percentile of the source's foreground are the ends of its scale",
         },
-        "SliceFlicker": dict(zip(("Output", "Source"), translation.flicker, strict=True)),
+        "SliceFlicker": {"Output": translation.output_flicker, "Source": translation.source_flicker},
         "Doubts": list(translation.doubts),
         "UnlikeTraining": list(translation.unlike_training),
     }

@@ -11,6 +11,7 @@ from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.layouts import find_scans, is_bids, names_contrast, strip_contrast, strip_suffix
+from mri_cyclegan.data.reading import unknown_type
 from mri_cyclegan.data.walking import is_folder, walk
 from mri_cyclegan.inference.scan_translator import direction_of
 from mri_cyclegan.inference.synthetic_image import LABEL
@@ -97,6 +98,8 @@ def _single(source: Path, output: Path, contrasts: Sequence[str], direction: str
     is_picture = source.name.lower().endswith(PICTURE_SUFFIXES)
     if not source.exists():
         raise ValueError(f"{source} does not exist. Give a scan or a folder of scans.")
+    if not source.is_dir() and not source.name.lower().endswith((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)):
+        raise unknown_type(source)
     named = _direction_or_none(source, contrasts, None)
     doubt = ""
     if direction is not None and named is not None and named != direction:

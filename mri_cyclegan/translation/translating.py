@@ -139,8 +139,8 @@ def _translate(
         doubts += translation.doubts
         if translation.unlike_training:
             doubts.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
-        if flickers(*translation.flicker):
-            output, source = translation.flicker
+        output, source = translation.output_flicker, translation.source_flicker
+        if flickers(output, source):
             doubts.append(
                 f"brightness jumps by {output:.3f} from slice to slice of the output, {source:.3f} of the scan"
             )

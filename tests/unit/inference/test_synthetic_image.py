@@ -18,7 +18,7 @@ def translation(tmp_path):
     array = np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5)
     affine = nibabel.affines.from_matvec(nibabel.eulerangles.euler2mat(0.2, -0.15, 0.1) * (0.9, 1.1, 3), (900, -8, 21))
     model = load_model(tmp_path / "model")
-    return Translation(array, array / 10, affine, [model], "ab", 12.0, 812.0, ("a doubt",), ("too dark",))
+    return Translation(array, array / 10, affine, [model], "ab", 12.0, 812.0, ("a doubt",), ("too dark",), 0.1, 0.2)
 
 
 def test_a_fresh_header_says_synthetic_and_little_else(translation):

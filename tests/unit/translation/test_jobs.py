@@ -191,6 +191,9 @@ def test_outputs_never_fall_on_each_other_or_on_a_scan(tmp_path):
 def test_nothing_to_translate(tmp_path):
     with pytest.raises(ValueError, match=r"nowhere\.nii does not exist"):
         plan(tmp_path / "nowhere.nii", tmp_path / "out", CONTRASTS, None)
+    touch(tmp_path, "a_T1w.mgz")
+    with pytest.raises(ValueError, match=r"a_T1w\.mgz: unknown file type\. Expected \.nii, "):
+        plan(tmp_path / "a_T1w.mgz", tmp_path / "out", CONTRASTS, None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: no scan to translate"):
         plan(tmp_path / "empty", tmp_path / "out", CONTRASTS, None)
