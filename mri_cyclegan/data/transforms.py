@@ -101,6 +101,13 @@ class Preprocessing:
         """Slices of a volume in the plane."""
         return shape[self.slice_axis(affine)]
 
+    def num_pixels(self, shape: tuple[int, ...], affine: np.ndarray) -> int:
+        """Pixels of a volume's slices while they are made: resampled, but not cropped yet."""
+        sides_mm = np.delete(nibabel.affines.voxel_sizes(affine) * shape, self.slice_axis(affine))
+        spacing_mm = self.spacing_mm or float(sides_mm.max()) / self.image_size
+        resampled = math.prod(math.ceil(side / spacing_mm) for side in sides_mm)
+        return self.num_slices(shape, affine) * max(resampled, self.image_size**2)
+
     def num_bytes(self, shape: tuple[int, int, int], affine: np.ndarray) -> int:
         """Bytes that the slices of a volume take on disk: float32 intensities and a bool foreground."""
         return self.num_slices(shape, affine) * self.image_size**2 * 5

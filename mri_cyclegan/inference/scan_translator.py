@@ -131,12 +131,12 @@ class ScanTranslator:
         shape, affine = read_shape(path, self.options)
         total = 0
         for translator in self.translators:
-            size = translator.preprocessing.image_size
-            num_slices = translator.preprocessing.num_slices(shape, affine)
-            if num_slices * size**2 > MAX_PIXELS:
-                problem = f"{num_slices} slices of {size} × {size} pixels; at most {MAX_PIXELS:,} pixels are made"
-                raise UnfitFile(path, problem, "Crop it, or use a model of a smaller image size.")
-            total += num_slices * len(self.views)
+            preprocessing = translator.preprocessing
+            num_pixels = preprocessing.num_pixels(shape, affine)
+            if num_pixels > MAX_PIXELS:
+                problem = f"its slices would take {num_pixels:,} pixels; at most {MAX_PIXELS:,} are made"
+                raise UnfitFile(path, problem, "Crop it, or use a model of larger pixels or smaller images.")
+            total += preprocessing.num_slices(shape, affine) * len(self.views)
         return total
 
     def _report_to(self, on_progress: Callable[[float], None], num_slices: int) -> None:
