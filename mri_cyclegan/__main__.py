@@ -8,6 +8,7 @@ COMMANDS = {
     "verify": "check a data set before training",
     "evaluate": "measure a trained model, with a report",
     "translate": "give scans the other contrast",
+    "export": "write a trained model for ONNX, PyTorch or MONAI",
     "benchmark": "measure speed, beside what else there is",
 }
 

@@ -20,7 +20,9 @@ FORBIDDEN = {
     "training": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.data", "mri_cyclegan.inference"),
     "evaluation": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.networks"),
     "benchmarks": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.networks", "mri_cyclegan.training"),
-    "inference": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training"),
+    "translation": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.networks"),
+    "exporting": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.networks"),
+    "inference": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.translation"),
 }
 FILES = [path for package in FORBIDDEN for path in sorted((ROOT / package).rglob("*.py"))]
 

@@ -1,0 +1,60 @@
+"""Does a MONAI bundle do what MONAI asks, and give what the model gives?"""
+
+import logging
+import tempfile
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from monai.bundle import ConfigWorkflow
+
+from mri_cyclegan.data.formats.nifti import write_volume
+from mri_cyclegan.exporting.parity import NUM_SLICES, head_volume
+from mri_cyclegan.inference.portable import WAYS, PortableModel
+
+
+def check_bundle(model: PortableModel, folder: Path) -> dict[str, float]:
+    """Run a bundle on a few slices of a head.
+
+    Returns:
+        Direction to the largest difference between its file and the model's own translation.
+
+    Raises:
+        ValueError: MONAI misses something, or the files' headers differ.
+    """
+    differences = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for way in WAYS:
+            scan = Path(scratch, way, "head.nii")
+            scan.parent.mkdir()
+            volume = head_volume(way)
+            middle = volume.array.shape[2] // 2
+            write_volume(scan, volume.array[:, :, middle : middle + NUM_SLICES], volume.affine)
+            made, expected = _run(folder, way, scan), model.translate(scan, way)
+            if made.header != expected.header:
+                raise ValueError(f"monai_bundle: {way} gives another header than the model. Report it as a bug.")
+            differences[way] = float(np.abs(made.get_fdata() - expected.get_fdata()).max())
+    return differences
+
+
+def _run(folder: Path, way: str, scan: Path) -> nibabel.Nifti1Image:
+    """What a bundle makes of one scan."""
+    output = scan.parent / "translations"
+    logging.getLogger(ConfigWorkflow.__module__).setLevel(logging.ERROR)  # it warns that it was told not to log
+    workflow = ConfigWorkflow(
+        str(folder / "configs" / "inference.json"),
+        workflow_type="infer",
+        logging_file=False,
+        bundle_root=str(folder),
+        dataset_dir=str(scan),
+        output_dir=str(output),
+        direction=way,
+        device="$torch.device('cpu')",
+    )
+    workflow.initialize()
+    missing = workflow.check_properties()
+    if missing:
+        raise ValueError(f"monai_bundle: this version of MONAI asks for {', '.join(missing)}. Use the one tested with.")
+    workflow.evaluator.run()
+    (made,) = output.glob("*.nii")
+    return nibabel.Nifti1Image.from_filename(made)

@@ -1,0 +1,133 @@
+"""What a MONAI bundle's ``inference.json`` puts together: steps before, in and after the network.
+
+They pass on what MONAI carries through collating and back: tensors and strings.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer
+from monai.transforms import Transform
+from torch import Tensor
+
+from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.reading import read_volume
+from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.scan_translator import ScanTranslator
+from mri_cyclegan.inference.volume_translator import VolumeTranslator
+from mri_cyclegan.translation.jobs import Job, plan
+from mri_cyclegan.translation.writing import OutputSettings, write_translation
+
+
+def datalist(model: PortableModel, direction: str, dataset_dir: str, output_dir: str) -> list[dict[str, str]]:
+    """Scans to translate, one entry each: ``image``, ``place``, ``target`` and ``doubt`` of its job.
+
+    Args:
+        model: that will translate them.
+        direction: ``"ab"`` or ``"ba"``; scans that are named after the other contrast are left out.
+        dataset_dir: a scan, or a folder of scans.
+        output_dir: folder of the translations.
+
+    Raises:
+        ValueError: there is nothing to translate, or outputs would fall on each other.
+    """
+    source, output = Path(dataset_dir).expanduser(), Path(output_dir).expanduser()
+    jobs = plan(source, output, model.contrasts, direction).jobs
+    return [
+        {"image": str(job.source), "place": job.place, "target": str(job.target), "doubt": job.doubt} for job in jobs
+    ]
+
+
+class PrepareScan(Transform):
+    """The path of a scan to its slices, as the model's own preprocessing makes them.
+
+    Args:
+        model: to prepare for.
+    """
+
+    def __init__(self, model: PortableModel) -> None:
+        self.preprocessing = model.preprocessing
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn ``image``, a path, into slices, (1, N, H, W) in [-1, 1]; the path becomes ``source``.
+
+        Raises:
+            UnfitFile: the file is missing, broken, or not one grey 3-D image.
+        """
+        path = Path(data["image"])
+        volume = read_volume(path)
+        try:
+            prepared = self.preprocessing(volume)
+        except ValueError as error:
+            raise UnfitFile(path, str(error), "Leave it out.") from error
+        affine = torch.tensor(prepared.record["affine"], dtype=torch.float64)
+        image = MetaTensor(torch.from_numpy(prepared.slices)[None], affine=affine)
+        return {**data, "image": image, "source": str(path)}
+
+
+class VolumeInferer(Inferer):
+    """Slices through a network, batch by batch, each between its neighbours.
+
+    Args:
+        model: whose network it will be.
+    """
+
+    def __init__(self, model: PortableModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """(B, 1, N, H, W) to the same, in [-1, 1]."""
+        translator = VolumeTranslator({"": network}, self.model.preprocessing, self.model.num_adjacent, inputs.device)
+        outputs = [translator.translate_slices(image[0].cpu().numpy(), "") for image in inputs]
+        return torch.from_numpy(np.stack(outputs)[:, None])
+
+
+class SaveTranslation(Transform):
+    """Slices to an image on the grid of the scan, marked as synthetic, and a sidecar that says what it is.
+
+    Args:
+        model: that made the slices.
+        direction: ``"ab"`` or ``"ba"``.
+        value_range: ``"unit"`` or ``"reference"``, see
+            :meth:`mri_cyclegan.inference.portable.PortableModel.translate`.
+    """
+
+    def __init__(self, model: PortableModel, direction: str, value_range: str) -> None:
+        self.model = model
+        self.direction = direction
+        self.settings = OutputSettings(value_range)
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Write ``pred``, (1, N, H, W) in [-1, 1], to ``target``.
+
+        The scan is translated as ever, by a network that only repeats what it has said. Reading it once more takes
+        seconds, and there is one account of what a translation is.
+        """
+        said = replace(self.model, networks={self.direction: Repetition(data["pred"][0].cpu())})
+        translation = ScanTranslator([said])(data["source"], self.direction)
+        job = Job(Path(data["source"]), data["place"], self.direction, Path(data["target"]), data["doubt"])
+        write_translation(translation, job, self.settings)
+        return dict(data)
+
+
+class Repetition(torch.nn.Module):
+    """A network's outputs once more, batch by batch.
+
+    Args:
+        slices: (N, H, W), all of a scan.
+    """
+
+    def __init__(self, slices: Tensor) -> None:
+        super().__init__()
+        self.rest = slices[:, None]
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Those of the next (B, 2k + 1, H, W): (B, 1, H, W)."""
+        outputs, self.rest = self.rest.split([len(batch), len(self.rest) - len(batch)])
+        return outputs

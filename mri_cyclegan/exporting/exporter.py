@@ -1,0 +1,163 @@
+"""A model's folder in another format: written whole, checked against the model, or not there at all."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mri_cyclegan.data.atomic_folder import PREFIX, atomic_folder
+from mri_cyclegan.exporting.model_card import model_card
+from mri_cyclegan.exporting.programs import write_programs
+from mri_cyclegan.exporting.torch_program import load_torch_program, write_torch_program
+from mri_cyclegan.exporting.usage import bundle_usage, onnx_usage, torch_export_usage
+from mri_cyclegan.inference.portable import PortableModel, load_model
+from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
+
+RECORD = "export.json"
+
+# Of outputs in [-1, 1]: far less than 8 bits can show, and far more than another order of summing makes.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way to write a model.
+
+    Attributes:
+        packages: it needs beside those that training needs, by the names they are installed by.
+        write: fills an empty folder; gives, for each direction, the largest difference between the outputs of what it
+            wrote and the model's own.
+        tolerance: the largest difference that is accepted.
+        card: place of the model card.
+        library: that reads the files, by its name on the Hugging Face hub.
+        usage: the card's section on how to use the files.
+    """
+
+    packages: Sequence[str]
+    write: Callable[[PortableModel, Path], Mapping[str, float]]
+    tolerance: float
+    card: str
+    library: str
+    usage: Callable[[PortableModel], str]
+
+
+def _write_onnx(model: PortableModel, folder: Path) -> Mapping[str, float]:
+    from mri_cyclegan.exporting.onnx_program import load_onnx, write_onnx
+
+    return write_programs(model, folder, "onnx", write_onnx, load_onnx)
+
+
+def _write_torch_export(model: PortableModel, folder: Path) -> Mapping[str, float]:
+    return write_programs(model, folder, "pt2", write_torch_program, load_torch_program)
+
+
+def _write_monai_bundle(model: PortableModel, folder: Path) -> Mapping[str, float]:
+    from mri_cyclegan.exporting.bundle_check import check_bundle
+    from mri_cyclegan.exporting.monai_bundle import write_bundle
+
+    write_bundle(model, folder)
+    return check_bundle(model, folder)
+
+
+# Programs sum in another order than PyTorch's layers do. A bundle runs the same code, so nothing may differ.
+FORMATS = {
+    "onnx": Format(("onnx", "onnxruntime", "onnxscript"), _write_onnx, TOLERANCE, "MODEL_CARD.md", "onnx", onnx_usage),
+    "torch_export": Format((), _write_torch_export, TOLERANCE, "MODEL_CARD.md", "pytorch", torch_export_usage),
+    "monai_bundle": Format(
+        ("pytorch-ignite", "fire", "jsonschema"), _write_monai_bundle, 0.0, "docs/README.md", "monai", bundle_usage
+    ),
+}
+
+
+def export(source: Path, name: str, output: Path | None = None, overwrite: bool = False) -> tuple[Path, dict[str, Any]]:
+    """Write a model in another format, with its card and a record of the check.
+
+    Args:
+        source: folder of a run, or of a model.
+        name: one of :data:`FORMATS`.
+        output: folder to make; None for ``export/<format>`` in ``source``.
+        overwrite: whether an earlier export there may be replaced.
+
+    Returns:
+        The folder, and what its ``export.json`` holds.
+
+    Raises:
+        ValueError: the model cannot be read, packages are missing, the folder is taken, or what was written does not
+            give the model's outputs.
+    """
+    kind = FORMATS[name]
+    output = output or source / "export" / name
+    _refuse_taken(output, overwrite)
+    versions = _versions(name)
+    model = load_model(source)
+    with atomic_folder(output) as partial:
+        differences = kind.write(model, partial)
+        _refuse_different(differences, name)
+        (partial / kind.card).write_text(model_card(model, kind.library, kind.usage(model)), encoding="utf-8")
+        record = {
+            "format": name,
+            "notice": NOTICE,
+            "versions": versions,
+            "weights_sha256": model.hashes,
+            "tolerance": kind.tolerance,
+            "max_abs_difference": differences,
+            "files_sha256": _hashes(partial),
+        }
+        (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        _remove(output)
+    return output, record
+
+
+def _refuse_taken(output: Path, overwrite: bool) -> None:
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not (output / RECORD).is_file():
+        raise ValueError(f"{output}: exists and is no export, so it is never replaced. Give another --output.")
+    if not overwrite:
+        raise ValueError(f"{output}: holds an export already. Replace it with --overwrite, or give another --output.")
+
+
+def _versions(name: str) -> dict[str, str]:
+    """Of the packages that wrote and checked the files."""
+    found, missing = {}, []
+    for package in (PACKAGE, "torch", "numpy", "monai", *FORMATS[name].packages):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            missing.append(package)
+    if missing:
+        raise ValueError(f"--format {name} needs {', '.join(missing)}: pip install '{PACKAGE}[export]'.")
+    return found
+
+
+def _refuse_different(differences: Mapping[str, float], name: str) -> None:
+    tolerance = FORMATS[name].tolerance
+    for way, difference in differences.items():
+        if not difference <= tolerance:  # NaN is refused too
+            raise ValueError(
+                f"--format {name}: direction {way} differs from the model by {difference:.2g}, at most {tolerance:g} "
+                "expected. Nothing was kept. Try other versions of its packages, and report it as a bug."
+            )
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Path of every file in a folder to its SHA-256."""
+    hashes = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
+
+
+def _remove(folder: Path) -> None:
+    """Out of the way at once, and gone a little later."""
+    if folder.exists():
+        aside = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder.parent))
+        folder.rename(aside / folder.name)
+        shutil.rmtree(aside)

@@ -1,0 +1,139 @@
+"""Both kinds of program give what the network gives, whatever the network and the size of the image."""
+
+import copy
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from example_model.models import make_model
+
+import mri_cyclegan
+from mri_cyclegan.exporting.onnx_program import load_onnx, write_onnx
+from mri_cyclegan.exporting.parity import max_abs_difference, size_multiple
+from mri_cyclegan.exporting.programs import facts, write_programs
+from mri_cyclegan.exporting.torch_program import FACTS, load_torch_program, write_torch_program
+from mri_cyclegan.inference.portable import load_model
+
+KINDS = {"onnx": (write_onnx, load_onnx), "pt2": (write_torch_program, load_torch_program)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_program_gives_what_the_network_gives(any_model, tmp_path, kind):
+    differences = write_programs(any_model, tmp_path, kind, *KINDS[kind])
+    assert set(differences) == {"ab", "ba"}
+    assert max(differences.values()) < 1e-5
+    assert (tmp_path / "model.json").read_bytes() == (any_model.folder / "model.json").read_bytes()
+    channels = 2 * any_model.num_adjacent + 1
+    step = size_multiple(any_model, "ab")
+    for way, network in any_model.networks.items():
+        program = KINDS[kind][1](tmp_path / f"generator_{way}.{kind}")
+        for shape in ((1, channels, step, step), (3, channels, 5 * step, 2 * step), (2, channels, 16, 16)):
+            image = torch.empty(shape).uniform_(-1, 1)
+            output = program(image)
+            assert output.shape == (shape[0], 1, *shape[2:])
+            np.testing.assert_allclose(output.detach(), network(image).detach(), atol=1e-5)
+
+
+def test_a_check_sees_another_network(model_of):
+    """And one that is right for the model's own batches and image size alone."""
+    model = model_of()
+    network = model.networks["ab"]
+    assert max_abs_difference(model, "ab", network) == 0
+    assert max_abs_difference(model, "ab", model.networks["ba"]) > 1e-2
+    assert max_abs_difference(model, "ab", lambda image: network(image) + 2e-4) == pytest.approx(2e-4, rel=0.01)
+    assert max_abs_difference(model, "ab", lambda image: network(image) + 0.1 * (len(image) == 1)) > 0.09
+    assert max_abs_difference(model, "ab", lambda image: network(image) + 0.1 * (len(image) == 2)) > 0.09
+    assert max_abs_difference(model, "ab", lambda image: network(image) + 0.1 * (image.shape[2:] != (16, 16))) > 0.09
+    assert np.isnan(max_abs_difference(model, "ab", lambda image: network(image) * np.nan))
+
+
+def test_the_check_uses_slices_of_a_head(model_of):
+    model = model_of()
+    seen = []
+
+    def network(image):
+        seen.append(image)
+        return model.networks["ab"](image)
+
+    max_abs_difference(model, "ab", network)
+    assert [tuple(image.shape) for image in seen] == [(4, 1, 16, 16), (2, 1, 16, 16), (1, 1, 20, 24)]
+    filled = (torch.cat(seen[:2]) > -0.9).float().mean((1, 2, 3))
+    assert filled[2] > 0.2, "a head in the middle"
+    assert filled[0] < 0.05, "hardly anything where it begins"
+    assert seen[2].max() > 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dark_slices_of_the_baselines_size_are_as_exact(model_of, tmp_path, kind):
+    """ONNX Runtime's own instance normalization is off by 1e-4 there."""
+    model = model_of({"base_channels": 8, "depth": 3}, image_size=256)
+    assert max(write_programs(model, tmp_path, kind, *KINDS[kind]).values()) < 1e-5
+    image = torch.full((2, 1, 256, 256), -1.0)
+    image[1, 0, 120:124, 120:130] = 0.5
+    output = KINDS[kind][1](tmp_path / f"generator_ab.{kind}")(image)
+    exact = copy.deepcopy(model.networks["ab"]).double()(image.double())
+    np.testing.assert_allclose(output.detach(), exact.detach(), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A model, and the folder with its programs of both kinds."""
+    folder = tmp_path_factory.mktemp("written")
+    make_model(folder / "model", description={"license": "CC-BY-4.0"}, image_size=16, spacing_mm=8.0)
+    model = load_model(folder)
+    for kind, functions in KINDS.items():
+        write_programs(model, folder, kind, *functions)
+    return model, folder
+
+
+def test_an_onnx_file_says_what_it_is(written):
+    model, folder = written
+    file = onnx.load(folder / "generator_ba.onnx")
+    told = {entry.key: entry.value for entry in file.metadata_props}
+    assert told == facts(model, "ba")
+    assert (told["source_contrast"], told["target_contrast"]) == ("T2w", "T1w")
+    assert told["notice"] == "Synthetic image made by a neural network. Not for diagnostic use."
+    assert told["weights_sha256"] == model.hashes["ba"]
+    assert told["license"] == "CC-BY-4.0"
+    assert told["size_multiple"] == "4"
+    sizes = [dim.dim_param or dim.dim_value for dim in file.graph.input[0].type.tensor_type.shape.dim]
+    assert sizes == ["batch", 1, "height", "width"]
+    assert not any(tensor.external_data for tensor in file.graph.initializer)
+
+
+def test_a_torch_program_says_what_it_is(written):
+    model, folder = written
+    found = {FACTS: ""}
+    torch.export.load(folder / "generator_ab.pt2", extra_files=found)
+    assert json.loads(found[FACTS]) == facts(model, "ab")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_program_tells_nothing_of_this_machine(written, kind):
+    _, folder = written
+    path = folder / f"generator_ab.{kind}"
+    parts = [path.read_bytes()]
+    if kind == "pt2":
+        with zipfile.ZipFile(path) as archive:
+            parts = [archive.read(name) for name in archive.namelist()]
+    for place in (Path(mri_cyclegan.__file__).parent, Path(torch.__file__).parent, Path.home(), folder):
+        assert not any(str(place).encode() in part for part in parts)
+
+
+def test_a_broken_onnx_file_is_told(written, tmp_path):
+    _, folder = written
+    file = onnx.load(folder / "generator_ab.onnx")
+    file.graph.node[0].op_type = "Convolve"
+    onnx.save(file, tmp_path / "broken.onnx")
+    with pytest.raises(ValueError, match=r"broken\.onnx: not as the ONNX standard asks"):
+        load_onnx(tmp_path / "broken.onnx")
+
+
+def test_a_torch_program_refuses_sizes_that_do_not_fit(written):
+    _, folder = written
+    with pytest.raises((AssertionError, RuntimeError), match=r"Guard failed|assert"):
+        load_torch_program(folder / "generator_ab.pt2")(torch.zeros(1, 1, 18, 16))
