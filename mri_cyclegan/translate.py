@@ -11,18 +11,20 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from mri_cyclegan.printable import printable
+
 if TYPE_CHECKING:
     from mri_cyclegan.translation.translating import Outcome
     from mri_cyclegan.translation.translating import Progress as OnProgress
 
-EXIT_FAILED, EXIT_REFUSED = 1, 2
+EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
 
 Direction = StrEnum("Direction", "ab ba")
 Range = StrEnum("Range", "unit reference")
@@ -48,7 +50,10 @@ def command(
         bool, typer.Option("--uncertainty", help="Mean over flips and shifts, and a second file with the spread.")
     ] = False,
     also: Annotated[
-        list[Path] | None, typer.Option(metavar="RUN_OR_MODEL_DIR", help="Another model to average with; repeatable.")
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN_OR_MODEL_DIR", help="Average with another model, and a file with the spread; repeatable."
+        ),
     ] = None,
     planes: Annotated[
         str | None, typer.Option(metavar="PLANE,…", help="Average only the models of these planes.")
@@ -72,7 +77,7 @@ def command(
     Images say that they are synthetic, and have a JSON file beside them. A BIDS data set becomes a BIDS derivative.
     Not for diagnostic use.
 
-    Exit status: 0 all translated, 1 some failed, 2 refused before the first.
+    Exit status: 0 all translated, 1 some failed, 2 refused before the first, 130 interrupted.
     """
     began = perf_counter()
     try:
@@ -80,43 +85,52 @@ def command(
         from mri_cyclegan.translation.translating import Options, translate_scans
 
         options = Options(
-            direction and direction.value,
-            value_range.value,
-            dtype is DataType.int16,
-            uncertainty,
-            planes.split(",") if planes else (),
-            overwrite,
-            skip_existing,
-            part,
-            num_parts,
-            device,
-            ReadOptions(volume_index, nonfinite, assume_orientation, tuple(series_uid or ())),
+            direction=direction and direction.value,
+            value_range=value_range.value,
+            as_int16=dtype is DataType.int16,
+            uncertainty=uncertainty,
+            planes=[plane.strip() for plane in planes.split(",")] if planes else (),
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+            part=part,
+            num_parts=num_parts,
+            device=device,
+            read=ReadOptions(volume_index, nonfinite, assume_orientation, tuple(series_uid or ())),
         )
-        folders = [model, *(also or ())]
         with _progress() as on_progress:
+            folders = [folder.expanduser() for folder in (model, *(also or ()))]
             outcome = translate_scans(folders, source.expanduser(), output.expanduser(), options, on_progress)
-    except (ValueError, OSError) as error:
-        Console(stderr=True).print(Text(_in_options(str(error)), "red"), soft_wrap=True)
-        raise typer.Exit(EXIT_REFUSED) from None
+    except OSError as error:
+        _refuse(f"{error.filename or 'The system'}: {error.strerror or error}.")
+    except (ValueError, RuntimeError) as error:  # a RuntimeError is what ~nobody raises
+        _refuse(str(error))
     _print(outcome, output, perf_counter() - began)
+    if outcome.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
     if outcome.failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _refuse(message: str) -> NoReturn:
+    Console(stderr=True).print(Text(printable(_in_options(message)), "red"), soft_wrap=True)
+    raise typer.Exit(EXIT_REFUSED) from None
 
 
 @contextmanager
 def _progress() -> "Iterator[OnProgress]":
     """A bar with files and time left; where the output is no terminal, a line for each file."""
     console = Console(stderr=True)
-    seen: list[str] = []
+    seen: set[str] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[files]}"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Loading", total=None, files="")
 
         def on_progress(num_done: float, total: int, place: str) -> None:
-            bar.update(task, completed=num_done, total=total, description=place, files=f"{int(num_done)}/{total} files")
+            files = f"{int(num_done)}/{total} files"
+            bar.update(task, completed=num_done, total=total, description=printable(place), files=files)
             if not console.is_terminal and place not in seen:
-                seen.append(place)
-                console.print(Text(f"{len(seen)}/{total} {place}"), soft_wrap=True)
+                seen.add(place)
+                console.print(Text(printable(f"{len(seen)}/{total} {place}")), soft_wrap=True)
 
         yield on_progress
 
@@ -124,19 +138,21 @@ def _progress() -> "Iterator[OnProgress]":
 def _print(outcome: "Outcome", output: Path, seconds: float) -> None:
     """What became of the scans: doubts, failures, and where the results are."""
     console = Console()
-    for warning in outcome.warnings:
-        console.print(Text(warning, "yellow"), soft_wrap=True)
-    for failure in outcome.failed:
-        console.print(Text(f"Failed: {_in_options(failure)}", "red"), soft_wrap=True)
+    lines = [(warning, "yellow") for warning in outcome.warnings]
+    lines += [(f"Failed: {_in_options(failure)}", "red") for failure in outcome.failed]
     counts = [f"{len(outcome.written)} translated"]
     counts += [f"{len(outcome.skipped)} there already"] if outcome.skipped else []
     counts += [f"{outcome.num_others} of the other contrast left out"] if outcome.num_others else []
+    counts += [f"{outcome.num_synthetic} translations left out"] if outcome.num_synthetic else []
     counts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
     where = outcome.written[0] if len(outcome.written) == 1 else output
-    took = timedelta(seconds=round(seconds))
-    console.print(Text(f"{', '.join(counts)} ({took}): {where}"), soft_wrap=True)
+    lines.append((f"{', '.join(counts)} ({timedelta(seconds=round(seconds))}): {where}", ""))
+    if outcome.interrupted:
+        lines.append(("Interrupted. The same command with --skip-existing goes on.", "yellow"))
     if outcome.written:
-        console.print(Text("Synthetic images, not for diagnostic use.", "bold"))
+        lines.append(("Synthetic images, not for diagnostic use.", "bold"))
+    for line, style in lines:
+        console.print(Text(printable(line), style), soft_wrap=True)
 
 
 def _in_options(message: str) -> str:

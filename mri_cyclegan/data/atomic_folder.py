@@ -1,14 +1,18 @@
 """Folders and files that appear whole or not at all, whatever stops the process or the machine."""
 
+import errno
 import fcntl
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = ".partial-"
+_OF_FILE = re.compile(rf"{re.escape(PREFIX)}\d+-(.+)")
 
 
 @contextmanager
@@ -39,19 +43,27 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove what killed processes left half-written in ``parent``; what is being written stays."""
+    """Remove what killed processes left half-written in ``parent``; what is being written stays.
+
+    Args:
+        parent: a folder that only this package writes to.
+    """
     for partial in parent.glob(f"{PREFIX}*"):
-        try:
-            lock = os.open(partial, os.O_RDONLY)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
-        except OSError:  # its owner is alive
-            continue
-        finally:
-            os.close(lock)
+        _remove_if_abandoned(partial)
+
+
+def _remove_if_abandoned(partial: Path) -> None:
+    try:
+        lock = os.open(partial, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        _lock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
+    except OSError:  # its owner is alive
+        pass
+    finally:
+        os.close(lock)
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -89,14 +101,37 @@ def atomic_file(path: Path, sync: bool = True) -> Iterator[Path]:
         os.close(lock)
 
 
+def remove_abandoned_files(paths: Iterable[Path]) -> None:
+    """Remove what killed processes left half-written of certain files, and nothing else beside them."""
+    names = defaultdict(set)
+    for path in paths:
+        names[path.parent].add(path.name)
+    for folder, of_folder in names.items():
+        for partial in folder.glob(f"{PREFIX}*") if folder.is_dir() else ():
+            found = _OF_FILE.fullmatch(partial.name)
+            if found and found[1] in of_folder and partial.is_file():
+                _remove_if_abandoned(partial)
+
+
 def _locked_file(path: Path) -> int:
     """A new file, locked as long as this process lives, so that no other takes it for abandoned."""
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        _lock(file, fcntl.LOCK_EX)
         if path.exists():
-            return lock
-        os.close(lock)  # another process cleaned it away before it was locked
+            return file
+        os.close(file)  # another process cleaned it away before it was locked
+
+
+def _lock(file: int, kind: int) -> None:
+    """Lock, where the file system can: some of clusters cannot, and there nobody may tell what is abandoned."""
+    try:
+        fcntl.flock(file, kind)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+            raise
+        if kind & fcntl.LOCK_NB:
+            raise BlockingIOError(errno.EWOULDBLOCK, "the file system has no locks") from error
 
 
 def _locked_folder(parent: Path) -> tuple[Path, int]:
@@ -105,7 +140,7 @@ def _locked_folder(parent: Path) -> tuple[Path, int]:
         partial = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         try:
             lock = os.open(partial, os.O_RDONLY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock, fcntl.LOCK_EX)
         except FileNotFoundError:
             continue
         if partial.is_dir():

@@ -1,6 +1,7 @@
 """Any scan file to one volume in memory, or a refusal that says why."""
 
 import errno
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volum
     path = Path(path)
     name = path.name.lower()
     try:
+        _require_file_or_folder(path)
         if name.endswith(NIFTI_SUFFIXES):
             volume = read_nifti(path, options)
         elif name.endswith(PICTURE_SUFFIXES):
@@ -60,6 +62,7 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
     path = Path(path)
     name = path.name.lower()
     try:
+        _require_file_or_folder(path)
         if name.endswith(NIFTI_SUFFIXES):
             shape, affine = nifti_shape(path, options)
         elif name.endswith(PICTURE_SUFFIXES):
@@ -72,6 +75,13 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
         raise unreadable(path, error) from error
     _check_size(path, shape, affine)
     return shape, affine
+
+
+def _require_file_or_folder(path: Path) -> None:
+    """Refuse a pipe or a device: reading it might never end."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise UnfitFile(path, "no plain file", "Give the file itself.")
 
 
 def unknown_type(path: Path) -> UnfitFile:

@@ -101,7 +101,7 @@ class SaveTranslation(Transform):
     def __init__(self, model: PortableModel, direction: str, value_range: str) -> None:
         self.model = model
         self.direction = direction
-        self.settings = OutputSettings(value_range)
+        self.settings = OutputSettings(value_range, overwrite=True)  # as MONAI's own steps do
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``pred``, (1, N, H, W) in [-1, 1], to ``target``.

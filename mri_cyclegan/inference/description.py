@@ -11,7 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from mri_cyclegan.data.appearance import NUMBERS
 from mri_cyclegan.data.histograms import NUM_BINS
+from mri_cyclegan.data.reading import LARGEST_INTENSITY
 from mri_cyclegan.data.transforms import MAX_IMAGE_SIZE
+from mri_cyclegan.printable import printable
 
 FORMAT_VERSION = 3
 FILE_NAME = "model.json"
@@ -32,10 +34,11 @@ MAX_ADJACENT_SLICES = 32
 Way = Literal["ab", "ba"]
 Letter = Literal["a", "b"]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f/\\]{1,100}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f/\\]{1,100}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(ge=0)]
+Intensity = Annotated[float, Field(ge=-LARGEST_INTENSITY, le=LARGEST_INTENSITY)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -125,8 +128,8 @@ class TrainingScans(_Part):
 
     num_subjects: Count
     voxel_sizes_mm: Annotated[tuple[Range, ...], Field(min_length=3, max_length=3)]
-    intensity_low: float
-    intensity_high: float
+    intensity_low: Intensity
+    intensity_high: Intensity
     appearance: Appearance
 
     @model_validator(mode="after")
@@ -274,7 +277,7 @@ def _first_problem(error: ValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"])
     value = "" if first["type"] in ("missing", "value_error", "json_invalid") else f", got {str(first['input'])[:60]!r}"
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return f"{place or 'content'}: {first['msg'].removeprefix('Value error, ')}{value}{more}"
+    return printable(f"{place or 'content'}: {first['msg'].removeprefix('Value error, ')}{value}{more}")
 
 
 def safe_path(folder: Path, name: str, max_bytes: int = MAX_FILE_BYTES) -> Path:

@@ -8,10 +8,10 @@ from typing import Any
 
 import nibabel
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
-from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.data.atomic_folder import write_bytes_atomically, write_text_atomically
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.inference.description import (
@@ -39,11 +39,13 @@ class PortableModel:
         networks: ``"ab"`` and ``"ba"`` to a network from (B, 2k + 1, H, W) in [-1, 1], a slice between its neighbours,
             to (B, 1, H, W), its translation.
         description: content of ``model.json``.
+        slice_bytes: memory that a slice takes in a network, at most.
     """
 
     folder: Path
     networks: Mapping[str, nn.Module]
     description: ModelDescription
+    slice_bytes: int
 
     @property
     def contrasts(self) -> tuple[str, str]:
@@ -68,7 +70,7 @@ class PortableModel:
 
     def translator(self, device: torch.device | str = "cpu") -> VolumeTranslator:
         """What translates whole volumes with it."""
-        return VolumeTranslator(self.networks, self.preprocessing, self.num_adjacent, device)
+        return VolumeTranslator(self.networks, self.preprocessing, self.num_adjacent, device, self.slice_bytes)
 
     def translate(
         self,
@@ -128,13 +130,14 @@ def save_model(
     for way, network in generators.items():
         path = folder / weights_name(way)
         tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.state_dict().items()}
-        save_file(tensors, path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = save(tensors)
+        write_bytes_atomically(path, content)
+        digest = hashlib.sha256(content).hexdigest()
         networks[way] = {**architectures[way], "weights": path.name, "sha256": digest}
-    content = ModelDescription.model_validate(
+    model = ModelDescription.model_validate(
         {"format_version": FORMAT_VERSION, "generators": networks, **description}, strict=False
     )
-    write_text_atomically(folder / FILE_NAME, content.as_json())
+    write_text_atomically(folder / FILE_NAME, model.as_json())
 
 
 def save_evaluation(folder: Path, evaluation: EvaluationSummary) -> None:
@@ -144,9 +147,18 @@ def save_evaluation(folder: Path, evaluation: EvaluationSummary) -> None:
 
 
 def model_folder(folder: str | Path) -> Path:
-    """The ``model/`` folder of a run, or a folder that is one itself."""
+    """The ``model/`` folder of a run, or a folder that is one itself.
+
+    Raises:
+        ValueError: ``model`` leads out of the run's folder.
+    """
     folder = Path(folder).expanduser()
-    return folder / "model" if (folder / "model").is_dir() else folder
+    inner = folder / "model"
+    if not inner.is_dir():
+        return folder
+    if not inner.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{inner}: a link out of the run's folder. Give {inner.resolve()} itself if you trust it.")
+    return inner
 
 
 def load_model(folder: str | Path) -> PortableModel:
@@ -163,4 +175,5 @@ def load_model(folder: str | Path) -> PortableModel:
     """
     folder = model_folder(folder)
     description = read_description(folder)
-    return PortableModel(folder, load_networks(folder, description), description)
+    networks = load_networks(folder, description)
+    return PortableModel(folder, networks.by_way, description, networks.slice_bytes)

@@ -11,9 +11,9 @@ import torch
 from mri_cyclegan.data.appearance import appearance, unlike_training
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
-from mri_cyclegan.data.layouts import names_contrast, strip_suffix
 from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.inference.directions import direction_of
 from mri_cyclegan.inference.flicker import slice_flicker
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, translate_with_spread
 
@@ -33,6 +33,7 @@ class Translation:
         spread: (X, Y, Z) float32, standard deviation over models and views; None of a single output.
         affine: (4, 4), of the scan.
         models: that made it.
+        num_outputs: of which ``array`` is the mean: models times views.
         direction: ``"ab"`` or ``"ba"``.
         source_low: intensity of the scan, in its file's units, that was the lower end of the scale.
         source_high: likewise the upper end.
@@ -46,6 +47,7 @@ class Translation:
     spread: np.ndarray | None
     affine: np.ndarray
     models: Sequence["PortableModel"]
+    num_outputs: int
     direction: str
     source_low: float
     source_high: float
@@ -94,9 +96,9 @@ class ScanTranslator:
         self.translators = [model.translator(device) for model in models]
 
     @property
-    def has_spread(self) -> bool:
-        """Whether there is more than one output of each scan."""
-        return len(self.translators) * len(self.views) > 1
+    def num_outputs(self) -> int:
+        """Outputs of each scan: of every model in every view. Of more than one there is a mean and a spread."""
+        return len(self.translators) * len(self.views)
 
     def __call__(
         self, path: str | Path, direction: str | None = None, on_progress: Callable[[float], None] = lambda share: None
@@ -119,12 +121,41 @@ class ScanTranslator:
         self._report_to(on_progress, num_slices)
         scaled, doubts = read_scaled(path, self.options)
         array, spread = self._outputs(scaled, direction)
-        return translation_of(self.models, direction, scaled, doubts, array, spread)
+        return self._described(direction, scaled, doubts, array, spread)
 
     def _outputs(self, scaled: ScaledVolume, direction: str) -> tuple[np.ndarray, np.ndarray | None]:
-        if self.has_spread:
+        if self.num_outputs > 1:
             return translate_with_spread(self.translators, scaled, direction, self.views)
         return self.translators[0](scaled, direction), None
+
+    def _described(
+        self,
+        direction: str,
+        scaled: ScaledVolume,
+        doubts: Sequence[str],
+        array: np.ndarray,
+        spread: np.ndarray | None,
+    ) -> Translation:
+        """An output with everything that is to be known of it."""
+        seen = appearance(scaled)
+        looks = [model.description.training.of(direction[0]).appearance for model in self.models]
+        unlike = dict.fromkeys(clause for one in looks for clause in unlike_training(seen, one.model_dump()))
+        axis = self.models[0].preprocessing.slice_axis(scaled.affine)
+        output_flicker, source_flicker = (slice_flicker(one, scaled.foreground, axis) for one in (array, scaled.array))
+        return Translation(
+            array=array,
+            spread=spread,
+            affine=scaled.affine,
+            models=self.models,
+            num_outputs=self.num_outputs,
+            direction=direction,
+            source_low=scaled.low,
+            source_high=scaled.high,
+            doubts=tuple(doubts),
+            unlike_training=tuple(unlike),
+            output_flicker=output_flicker,
+            source_flicker=source_flicker,
+        )
 
     def _num_slices(self, path: Path) -> int:
         """Slices that will pass through networks, once they are known to fit into memory; by the header alone."""
@@ -162,65 +193,3 @@ def read_scaled(path: Path, options: ReadOptions = ReadOptions()) -> tuple[Scale
         return scale_intensities(volume), [finding.problem for finding in volume.warnings]
     except ValueError as error:
         raise UnfitFile(path, str(error), "It shows nothing to translate.") from error
-
-
-def translation_of(
-    models: Sequence["PortableModel"],
-    direction: str,
-    scaled: ScaledVolume,
-    doubts: Sequence[str],
-    array: np.ndarray,
-    spread: np.ndarray | None = None,
-) -> Translation:
-    """An output with everything that is to be known of it.
-
-    Args:
-        models: that made it.
-        direction: ``"ab"`` or ``"ba"``.
-        scaled: the scan.
-        doubts: about its file.
-        array: (X, Y, Z) float32, in [0, 1], on the scan's grid.
-        spread: likewise.
-    """
-    seen = appearance(scaled)
-    looks = [model.description.training.of(direction[0]).appearance for model in models]
-    unlike = dict.fromkeys(clause for one in looks for clause in unlike_training(seen, one.model_dump()))
-    axis = models[0].preprocessing.slice_axis(scaled.affine)
-    flicker = tuple(slice_flicker(volume, scaled.foreground, axis) for volume in (array, scaled.array))
-    return Translation(
-        array=array,
-        spread=spread,
-        affine=scaled.affine,
-        models=models,
-        direction=direction,
-        source_low=scaled.low,
-        source_high=scaled.high,
-        doubts=tuple(doubts),
-        unlike_training=tuple(unlike),
-        output_flicker=flicker[0],
-        source_flicker=flicker[1],
-    )
-
-
-def direction_of(path: Path, contrasts: Sequence[str], root: Path | None = None) -> str:
-    """Direction that a scan's path speaks for: its name ends with one of the contrasts, or a folder is called so.
-
-    Args:
-        path: of the scan.
-        contrasts: names of a and b.
-        root: folders from here on down count; None for the scan's own folder alone.
-
-    Raises:
-        ValueError: nothing in the path tells.
-    """
-    folders = path.absolute().parent.parts[-1:] if root is None else (root.name, *path.relative_to(root).parts[:-1])
-    for words in ([strip_suffix(path.name)], reversed(folders)):
-        for word in words:
-            named = [letter for letter, name in zip("ab", contrasts, strict=True) if names_contrast(word, name)]
-            if len(named) == 1:
-                return "ab" if named == ["a"] else "ba"
-    a, b = contrasts
-    raise ValueError(
-        f"{path}: its name does not tell whether it is {a} or {b}. "
-        f"Give the direction: ab ({a} → {b}) or ba ({b} → {a})."
-    )

@@ -3,19 +3,20 @@
 Nothing of the scan's header is carried over but its shape and its affine, so nothing of the patient is.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel
 import numpy as np
 
 from mri_cyclegan.inference.scan_translator import Translation
 
+if TYPE_CHECKING:
+    from mri_cyclegan.inference.portable import PortableModel
+
 VALUE_RANGES = ("unit", "reference")
 PACKAGE = "mri-cyclegan"
-
-# In the names of files, after BIDS' desc-.
-LABEL = "synth"
 NOTICE = "Synthetic image made by a neural network. Not for diagnostic use."
 
 # As much as the header field holds, a closing zero included.
@@ -69,7 +70,7 @@ def limits(translation: Translation, value_range: str) -> tuple[float, float]:
 def as_int16(image: nibabel.Nifti1Image) -> nibabel.Nifti1Image:
     """The image as 16-bit integers with slope and intercept, to be saved: half the size, 1/65,534 of the range off.
 
-    The intercept is the smallest value, so that background stays exact where it is 0.
+    The intercept is 0, or the smallest value where that is below, so that background stays exact where it is 0.
     """
     array = np.asanyarray(image.dataobj)
     intercept = min(0.0, float(array.min()))
@@ -77,7 +78,7 @@ def as_int16(image: nibabel.Nifti1Image) -> nibabel.Nifti1Image:
     stored = np.rint((array - intercept) / slope).astype(np.int16)
     header = image.header.copy()
     header.set_data_dtype(np.int16)
-    compact = nibabel.Nifti1Image(stored, image.affine, header)
+    compact = type(image)(stored, image.affine, header)
     compact.header.set_slope_inter(slope, intercept)
     return compact
 
@@ -91,25 +92,14 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
         value_range: of the image.
     """
     low, high = limits(translation, value_range)
-    origin, target = translation.contrasts
+    source_contrast, target = translation.contrasts
     return {
-        "Description": f"{target} image made from {origin}. {NOTICE}",
+        "Description": f"{target} image made from {source_contrast}. {NOTICE}",
         "Synthetic": True,
         "Sources": [source],
         "GeneratedBy": [{"Name": PACKAGE, "Version": version(PACKAGE)}],
-        "Models": [
-            {
-                "Experiment": model.description.training.experiment,
-                "WeightsSHA256": model.hashes[translation.direction],
-                "CodeVersion": model.description.code_version,
-                "Plane": model.preprocessing.plane,
-                "License": model.description.license,
-            }
-            for model in translation.models
-        ],
-        "Direction": translation.direction,
+        **origin(translation.models, translation.direction, translation.num_outputs, value_range),
         "Intensities": {
-            "Range": value_range,
             "Low": low,
             "High": high,
             "SourceLow": translation.source_low,
@@ -122,9 +112,36 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
     }
 
 
+def origin(models: Sequence["PortableModel"], direction: str, num_outputs: int, value_range: str) -> dict[str, Any]:
+    """Entries of the sidecar that a scan does not change: equal where models and settings are.
+
+    Args:
+        models: that made the image.
+        direction: ``"ab"`` or ``"ba"``.
+        num_outputs: whose mean it is: models times views.
+        value_range: of the image.
+    """
+    return {
+        "Models": [
+            {
+                "Experiment": model.description.training.experiment,
+                "WeightsSHA256": model.hashes[direction],
+                "CodeVersion": model.description.code_version,
+                "Plane": model.preprocessing.plane,
+                "License": model.description.license,
+            }
+            for model in models
+        ],
+        "Direction": direction,
+        "MeanOfOutputs": num_outputs,
+        "Range": value_range,
+    }
+
+
 def _image(array: np.ndarray, translation: Translation, description: str) -> nibabel.Nifti1Image:
     affine = translation.affine
-    image = nibabel.Nifti1Image(np.asarray(array, dtype=np.float32), affine)
+    kind = nibabel.Nifti1Image if max(array.shape) <= MAX_INT16 else nibabel.Nifti2Image
+    image = kind(np.asarray(array, dtype=np.float32), affine)
     image.set_sform(affine, ALIGNED)
     image.set_qform(affine, ALIGNED)
     if not np.allclose(image.get_qform(), affine, rtol=1e-5, atol=1e-4):

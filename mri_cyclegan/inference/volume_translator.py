@@ -14,6 +14,9 @@ from mri_cyclegan.inference.scan_grid import to_scan_grid
 # Slices through the network at a time: on a CPU more of them take memory and no less time.
 BATCH_SIZE_CPU, BATCH_SIZE_GPU = 4, 32
 
+# Fewer, where the maps of so many would take more than this.
+BATCH_BYTES_CPU, BATCH_BYTES_GPU = 2**30, 2**33
+
 
 # A scan whose air is empty has at least this share of it at the dark end of the scale.
 EMPTY_SHARE = 0.9
@@ -41,6 +44,7 @@ class VolumeTranslator:
         preprocessing: the one the networks were trained with.
         num_adjacent: neighbouring slices on either side that the networks see, k.
         device: where to compute.
+        slice_bytes: memory that a slice takes in a network, at most.
 
     Attributes:
         generator_s: seconds spent in the networks so far.
@@ -53,6 +57,7 @@ class VolumeTranslator:
         preprocessing: Preprocessing,
         num_adjacent: int = 0,
         device: torch.device | str = "cpu",
+        slice_bytes: int = 1,
     ) -> None:
         self.networks = networks
         for network in networks.values():
@@ -61,6 +66,9 @@ class VolumeTranslator:
         self.preprocessing = preprocessing
         self.num_adjacent = num_adjacent
         self.device = torch.device(device)
+        on_cpu = self.device.type == "cpu"
+        most, num_bytes = (BATCH_SIZE_CPU, BATCH_BYTES_CPU) if on_cpu else (BATCH_SIZE_GPU, BATCH_BYTES_GPU)
+        self.batch_size = max(1, min(most, num_bytes // slice_bytes))
         self.generator_s = 0.0
         self.on_slices: Callable[[int], None] = lambda num_slices: None
 
@@ -102,9 +110,8 @@ class VolumeTranslator:
             (N, H, W) float32, in [-1, 1].
         """
         fakes = np.empty(slices.shape, dtype=np.float32)
-        size = BATCH_SIZE_CPU if self.device.type == "cpu" else BATCH_SIZE_GPU
-        for start in range(0, len(slices), size):
-            centres = np.arange(start, min(start + size, len(slices)))
+        for start in range(0, len(slices), self.batch_size):
+            centres = np.arange(start, min(start + self.batch_size, len(slices)))
             around = centres[:, None] + np.arange(-self.num_adjacent, self.num_adjacent + 1)
             batch = torch.from_numpy(slices[around.clip(0, len(slices) - 1)]).to(self.device)
             began = perf_counter()

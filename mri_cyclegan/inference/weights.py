@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,26 +13,40 @@ from torch import nn
 
 from mri_cyclegan.inference.description import FILE_NAME, Generator, ModelDescription, safe_path
 from mri_cyclegan.networks.registry import GENERATORS
+from mri_cyclegan.printable import printable
 from mri_cyclegan.stacks import CentreSliceOf
 
-# Ten times the baseline's, and a map of one slice far above those of any architecture here.
+# Ten times the baseline's parameters, and a hundred times what its layers make of a slice.
 MAX_PARAMETERS = 5 * 10**8
-MAX_MAP_BYTES = 2**31
+MAX_MAP_BYTES = 2**32
 MAX_WEIGHTS_BYTES = 4 * MAX_PARAMETERS + 2**20
 
 
-def load_networks(folder: Path, description: ModelDescription) -> dict[str, nn.Module]:
-    """Both directions' networks, ready for use: (B, 2k + 1, H, W) to (B, 1, H, W).
+class Networks(NamedTuple):
+    """Networks of both directions.
+
+    Attributes:
+        by_way: direction to a network from (B, 2k + 1, H, W) to (B, 1, H, W), ready for use.
+        slice_bytes: of all maps that the larger of them makes of one slice; fewer live at a time.
+    """
+
+    by_way: dict[str, nn.Module]
+    slice_bytes: int
+
+
+def load_networks(folder: Path, description: ModelDescription) -> Networks:
+    """Both directions' networks.
 
     Raises:
         ValueError: there are no such networks, or the weights are not theirs or were changed.
     """
     settings = description.preprocessing
     channels = 2 * settings.num_adjacent_slices + 1
-    planned = {}
+    planned, slice_bytes = {}, 0
     with _naming(folder / FILE_NAME):
         for way, generator in description.generators.items():
-            planned[way] = _plan(generator, settings.image_size, channels)
+            planned[way], num_bytes = _plan(generator, settings.image_size, channels)
+            slice_bytes = max(slice_bytes, num_bytes)
     networks: dict[str, nn.Module] = {}
     for way, generator in description.generators.items():
         with _naming(folder / generator.weights):
@@ -40,7 +55,7 @@ def load_networks(folder: Path, description: ModelDescription) -> dict[str, nn.M
             network = GENERATORS[generator.name](**generator.arguments).eval()
             network.load_state_dict(load_file(path))
             networks[way] = network if generator.arguments["out_channels"] == 1 else CentreSliceOf(network).eval()
-    return networks
+    return Networks(networks, slice_bytes)
 
 
 @contextmanager
@@ -48,7 +63,9 @@ def _naming(path: Path) -> Iterator[None]:
     """Say which file it is that does not hold what it should."""
     try:
         yield
-    except (KeyError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError, OSError) as error:
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror or error}). Ask its owner, or copy it.") from error
+    except (KeyError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise _refusal(path, error) from error
     except SafetensorError as error:
         raise _refusal(path, error, " It must be a safetensors file; nothing else is read.") from error
@@ -56,7 +73,8 @@ def _naming(path: Path) -> Iterator[None]:
 
 def _refusal(path: Path, error: Exception, hint: str = "") -> ValueError:
     reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-    return ValueError(f"{path}: not as it was saved ({reason}).{hint} Copy the folder again, or train again.")
+    remedy = "Copy the folder again, or train again."
+    return ValueError(f"{path}: not as it was saved ({printable(reason)}).{hint} {remedy}")
 
 
 def _require(holds: bool, problem: str) -> None:
@@ -64,8 +82,8 @@ def _require(holds: bool, problem: str) -> None:
         raise ValueError(problem)
 
 
-def _plan(generator: Generator, image_size: int, channels: int) -> nn.Module:
-    """The network without memory for its weights, once it is known to take and give what it must.
+def _plan(generator: Generator, image_size: int, channels: int) -> tuple[nn.Module, int]:
+    """The network without memory for its weights, once it is known to take and give what it must, and its maps' bytes.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: there is no such network.
@@ -79,23 +97,24 @@ def _plan(generator: Generator, image_size: int, channels: int) -> nn.Module:
             num_parameters <= MAX_PARAMETERS, f"{num_parameters:,} parameters; at most {MAX_PARAMETERS:,} are read"
         )
         _require(arguments["in_channels"] == channels, f"in_channels {arguments['in_channels']} for {channels} slices")
-        output, num_bytes = _largest_map(network, torch.empty(1, channels, image_size, image_size))
+        output, num_bytes = _with_map_bytes(network, torch.empty(1, channels, image_size, image_size))
     _require(num_bytes <= MAX_MAP_BYTES, f"maps of {num_bytes:,} bytes a slice, at most {MAX_MAP_BYTES:,} expected")
     _require(output.shape[1] in (1, channels), f"out_channels {output.shape[1]} for {channels} slices")
-    return network
+    return network, num_bytes
 
 
-def _largest_map(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Output, and bytes of the largest tensor that any of the layers gives."""
-    sizes = [0]
+def _with_map_bytes(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """Output, and bytes of everything that the layers give."""
+    sizes: list[int] = []
     hooks = [
         module.register_forward_hook(lambda module, inputs, output: sizes.append(output.nbytes))
         for module in network.modules()
+        if not list(module.children())  # what a whole gives is what its last layer gives
     ]
     output = network(image)
     for hook in hooks:
         hook.remove()
-    return output, max(sizes)
+    return output, sum(sizes)
 
 
 def _require_weights_of(network: nn.Module, path: Path, sha256: str) -> None:

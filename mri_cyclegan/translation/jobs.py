@@ -1,7 +1,6 @@
 """Which scans are to be translated, in which direction, and where to."""
 
-import re
-from collections import defaultdict
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,19 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.data.layouts import find_scans, is_bids, names_contrast, strip_contrast, strip_suffix
+from mri_cyclegan.data.layouts import find_scans, is_bids, names_contrast, strip_contrast
 from mri_cyclegan.data.reading import unknown_type
 from mri_cyclegan.data.walking import is_folder, walk
-from mri_cyclegan.inference.scan_translator import direction_of
-from mri_cyclegan.inference.synthetic_image import LABEL
+from mri_cyclegan.inference.directions import direction_of, named_direction
+from mri_cyclegan.translation.names import (
+    PICTURE_OUTPUT,
+    is_translation,
+    name_of_sidecar,
+    name_of_spread,
+    name_of_translation,
+)
 
-PICTURE_OUTPUT = ".png"
+IMAGE_SUFFIXES = (*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)
 
 # So many names are enough to understand a message.
 NUM_SHOWN = 8
@@ -41,16 +46,19 @@ class Job:
     doubt: str = ""
 
     @property
-    def sidecar(self) -> Path:
-        """File of what the image's header has no room for."""
-        return self.target.with_name(strip_suffix(self.target.name) + ".json")
-
-    @property
     def spread(self) -> Path:
         """File of the standard deviation."""
-        name, num_labels = re.subn(rf"(desc-[A-Za-z0-9]*{LABEL})_", r"\1spread_", self.target.name, flags=re.IGNORECASE)
-        stem = strip_suffix(name)
-        return self.target.with_name(name if num_labels else f"{stem}_spread{name[len(stem) :]}")
+        return self.target.with_name(name_of_spread(self.target.name))
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Every file that may be written: target, spread, and the sidecars of both."""
+        return (self.target, self.spread, sidecar_of(self.target), sidecar_of(self.spread))
+
+
+def sidecar_of(image: Path) -> Path:
+    """File of what an image's header has no room for."""
+    return image.with_name(name_of_sidecar(image.name))
 
 
 @dataclass(frozen=True)
@@ -58,15 +66,17 @@ class Plan:
     """Everything to translate.
 
     Attributes:
-        jobs: sorted by source.
+        jobs: in an order that depends on names alone.
         derivative_of: folder of the BIDS data set whose derivative is written; None otherwise.
         num_others: images left out, since they are not of the source contrast.
+        num_synthetic: images left out, since they are translations themselves.
         findings: what could not be searched.
     """
 
     jobs: Sequence[Job]
     derivative_of: Path | None = None
     num_others: int = 0
+    num_synthetic: int = 0
     findings: Sequence[Finding] = ()
 
 
@@ -82,9 +92,11 @@ def plan(source: Path, output: Path, contrasts: Sequence[str], direction: str | 
     Raises:
         ValueError: nothing is there, nothing tells a direction, or outputs would fall on each other or on a source.
     """
-    if not is_folder(source) or series_files(source):
+    if source.name in ("", ".."):
+        source = source.resolve()  # its name may tell
+    if not is_folder(source) or _is_one_series(source):
         found = Plan([_single(source, output, contrasts, direction)])
-    elif output.is_file() or output.name.lower().endswith((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)):
+    elif output.is_file() or output.name.lower().endswith(IMAGE_SUFFIXES):
         raise ValueError(f"{output}: a file, but {source} is a folder of scans. Give a folder for the output.")
     elif is_bids(source):
         found = _bids(source, output, contrasts, direction)
@@ -94,24 +106,26 @@ def plan(source: Path, output: Path, contrasts: Sequence[str], direction: str | 
     return found
 
 
+def _is_one_series(source: Path) -> bool:
+    """Whether a folder holds a DICOM series and no other image, however deep."""
+    return bool(series_files(source)) and list(_images(source, source / "none", [])) == [source]
+
+
 def _single(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Job:
-    is_picture = source.name.lower().endswith(PICTURE_SUFFIXES)
     if not source.exists():
         raise ValueError(f"{source} does not exist. Give a scan or a folder of scans.")
-    if not source.is_dir() and not source.name.lower().endswith((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)):
+    if not source.is_dir() and not source.name.lower().endswith(IMAGE_SUFFIXES):
         raise unknown_type(source)
-    named = _direction_or_none(source, contrasts, None)
-    doubt = ""
-    if direction is not None and named is not None and named != direction:
-        doubt = f"its name says {_origin(named, contrasts)}, but {_origin(direction, contrasts)} is asked for"
+    named, doubt = named_direction(source, contrasts), ""
+    if direction is not None and named not in (None, direction):
+        doubt = f"its name says {_origin(str(named), contrasts)}, but {_origin(direction, contrasts)} is asked for"
     way = direction or direction_of(source, contrasts)
-    name = output.name.lower()
-    if name.endswith(NIFTI_SUFFIXES) or (is_picture and name.endswith(PICTURE_OUTPUT)):
+    kinds = (*NIFTI_SUFFIXES, PICTURE_OUTPUT) if source.name.lower().endswith(PICTURE_SUFFIXES) else NIFTI_SUFFIXES
+    if output.name.lower().endswith(kinds) and not output.is_dir():
         target = output
     elif output.is_dir() or not output.suffix:
         target = output / _name(source, way, contrasts)
     else:
-        kinds = (*NIFTI_SUFFIXES, PICTURE_OUTPUT) if is_picture else NIFTI_SUFFIXES
         raise ValueError(f"{output}: cannot be written. Expected a folder, or a name in {' or '.join(kinds)}.")
     return Job(source, source.name, way, target, doubt)
 
@@ -119,7 +133,13 @@ def _single(source: Path, output: Path, contrasts: Sequence[str], direction: str
 def _bids(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Plan:
     """Scans of a data set, or of one subject, to the same places in a derivative."""
     root = source.parent if source.name.startswith("sub-") else source
-    scans, findings = find_scans("bids", source, list(contrasts))
+    below = _parts_below(output, root)
+    if below is not None and (not below or below[0].startswith("sub-")):
+        raise ValueError(
+            f"{output}: among the scans of the data set. Give another folder, such as {root}/derivatives/synth."
+        )
+    found, findings = find_scans("bids", source, list(contrasts))
+    scans = [scan for scan in found if not is_translation(scan.path.name)]
     jobs = []
     for scan in scans:
         way = "ab" if scan.contrast == contrasts[0] else "ba"
@@ -127,21 +147,25 @@ def _bids(source: Path, output: Path, contrasts: Sequence[str], direction: str |
             place = scan.path.relative_to(root)
             target = output / place.parent / _name(scan.path, way, contrasts)
             jobs.append(Job(scan.path, place.as_posix(), way, target))
+    num_others = len(scans) - len(jobs)
     if not jobs:
         wanted = " or ".join(contrasts) if direction is None else _origin(direction, contrasts)
-        raise ValueError(f"{source}: no {wanted} scan in this BIDS data set." + listed(map(str, findings)))
-    return Plan(jobs, root, len(scans) - len(jobs), findings)
+        others = f", but {num_others} of the other contrast" if num_others else ""
+        raise ValueError(f"{source}: no {wanted} scan in this BIDS data set{others}." + listed(map(str, findings)))
+    return Plan(jobs, root, num_others, len(found) - len(scans), findings)
 
 
 def _folder(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Plan:
     """Every scan below a folder, to the same place below another."""
-    if output.absolute() == source.absolute():
+    if output.resolve() == source.resolve():
         raise ValueError(f"{output}: the folder of the scans themselves. Give another for the output.")
     findings: list[Finding] = []
-    jobs, unknown, num_others = [], [], 0
+    jobs, unknown, num_others, num_synthetic = [], [], 0, 0
     for path in _images(source, output, findings):
-        named = _direction_or_none(path, contrasts, source)
-        if direction is not None and named not in (None, direction):
+        named = named_direction(path, contrasts, source)
+        if is_translation(path.name):
+            num_synthetic += 1
+        elif direction is not None and named not in (None, direction):
             num_others += 1
         elif (way := direction or named) is None:
             unknown.append(path)
@@ -157,29 +181,31 @@ def _folder(source: Path, output: Path, contrasts: Sequence[str], direction: str
             f"Give the direction: ab ({a} → {b}) or ba ({b} → {a}).{listing}"
         )
     if not jobs:
-        raise ValueError(
-            f"{source}: no scan to translate in it. Expected NIfTI files, pictures, DICOM series or BIDS (sub-*/anat)."
-            + listed(map(str, findings))
-        )
-    return Plan(jobs, None, num_others, findings)
+        raise ValueError(f"{source}: {_why_none(num_others, num_synthetic)}" + listed(map(str, findings)))
+    return Plan(jobs, None, num_others, num_synthetic, findings)
+
+
+def _why_none(num_others: int, num_synthetic: int) -> str:
+    if num_others or num_synthetic:
+        return f"no scan to translate in it, but {num_others} of the other contrast and {num_synthetic} translations."
+    return "no scan to translate in it. Expected NIfTI files, pictures, DICOM series or BIDS (sub-*/anat)."
 
 
 def _images(source: Path, output: Path, findings: list[Finding]) -> Iterator[Path]:
     """Image files and folders of DICOM series below a folder, but for what lies in the output."""
+    output = output.resolve()
     for folder, files in walk(source, findings):
-        if folder.absolute().is_relative_to(output.absolute()):
+        if folder.resolve().is_relative_to(output):
             continue
         if series_files(folder):
             yield folder
-        else:
-            yield from (path for path in files if path.name.lower().endswith((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)))
+        yield from (path for path in files if path.name.lower().endswith(IMAGE_SUFFIXES))
 
 
-def _direction_or_none(path: Path, contrasts: Sequence[str], root: Path | None) -> str | None:
-    try:
-        return direction_of(path, contrasts, root)
-    except ValueError:
-        return None
+def _parts_below(path: Path, root: Path) -> tuple[str, ...] | None:
+    """Parts of a path below a folder; None if it lies elsewhere."""
+    path, root = path.resolve(), root.resolve()
+    return path.relative_to(root).parts if path.is_relative_to(root) else None
 
 
 def _origin(direction: str, contrasts: Sequence[str]) -> str:
@@ -187,20 +213,8 @@ def _origin(direction: str, contrasts: Sequence[str]) -> str:
 
 
 def _name(source: Path, direction: str, contrasts: Sequence[str]) -> str:
-    """File name of a translation, in the manner of BIDS: ``sub-07_T1w.nii.gz`` to ``sub-07_desc-synth_T2w.nii.gz``."""
     origin, target = (contrasts["ab".index(letter)] for letter in direction)
-    stem = strip_suffix(source.name)
-    suffix = source.name[len(stem) :].lower()
-    suffix = ".nii.gz" if source.is_dir() else PICTURE_OUTPUT if suffix in PICTURE_SUFFIXES else suffix
-    words = strip_contrast(stem, origin)
-    if words == stem and names_contrast(stem, origin):
-        words = ""  # the name is the contrast
-    described = re.fullmatch(r"(.*)_desc-([A-Za-z0-9]+)", words)
-    if described:  # an entity stands only once in a name
-        words, label = described[1], described[2] + LABEL.capitalize()
-    else:
-        label = LABEL
-    return "_".join(filter(None, (words, f"desc-{label}", target))) + suffix
+    return name_of_translation(source, origin, target)
 
 
 def _renamed(folder: str, direction: str, contrasts: Sequence[str]) -> str:
@@ -211,16 +225,28 @@ def _renamed(folder: str, direction: str, contrasts: Sequence[str]) -> str:
 
 def _require_places(jobs: Sequence[Job]) -> None:
     """Refuse outputs that would fall on each other, or on a source."""
-    sources: dict[Path, list[str]] = defaultdict(list)
+    sources = {(status.st_dev, status.st_ino) for job in jobs if (status := _status(job.source))}
+    places: dict[Path, str] = {}
+    shared = []
     for job in jobs:
-        if job.target.exists() and job.target.samefile(job.source):
-            raise ValueError(f"{job.target}: the scan itself. Give another name for the output.")
-        sources[job.target].append(job.place)
-    shared = [f"{target}: from {' and '.join(places)}" for target, places in sources.items() if len(places) > 1]
+        for path in job.outputs:
+            status = _status(path)
+            if status is not None and (status.st_dev, status.st_ino) in sources:
+                raise ValueError(f"{path}: one of the scans themselves. Give another name for the output.")
+            if path in places:
+                shared.append(f"{path}: from {places[path]} and {job.place}")
+            places[path] = job.place
     if shared:
         raise ValueError(
             "Several scans would be written to one file. Translate them to different folders." + listed(shared)
         )
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:  # not there, or reading it says why
+        return None
 
 
 def listed(lines: Iterable[str]) -> str:

@@ -5,17 +5,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import torch
+
+from mri_cyclegan.data.atomic_folder import remove_abandoned_files
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.flicker import flickers
 from mri_cyclegan.inference.portable import PortableModel, load_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator
-from mri_cyclegan.translation.jobs import PICTURE_OUTPUT, Job, Plan, listed, plan
+from mri_cyclegan.translation.jobs import Job, Plan, listed, plan
+from mri_cyclegan.translation.names import PICTURE_OUTPUT
 from mri_cyclegan.translation.writing import (
     OutputSettings,
     existing_outputs,
-    remove_interrupted,
+    made_otherwise,
     write_dataset_description,
     write_translation,
 )
@@ -70,6 +74,8 @@ class Outcome:
         written: image files that were written.
         skipped: those that were there already.
         num_others: images left out, since they are not of the source contrast.
+        num_synthetic: images left out, since they are translations themselves.
+        interrupted: whether the user stopped it.
         failed: a sentence for each scan or folder that could not be translated.
         warnings: a sentence for each doubt about a scan that was.
     """
@@ -77,6 +83,8 @@ class Outcome:
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
     num_others: int = 0
+    num_synthetic: int = 0
+    interrupted: bool = False
     failed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -101,17 +109,25 @@ def translate_scans(
     _require_value_range(found, options)
     device = choose_device(options.device)
     translator = ScanTranslator(models, uncertainty=options.uncertainty, device=device, options=options.read)
-    outcome = Outcome(num_others=found.num_others, failed=[str(finding) for finding in found.findings])
+    outcome = Outcome(num_others=found.num_others, num_synthetic=found.num_synthetic)
+    for finding in found.findings:
+        (outcome.failed if finding.severity == "error" else outcome.warnings).append(str(finding))
     jobs = found.jobs[options.part :: options.num_parts]  # all parts together are all jobs, each once
-    jobs = _to_be_done(jobs, translator.has_spread, options, outcome)
-    settings = OutputSettings(options.value_range, options.as_int16)
+    jobs = _to_be_done(jobs, translator, options, outcome)
+    is_bids = found.derivative_of is not None
+    settings = OutputSettings(options.value_range, options.as_int16, is_bids, options.overwrite)
     if found.derivative_of is not None:
-        settings = OutputSettings(options.value_range, options.as_int16, link_of_sources="bids:raw:")
         write_dataset_description(output, found.derivative_of)
-    for number, job in enumerate(jobs):
-        on_share = partial(_report, on_progress, number, len(jobs), job.place)
-        on_share(0.0)
-        _translate(job, translator, settings, outcome, on_share)
+    try:
+        for number, job in enumerate(jobs):
+            on_share = partial(_report, on_progress, number, len(jobs), job.place)
+            on_share(0.0)
+            if options.skip_existing and job.target.exists():  # made by another process meanwhile
+                outcome.skipped.append(job.target)
+            else:
+                _translate(job, translator, settings, outcome, on_share)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
     return outcome
 
 
@@ -130,9 +146,10 @@ def _translate(
         outcome.failed.append(str(error))
     except OSError as error:
         outcome.failed.append(f"{job.target}: cannot be written ({error.strerror or error}).")
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:  # a bug, or too little memory: no reason to give up the others
         reason = " ".join(str(error).split())[:200] or "it does not fit into memory"
-        outcome.failed.append(f"{job.source}: cannot be translated ({reason}). Crop it, or try --device cpu.")
+        remedy = "Try --device cpu." if isinstance(error, torch.OutOfMemoryError) else "Crop it, or leave it out."
+        outcome.failed.append(f"{job.source}: cannot be translated ({type(error).__name__}: {reason}). {remedy}")
     else:
         outcome.written.append(job.target)
         doubts = [job.doubt] if job.doubt else []
@@ -169,18 +186,25 @@ def _require_value_range(found: Plan, options: Options) -> None:
         raise ValueError("--range reference: pictures hold 0 to 1 as 0 to 65535. Leave it out, or write NIfTI.")
 
 
-def _to_be_done(jobs: Sequence[Job], with_spread: bool, options: Options, outcome: Outcome) -> list[Job]:
+def _to_be_done(jobs: Sequence[Job], translator: ScanTranslator, options: Options, outcome: Outcome) -> list[Job]:
     """Jobs whose output is to be written.
 
     Raises:
-        ValueError: outputs exist, and nobody said what to do with them.
+        ValueError: outputs exist, and nobody said what to do with them, or they were made otherwise.
     """
-    remove_interrupted({job.target.parent for job in jobs})
+    remove_abandoned_files(path for job in jobs for path in job.outputs)
     if options.skip_existing:
-        outcome.skipped += [job.target for job in jobs if job.target.exists()]
+        done = [job for job in jobs if job.target.exists()]
+        others = [str(job.target) for job in done if made_otherwise(job, translator, options.value_range)]
+        if others:
+            raise ValueError(
+                f"{len(others)} of the files there were made by another model or with other settings. Replace them "
+                f"with --overwrite, or give another output.{listed(others)}"
+            )
+        outcome.skipped += [job.target for job in done]
         jobs = [job for job in jobs if not job.target.exists()]
     if not options.overwrite:
-        existing = [str(path) for job in jobs for path in existing_outputs(job, with_spread)]
+        existing = [str(path) for job in jobs for path in existing_outputs(job, translator.num_outputs > 1)]
         if existing:
             raise ValueError(
                 f"{len(existing)} of the files to write exist. Replace them with --overwrite, keep finished ones with "

@@ -1,32 +1,42 @@
 """Translations on disk: image, sidecar, and what makes a folder of them a BIDS derivative."""
 
+import errno
 import json
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from mri_cyclegan.data.atomic_folder import remove_abandoned, write_text_atomically
-from mri_cyclegan.data.formats.nifti import write_image
+import nibabel
+
+from mri_cyclegan.data.atomic_folder import atomic_file, write_bytes_atomically
 from mri_cyclegan.data.formats.picture import write_picture
-from mri_cyclegan.inference.scan_translator import Translation
+from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
 from mri_cyclegan.inference.synthetic_image import (
     NOTICE,
     PACKAGE,
     as_int16,
     description_of,
+    origin,
     sidecar,
     spread_image,
     synthetic_image,
 )
-from mri_cyclegan.translation.jobs import PICTURE_OUTPUT, Job
+from mri_cyclegan.translation.jobs import Job, sidecar_of
+from mri_cyclegan.translation.names import PICTURE_OUTPUT
 
 BIDS_VERSION = "1.10.0"
 DATASET_FILE = "dataset_description.json"
 
 # Free space that is left for others.
 SPARE_BYTES = 2**24
+
+Write = Callable[[Path], Any]
 
 
 @dataclass(frozen=True)
@@ -36,48 +46,94 @@ class OutputSettings:
     Attributes:
         value_range: see :mod:`mri_cyclegan.inference.synthetic_image`.
         as_int16: whether NIfTI files hold 16-bit integers with slope and intercept, or float32.
-        link_of_sources: beginning of the sources' names in sidecars.
+        is_bids: whether they become part of a BIDS derivative.
+        overwrite: whether files that exist are replaced.
     """
 
     value_range: str = "unit"
     as_int16: bool = False
-    link_of_sources: str = ""
+    is_bids: bool = False
+    overwrite: bool = False
 
 
 def write_translation(translation: Translation, job: Job, settings: OutputSettings) -> None:
-    """Write sidecar, spread and image, each whole or not at all; the image last, since it stands for all three.
+    """Write image, spread and sidecars.
+
+    Each appears whole or not at all, the image last and only when all are on disk: where it is, all are, and are of it.
 
     Raises:
-        OSError: the disk is too full, or the folder cannot be written.
+        OSError: the disk is too full, the folder cannot be written, or a file appeared there meanwhile.
     """
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    _require_space(job.target.parent, translation.array.nbytes * (1 if translation.spread is None else 2))
-    entries = sidecar(translation, settings.link_of_sources + job.place, settings.value_range)
+    folder = job.target.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    _require_space(folder, translation.array.nbytes * (1 if translation.spread is None else 2))
+    with ExitStack() as renamed_in_reverse:
+        for path, write in _files(translation, job, settings).items():
+            write(renamed_in_reverse.enter_context(atomic_file(path)))
+        _make_way(translation, job, settings)
+
+
+def _files(translation: Translation, job: Job, settings: OutputSettings) -> dict[Path, Write]:
+    """What to write and how, the image first."""
+    entries = _entries(translation, job, settings)
+    files: dict[Path, Write] = {job.target: _writer(translation, job, settings, is_spread=False)}
+    if translation.spread is not None:
+        files[job.spread] = _writer(translation, job, settings, is_spread=True)
+        of_spread = {**entries, "Description": f"Standard deviation of the output: {entries['Description']}"}
+        files[sidecar_of(job.spread)] = partial(Path.write_bytes, data=_as_json(of_spread))
+    files[sidecar_of(job.target)] = partial(Path.write_bytes, data=_as_json(entries))
+    return files
+
+
+def _writer(translation: Translation, job: Job, settings: OutputSettings, is_spread: bool) -> Write:
+    if job.target.name.lower().endswith(PICTURE_OUTPUT):
+        if translation.spread is not None and is_spread:
+            description = description_of(translation, "SD of the output")
+            return partial(write_picture, array=translation.spread, description=description)
+        return partial(write_picture, array=translation.array, description=description_of(translation))
+    image = (spread_image if is_spread else synthetic_image)(translation, settings.value_range)
+    return partial(nibabel.save, as_int16(image) if settings.as_int16 else image)
+
+
+def _entries(translation: Translation, job: Job, settings: OutputSettings) -> dict[str, Any]:
+    """Of the sidecar."""
+    entries = sidecar(translation, ("bids:raw:" if settings.is_bids else "") + job.place, settings.value_range)
     if job.doubt:
         entries["Doubts"] = [job.doubt, *entries["Doubts"]]
-    write_text_atomically(job.sidecar, json.dumps(entries, indent=2, ensure_ascii=False) + "\n")
-    if job.target.name.lower().endswith(PICTURE_OUTPUT):
-        if translation.spread is not None:
-            write_picture(job.spread, translation.spread, description_of(translation, "SD of the output"))
-        write_picture(job.target, translation.array, description_of(translation))
-        return
-    images = {job.target: synthetic_image(translation, settings.value_range)}
-    if translation.spread is not None:
-        images = {job.spread: spread_image(translation, settings.value_range), **images}
-    for path, image in images.items():
-        write_image(path, as_int16(image) if settings.as_int16 else image)
+    if settings.is_bids:
+        # BIDS asks for it. A scan as acquired is not, and a scan that is should say so.
+        entries["SkullStripped"] = _read_json(sidecar_of(job.source)).get("SkullStripped") is True
+    return entries
+
+
+def _make_way(translation: Translation, job: Job, settings: OutputSettings) -> None:
+    """Remove what is replaced, image first: an old image never stands beside a new sidecar."""
+    existing = existing_outputs(job, translation.spread is not None)
+    if existing and not settings.overwrite:
+        raise FileExistsError(errno.EEXIST, f"{existing[0].name} appeared meanwhile")
+    job.target.unlink(missing_ok=True)
+    if translation.spread is None and is_ours(sidecar_of(job.spread)):
+        job.spread.unlink(missing_ok=True)
+        sidecar_of(job.spread).unlink(missing_ok=True)
 
 
 def existing_outputs(job: Job, with_spread: bool) -> list[Path]:
     """Files that writing a translation would replace.
 
-    Spread and sidecar of ours without their image are what an interrupted translation left, and none of them.
+    Spread and sidecars of ours without their image are what an interrupted translation left, and none of them.
     """
     if job.target.exists():
         return [job.target]
-    if _is_ours(job.sidecar):
-        return []
-    return [path for path in (job.sidecar, *([job.spread] if with_spread else [])) if path.exists()]
+    images = (job.target, job.spread) if with_spread else (job.target,)
+    others = [path for image in images if not is_ours(sidecar_of(image)) for path in (image, sidecar_of(image))]
+    return [path for path in others if path.exists()]
+
+
+def made_otherwise(job: Job, translator: ScanTranslator, value_range: str) -> bool:
+    """Whether a translation that is there was made by another model, or with other settings."""
+    entries = _read_json(sidecar_of(job.target))
+    wanted = origin(translator.models, job.direction, translator.num_outputs, value_range)
+    return is_ours(sidecar_of(job.target)) and any(entries.get(key) != value for key, value in wanted.items())
 
 
 def write_dataset_description(output: Path, source: Path) -> None:
@@ -87,7 +143,7 @@ def write_dataset_description(output: Path, source: Path) -> None:
         ValueError: it is a data set of its own already.
     """
     path = output / DATASET_FILE
-    if path.exists() and not _is_ours(path):
+    if path.exists() and not is_ours(path):
         raise ValueError(f"{output}: holds another data set ({DATASET_FILE}). Give another folder for the output.")
     output.mkdir(parents=True, exist_ok=True)
     content = {
@@ -96,27 +152,35 @@ def write_dataset_description(output: Path, source: Path) -> None:
         "DatasetType": "derivative",
         "License": "That of the scans, and of the model: see the sidecars",
         "GeneratedBy": [{"Name": PACKAGE, "Version": version(PACKAGE), "Description": NOTICE}],
-        "DatasetLinks": {"raw": Path(os.path.relpath(source, output)).as_posix()},
+        "DatasetLinks": {"raw": Path(os.path.relpath(source.resolve(), output.resolve())).as_posix()},
     }
-    write_text_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_bytes_atomically(path, _as_json(content))
 
 
-def remove_interrupted(folders: set[Path]) -> None:
-    """Remove what killed processes left half-written in folders of outputs."""
-    for folder in folders:
-        if folder.is_dir():
-            remove_abandoned(folder)
-
-
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     """Whether a JSON file says that this program made what it describes."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["GeneratedBy"][0]["Name"] == PACKAGE
-    except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return _read_json(path)["GeneratedBy"][0]["Name"] == PACKAGE
+    except (KeyError, IndexError, TypeError):
         return False
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Content of a JSON file; empty where there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _as_json(content: dict[str, Any]) -> bytes:
+    # File names need not be UTF-8; what is not becomes a JSON escape.
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _require_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < num_bytes + SPARE_BYTES:
-        raise OSError(28, f"{num_bytes / 1e6:,.0f} MB are needed, but {free / 1e6:,.0f} MB are free")
+        needed = f"{num_bytes / 1e6:,.0f} MB are needed, and {SPARE_BYTES / 1e6:.0f} MB are left to others"
+        raise OSError(errno.ENOSPC, f"{needed}, but {free / 1e6:,.0f} MB are free")

@@ -10,6 +10,7 @@ import sys
 import nibabel
 import numpy as np
 import pytest
+import torch
 from bad_inputs.dicom_series import PATIENT, write_series
 from bad_inputs.heads import head
 from bad_inputs.permissions import permissions_matter
@@ -19,6 +20,8 @@ from typer.testing import CliRunner
 
 from mri_cyclegan import load_model, translate
 from mri_cyclegan.evaluation.prediction_evaluation import PredictionOptions, evaluate_predictions
+from mri_cyclegan.inference import flicker
+from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.translation import writing
 
 SHAPE = (20, 24, 9)
@@ -116,9 +119,10 @@ def test_ranges_and_types(model, tmp_path, command):
 def test_uncertainty_writes_a_second_file(model, tmp_path, command):
     source = save(tmp_path / "a_T1w.nii.gz")
     assert command(model, source, tmp_path / "out", "--uncertainty")[0] == 0
-    names = ["a_desc-synth_T2w.json", "a_desc-synth_T2w.nii.gz", "a_desc-synthspread_T2w.nii.gz"]
+    names = [f"a_desc-{label}_T2w.{suffix}" for label in ("synth", "synthspread") for suffix in ("json", "nii.gz")]
     assert files(tmp_path / "out") == names
-    spread = nibabel.load(tmp_path / "out" / names[2])
+    assert json.loads((tmp_path / "out" / names[2]).read_text())["Description"].startswith("Standard deviation of")
+    spread = nibabel.load(tmp_path / "out" / names[3])
     assert spread.header["descrip"].item() == b"SYNTHETIC T2w from T1w, SD of the output"
     assert 0 < spread.get_fdata().max() < 1
     np.testing.assert_array_equal(spread.affine, nibabel.load(source).affine)
@@ -249,7 +253,10 @@ def test_a_full_disk_fails_by_name_and_leaves_nothing_half(model, bids, tmp_path
     monkeypatch.setattr(writing.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 9))
     status, output = command(model, bids, tmp_path / "out")
     assert status == 1
-    assert "sub-01_desc-synth_T2w.nii.gz: cannot be written (0 MB are needed, but 0 MB are free)" in output
+    assert (
+        "sub-01_desc-synth_T2w.nii.gz: cannot be written (0 MB are needed, and 17 MB are left to others, but 0"
+        in output
+    )
     assert files(tmp_path / "out") == ["dataset_description.json"]
 
 
@@ -345,6 +352,162 @@ def test_killed_half_way_it_leaves_whole_files_and_goes_on(model, bids, tmp_path
             np.testing.assert_array_equal(voxels(out / name), voxels(tmp_path / "at once" / name))
 
 
+def test_a_share_stays_the_same_when_others_are_done(model, bids, tmp_path, command):
+    out = tmp_path / "out"
+    command(model, bids, out, "--num-parts", 2, "--part", 0)
+    status, output = command(model, bids, out, "--num-parts", 2, "--part", 1, "--skip-existing")
+    assert status == 0
+    assert "3 translated (" in output
+    assert len([name for name in files(out) if name.endswith(".nii.gz")]) == 6
+
+
+@pytest.mark.parametrize("words", [["--uncertainty"], ["--range", "reference"], ["--also", "ANOTHER"], ["ANOTHER"]])
+def test_what_was_made_otherwise_is_not_skipped(model, tmp_path, command, words):
+    make_model(tmp_path / "another", image_size=24, seed=5)
+    source = save(tmp_path / "a_T1w.nii.gz")
+    command(model, source, tmp_path / "out")
+    words = [tmp_path / "another" if word == "ANOTHER" else word for word in words]
+    chosen, options = (words[0], []) if len(words) == 1 and words != ["--uncertainty"] else (model, words)
+    status, output = command(chosen, source, tmp_path / "out", "--skip-existing", *options)
+    assert status == 2
+    assert "1 of the files there were made by another model or with other settings" in output
+    assert "a_desc-synth_T2w.nii.gz" in output
+    assert command(chosen, source, tmp_path / "out", "--overwrite", *options)[0] == 0
+    assert command(chosen, source, tmp_path / "out", "--skip-existing", *options)[0] == 0
+
+
+def test_without_spread_an_old_one_does_not_stay_beside_a_new_image(model, tmp_path, command):
+    source = save(tmp_path / "a_T1w.nii.gz")
+    command(model, source, tmp_path / "out", "--uncertainty")
+    command(model, source, tmp_path / "out", "--overwrite")
+    assert files(tmp_path / "out") == ["a_desc-synth_T2w.json", "a_desc-synth_T2w.nii.gz"]
+
+
+def test_only_what_was_left_of_these_files_is_removed(model, tmp_path, command):
+    source = save(tmp_path / "a_T1w.nii.gz")
+    out = tmp_path / "out"
+    (out / ".partial-thesis").mkdir(parents=True)
+    for name in (".partial-thesis/chapter1", ".partial-7-other.nii.gz", ".partial-7-a_desc-synth_T2w.nii.gz"):
+        (out / name).touch()
+    assert command(model, source, out)[0] == 0
+    assert files(out) == [
+        ".partial-7-other.nii.gz",
+        ".partial-thesis/chapter1",
+        "a_desc-synth_T2w.json",
+        "a_desc-synth_T2w.nii.gz",
+    ]
+
+
+def test_interrupted_it_says_what_is_done_and_how_to_go_on(model, bids, tmp_path, command, monkeypatch):
+    translated = ScanTranslator.__call__
+    seen = []
+
+    def interrupted(self, path, *rest):
+        seen.append(path)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return translated(self, path, *rest)
+
+    monkeypatch.setattr(ScanTranslator, "__call__", interrupted)
+    status, output = command(model, bids, tmp_path / "out")
+    assert status == 130
+    assert "2 translated" in output
+    assert "--skip-existing goes on" in output
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), KeyError("bug")])
+def test_an_error_nobody_thought_of_leaves_the_others(model, bids, tmp_path, command, monkeypatch, error):
+    translated = ScanTranslator.__call__
+
+    def failing(self, path, *rest):
+        if "sub-02" in str(path):
+            raise error
+        return translated(self, path, *rest)
+
+    monkeypatch.setattr(ScanTranslator, "__call__", failing)
+    status, output = command(model, bids, tmp_path / "out", "--direction", "ab")
+    assert status == 1
+    assert "2 translated" in output
+    assert f"sub-02_ses-a_T1w.nii.gz: cannot be translated ({type(error).__name__}: " in output
+    assert ("--device cpu" in output) == isinstance(error, torch.OutOfMemoryError)
+
+
+def test_a_closed_folder_of_scans_is_listed_as_failed(model, tmp_path, command):
+    save(tmp_path / "in" / "a_T1w.nii.gz")
+    closed = tmp_path / "in" / "closed"
+    closed.mkdir()
+    closed.chmod(0)
+    with permissions_matter():
+        status, output = command(model, tmp_path / "in", tmp_path / "out")
+    closed.chmod(0o700)
+    assert status == 1
+    assert f"Failed: {closed}: the folder cannot be listed" in output
+    assert "1 translated, 1 failed" in output
+
+
+def test_a_link_in_a_circle_is_no_failure(model, tmp_path, command):
+    save(tmp_path / "in" / "a_T1w.nii.gz")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    status, output = command(model, tmp_path / "in", tmp_path / "out")
+    assert status == 0
+    assert "loop: a link that leads back" in output
+
+
+def test_doubts_are_told_and_kept(model, tmp_path, command):
+    grey = (head(1, shape=(24, 20, 3))[:, :, 1] // 4).clip(0, 255).astype(np.uint8)
+    Image.fromarray(grey).save(tmp_path / "slice_T2w.jpg")
+    assert command(model, tmp_path / "slice_T2w.jpg", tmp_path / "s.png", "--direction", "ab")[0] == 0
+    _, output = command(model, tmp_path / "slice_T2w.jpg", tmp_path / "s.png", "--direction", "ab", "--overwrite")
+    doubts = ["its name says T2w, but T1w is asked for", "JPEG is lossy"]
+    assert json.loads((tmp_path / "s.json").read_text())["Doubts"] == doubts
+    for doubt in doubts:
+        assert f"slice_T2w.jpg: {doubt}." in output
+
+
+def test_visible_flicker_is_told(model, tmp_path, command, monkeypatch):
+    monkeypatch.setattr(flicker, "VISIBLE", -1.0)
+    monkeypatch.setattr(flicker, "RATIO", -1.0)
+    status, output = command(model, save(tmp_path / "a_T1w.nii.gz"), tmp_path / "out")
+    assert status == 0
+    assert "brightness jumps by 0." in output
+
+
+def test_options_of_bids_and_of_spreads(model, bids, tmp_path, command):
+    sidecar = bids / "sub-01/anat/sub-01_T1w.json"
+    sidecar.write_text('{"SkullStripped": true}')
+    words = ["--direction", "ab", "--range", "reference", "--dtype", "int16", "--uncertainty"]
+    assert command(model, bids, tmp_path / "out", *words)[0] == 0
+    for label in ("synth", "synthspread"):
+        saved = nibabel.load(tmp_path / "out" / f"sub-01/anat/sub-01_desc-{label}_T2w.nii.gz")
+        assert saved.get_data_dtype() == np.int16
+        assert saved.get_fdata().max() > 1.5
+    entries = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").glob("sub-*/**/*synth_T2w.json"))]
+    assert [one["SkullStripped"] for one in entries] == [True, False, False]
+
+
+def test_several_series_in_one_folder_are_told_apart(model, tmp_path, command):
+    for uid, seed in (("1.2.3", 0), ("1.2.4", 1)):
+        write_series(tmp_path / "T1w", head(seed, shape=SHAPE), np.eye(4), uid=uid, name=f"{uid}-{{}}.dcm".format)
+    status, output = command(model, tmp_path / "T1w", tmp_path / "out.nii.gz")
+    assert status == 1
+    assert "Name one in --series-uid" in output
+    assert command(model, tmp_path / "T1w", tmp_path / "out.nii.gz", "--series-uid", "1.2.4")[0] == 0
+
+
+def test_names_that_are_not_utf8_and_pipes(model, tmp_path, command):
+    folder = tmp_path / "in"
+    save(folder / "a_T1w.nii.gz")
+    odd = os.fsencode(folder) + b"/caf\xe9_T1w.nii.gz"
+    shutil.copy(folder / "a_T1w.nii.gz", odd)
+    os.mkfifo(folder / "z_T1w.nii.gz")
+    status, output = command(model, folder, tmp_path / "out")
+    assert status == 1
+    assert "2 translated, 1 failed" in output
+    assert "z_T1w.nii.gz: no plain file" in output
+    sources = [json.loads(path.read_text())["Sources"][0] for path in (tmp_path / "out").glob("*.json")]
+    assert sorted(map(os.fsencode, sources)) == [b"a_T1w.nii.gz", b"caf\xe9_T1w.nii.gz"]
+
+
 # Refusals before the first scan
 
 
@@ -354,10 +517,12 @@ def test_killed_half_way_it_leaves_whole_files_and_goes_on(model, bids, tmp_path
         (["nowhere", "a_T1w.nii.gz", "out"], "nowhere: no readable model.json"),
         (["MODEL", "nowhere_T1w.nii.gz", "out"], "nowhere_T1w.nii.gz does not exist"),
         (["MODEL", "a_T1w.nii.gz", "out.mgz"], "out.mgz: cannot be written. Expected a folder, or a name in .nii"),
+        (["~nosuchuser/model", "a_T1w.nii.gz", "out"], "Could not determine home directory"),
+        (["MODEL", "a_T1w.nii.gz", "out", "--planes", "axial, sagittal"], "trained on sagittal slices"),
         (["MODEL", "a_T1w.nii.gz", "out", "--device", "moon"], "--device: moon cannot be used"),
         (["MODEL", "a_T1w.nii.gz", "out", "--nonfinite", "three"], "--nonfinite: expected raise or zero"),
         (["MODEL", "a_T1w.nii.gz", "out", "--assume-orientation", "XYZ"], "--assume-orientation: expected axis codes"),
-        (["MODEL", "a_T1w.nii.gz", "a_T1w.nii.gz", "--overwrite"], "a_T1w.nii.gz: the scan itself"),
+        (["MODEL", "a_T1w.nii.gz", "a_T1w.nii.gz", "--overwrite"], "a_T1w.nii.gz: one of the scans themselves"),
     ],
 )
 def test_refusals(model, tmp_path, command, monkeypatch, words, message):

@@ -19,10 +19,10 @@ pytestmark = [
 CODE = """
 import re, sys, time
 from pathlib import Path
-from mri_cyclegan.data.formats.nifti import write_image
 from mri_cyclegan.inference.portable import load_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator
-from mri_cyclegan.inference.synthetic_image import synthetic_image
+from mri_cyclegan.translation.jobs import Job
+from mri_cyclegan.translation.writing import OutputSettings, write_translation
 
 
 def peak_mib():
@@ -32,8 +32,8 @@ def peak_mib():
 folder = Path(sys.argv[1])
 before_mib, start_s = peak_mib(), time.perf_counter()
 translator = ScanTranslator([load_model(folder / "model")])
-translation = translator(folder / "a_T1w.nii.gz")
-write_image(folder / "out.nii.gz", synthetic_image(translation))
+job = Job(folder / "a_T1w.nii.gz", "a_T1w.nii.gz", "ab", folder / "out.nii.gz")
+write_translation(translator(job.source), job, OutputSettings())
 total_s = time.perf_counter() - start_s
 print(total_s, translator.translators[0].generator_s, peak_mib() - before_mib)
 """

@@ -88,18 +88,7 @@ def write_volume(path: str | Path, array: np.ndarray, affine: np.ndarray) -> Non
     """
     image = nibabel.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm", "sec")
-    write_image(Path(path), image, sync=False)
-
-
-def write_image(path: Path, image: nibabel.Nifti1Image, sync: bool = True) -> None:
-    """As :func:`write_volume`, with a header of its own.
-
-    Args:
-        path: ends in ``.nii`` or ``.nii.gz``; replaced if it exists.
-        image: what to write.
-        sync: whether to force it to disk.
-    """
-    with atomic_file(path, sync) as partial:
+    with atomic_file(Path(path), sync=False) as partial:
         nibabel.save(image, partial)
 
 

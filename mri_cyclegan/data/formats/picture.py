@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mri_cyclegan.data.atomic_folder import atomic_file
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.png_whole import check_whole
 from mri_cyclegan.data.volume import Volume
@@ -59,7 +58,7 @@ def picture_shape(path: Path) -> tuple[tuple[int, int, int], np.ndarray]:
 
 
 def write_picture(path: Path, array: np.ndarray, description: str) -> None:
-    """Write a 16-bit grey PNG that appears whole or not at all.
+    """Write a 16-bit grey PNG.
 
     Args:
         path: replaced if it exists.
@@ -69,8 +68,7 @@ def write_picture(path: Path, array: np.ndarray, description: str) -> None:
     text = PngInfo()
     text.add_text("Description", description)
     picture = Image.fromarray(np.rint(array[0] * np.iinfo(np.uint16).max).astype(np.uint16))
-    with atomic_file(path) as partial:
-        picture.save(partial, format="PNG", pnginfo=text)
+    picture.save(path, format="PNG", pnginfo=text)
 
 
 def _open(path: Path) -> Image.Image:

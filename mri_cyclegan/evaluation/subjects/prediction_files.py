@@ -12,11 +12,7 @@ from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.layouts import strip_suffix
 from mri_cyclegan.data.walking import walk
 from mri_cyclegan.evaluation.subjects.records import record_key
-from mri_cyclegan.inference.synthetic_image import LABEL
-
-# What translate puts into the names of its files.
-LABELLED = re.compile(rf"_?desc-[A-Za-z0-9]*{LABEL}_(.*)$", re.IGNORECASE)
-SPREAD = re.compile(rf"desc-[A-Za-z0-9]*{LABEL}spread_", re.IGNORECASE)
+from mri_cyclegan.translation.names import contrast_of_translation, is_spread, truth_stems
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,9 @@ class PredictionFiles:
 def match_files(prediction: Path, target: Path, source: Path | None) -> list[PredictionFiles]:
     """Find the target, and the source if there are any, of every prediction.
 
-    Files belong together that have the same path below their folders, or else the same ``sub-`` and ``ses-`` in it, or
-    else the same name, with or without what ``translate`` adds to it. Files of its spread are left out.
+    Files belong together that have the same path below their folders, or else the same ``sub-`` and ``ses-`` in it
+    (and no other entity that differs), or else the same name. Names that ``translate`` gives say the contrast: a target
+    must be of it, a source of another. Its spreads are left out, and so is what lies in derivatives of a data set.
 
     Args:
         prediction: folder of predicted volumes.
@@ -75,12 +72,12 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
         ValueError: a folder is none or empty.
         UnfitData: predictions without a target or source, or with one target for several; all of them by name.
     """
-    predictions, targets = _files(prediction), _files(target)
-    predictions = {name: path for name, path in predictions.items() if not SPREAD.search(path.name)}
-    sources = {} if source is None else _files(source)
+    predictions = {name: path for name, path in _files(prediction).items() if not is_spread(path.name)}
+    targets = _files(target, besides=prediction)
+    sources = {} if source is None else _files(source, besides=prediction)
     cases, findings = [], []
     for name, path in predictions.items():
-        true, origin = _partner(name, targets, is_target=True), _partner(name, sources)
+        true, origin = _partner(name, targets, is_target=True), _partner(name, sources, is_target=False)
         if true is None:
             findings.append(
                 Finding("error", path, f"no target for it in {target}", "Add it, or remove the prediction.")
@@ -119,34 +116,53 @@ def _shared_targets(cases: list[PredictionFiles]) -> list[Finding]:
     ]
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Images below a folder by their path in it."""
+def _files(folder: Path, besides: Path | None = None) -> dict[str, Path]:
+    """Images below a folder by their path in it, but for derivatives in it, and for what lies in another folder."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder. Give a folder of NIfTI files or pictures.")
     suffixes = (*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)
-    paths = [path for _, files in walk(folder, []) for path in files if path.name.lower().endswith(suffixes)]
+    left_out = besides.resolve() if besides and besides.resolve() != folder.resolve() else None
+    paths = [
+        path
+        for _, files in walk(folder, [], lambda parts: parts[0] != "derivatives")
+        for path in files
+        if path.name.lower().endswith(suffixes) and not (left_out and path.resolve().is_relative_to(left_out))
+    ]
     if not paths:
         raise ValueError(f"{folder}: no image in it. Expected files that end in {', '.join(suffixes)}.")
     return {str(path.relative_to(folder)): path for path in sorted(paths)}
 
 
-def _partner(name: str, others: dict[str, Path], is_target: bool = False) -> Path | None:
-    """The one file that belongs to a prediction; a target may be told from others by its contrast."""
+def _partner(name: str, others: dict[str, Path], is_target: bool) -> Path | None:
+    """The one file that belongs to a prediction."""
     if name in others:
         return others[name]
-    for rule in (_entities, _stem, _before_label, *([_without_label] if is_target else [])):
-        wanted = rule(name)
-        found = [other for other in others if wanted and rule(other) == wanted]
-        if is_target and len(found) > 1:
-            found = [other for other in found if _last_word(other) == _last_word(name)]
+    contrast = contrast_of_translation(name)
+    others = {other: path for other, path in others.items() if _may_be(other, contrast, is_target)}
+    stems = truth_stems(name) if contrast is not None else (_stem(name),)
+    for stem in stems:
+        found = [path for other, path in others.items() if _stem(other) == stem and not _contradict(name, other)]
         if len(found) == 1:
-            return others[found[0]]
-    return None
+            return found[0]
+    whose = _entities(name)
+    found = [
+        path for other, path in others.items() if whose and _entities(other) == whose and not _contradict(name, other)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
-def _last_word(name: str) -> str:
-    """The suffix of a BIDS name: its contrast."""
-    return _stem(name).rpartition("_")[2]
+def _may_be(other: str, contrast: str | None, is_target: bool) -> bool:
+    """Whether a file may be of the contrast that a target must have, or a source must not have."""
+    suffix = _stem(other).rpartition("_")[2]
+    if contrast is None or "-" in suffix or "_" not in _stem(other):  # it says no contrast
+        return True
+    return (suffix.lower() == contrast.lower()) == is_target
+
+
+def _contradict(name: str, other: str) -> bool:
+    """Whether two BIDS names have an entity in common whose values differ; what describes a derivative aside."""
+    first, second = (dict(re.findall(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)", _stem(one))) for one in (name, other))
+    return any(first[key] != second[key] for key in first.keys() & second.keys() - {"desc"})
 
 
 def _entities(name: str) -> str:
@@ -157,13 +173,3 @@ def _entities(name: str) -> str:
 
 def _stem(name: str) -> str:
     return strip_suffix(Path(name).name)
-
-
-def _without_label(name: str) -> str:
-    """``a_desc-synth_T2w`` to ``a_T2w``."""
-    return LABELLED.sub(r"_\1", _stem(name))
-
-
-def _before_label(name: str) -> str:
-    """``a_desc-synth_T2w`` to ``a``."""
-    return LABELLED.sub("", _stem(name))

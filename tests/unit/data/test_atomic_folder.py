@@ -1,8 +1,17 @@
+import errno
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
 
-from mri_cyclegan.data.atomic_folder import atomic_folder, remove_abandoned, write_text_atomically
+from mri_cyclegan.data.atomic_folder import (
+    atomic_file,
+    atomic_folder,
+    remove_abandoned,
+    remove_abandoned_files,
+    write_text_atomically,
+)
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path):
@@ -69,3 +78,43 @@ def test_a_text_appears_whole_or_not_at_all(tmp_path, monkeypatch):
         write_text_atomically(path, "third")
     assert [found.name for found in tmp_path.iterdir()] == ["note.json"]
     assert path.read_text(encoding="utf-8") == "new é"
+
+
+def test_a_file_is_forced_to_disk_before_it_appears(tmp_path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append((tmp_path / "a").exists()), fsync(file)))
+    with atomic_file(tmp_path / "a") as partial:
+        partial.write_text("content")
+    assert synced == [False, True]  # the file, and then the folder
+    with atomic_file(tmp_path / "b", sync=False) as partial:
+        partial.write_text("content")
+    assert len(synced) == 2
+
+
+def test_only_abandoned_files_of_these_names_are_removed(tmp_path):
+    names = [".partial-1-a.nii", ".partial-2-a.nii", ".partial-1-b.nii", ".partial-x-a.nii", "a.nii", ".partial-a.nii"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / ".partial-3-a.nii").mkdir()
+    with atomic_file(tmp_path / "a.nii") as partial:
+        partial.touch()
+        remove_abandoned_files([tmp_path / "a.nii", tmp_path / "nowhere" / "a.nii"])
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {*names[2:], ".partial-3-a.nii", partial.name}
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    """Some of clusters: files are written, and nothing is taken for abandoned."""
+
+    def without_locks(file, kind):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    with atomic_file(tmp_path / "a.nii") as partial:
+        partial.write_text("whole")
+        remove_abandoned_files([tmp_path / "a.nii"])
+    with atomic_folder(tmp_path / "folder") as folder:
+        remove_abandoned(tmp_path)
+        (folder / "b").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii", "folder"]

@@ -12,7 +12,7 @@ from PIL import Image
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.formats.picture import PICTURE_AFFINE
-from mri_cyclegan.data.reading import read_volume
+from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.volume import ReadOptions
 
 AFFINE = np.array([[-0.9, 0.4, 0, 80], [0.1, 1.1, 0.2, -120], [0, -0.2, 2.5, -70], [0, 0, 0, 1.0]])
@@ -365,3 +365,11 @@ def test_a_written_file_has_the_permissions_of_any_other(tmp_path):
     finally:
         os.umask(previous)
     assert (tmp_path / "scan.nii.gz").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("read", [read_volume, read_shape])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.png"])
+def test_a_pipe_is_not_waited_for(tmp_path, read, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UnfitFile, match=r"a\.\S+: no plain file"):
+        read(tmp_path / name)

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from bad_inputs.permissions import permissions_matter
 from example_model.models import APPEARANCE, SCANS, make_model
 from safetensors.torch import load_file, save_file
 
@@ -152,6 +153,9 @@ LOOKS = ("training", "a", "appearance")
         ((*SETTINGS, "plane"), [], "preprocessing.plane: "),
         (("contrasts",), {"a": 1, "b": "T2w"}, r"contrasts\.a: "),
         (("contrasts", "a"), "../../T1w", r"contrasts\.a: "),
+        (("contrasts", "a"), "T1\x9bw", r"contrasts\.a: "),
+        (("\x1b]0;title\x07",), 1, r"\\x1b\]0;title\\x07: Extra"),
+        (("training", "b", "intensity_low"), -1.5e308, r"intensity_low: "),
         (("training", "weights"), 3, r"training\.weights: "),
         (("training", "a", "intensity_low"), 1e6, "intensities from 1000000.0 to 420.0"),
         ((*LOOKS, "histogram"), [1 / 255] * 255, "histogram: .*256 items"),
@@ -255,6 +259,30 @@ def test_a_link_out_of_the_folder_is_not_followed(saved, tmp_path, name):
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match=rf"{name}: .*a link out of the model's folder"):
+        load_model(folder)
+
+
+def test_the_model_of_a_run_is_not_looked_for_outside_it(saved, tmp_path):
+    folder, _ = saved
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model").symlink_to(folder)
+    with pytest.raises(ValueError, match=r"run/model: a link out of the run's folder\. Give .*model itself"):
+        load_model(tmp_path / "run")
+
+
+def test_saved_files_may_be_read_by_whoever_may_read_the_folder(saved):
+    folder, _ = saved
+    modes = {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert len(modes) == 1
+    umask = os.umask(0)
+    os.umask(umask)
+    assert modes == {0o666 & ~umask}
+
+
+def test_weights_that_may_not_be_read_are_not_called_broken(saved):
+    folder, _ = saved
+    (folder / "generator_ab.safetensors").chmod(0)
+    with permissions_matter(), pytest.raises(ValueError, match=r"cannot be read \(Permission denied\)\. Ask its owner"):
         load_model(folder)
 
 

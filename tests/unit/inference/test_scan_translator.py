@@ -8,7 +8,6 @@ from example_model.models import APPEARANCE, SCANS, make_model
 from nibabel import orientations
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.formats.nifti import write_image
 from mri_cyclegan.data.intensities import scale_intensities
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.inference import scan_translator
@@ -40,7 +39,7 @@ def through_files(model, array, affine, folder):
     """What comes out of a file that went through a model and into another file."""
     source = folder / "sub-01_T1w.nii.gz"
     nibabel.save(nibabel.Nifti1Image(array, affine), source)
-    write_image(folder / "out.nii.gz", synthetic_image(ScanTranslator([model])(source)))
+    nibabel.save(synthetic_image(ScanTranslator([model])(source)), folder / "out.nii.gz")
     return nibabel.load(source), nibabel.load(folder / "out.nii.gz"), scale_intensities(read_volume(source))
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,7 +7,6 @@ import numpy as np
 import pytest
 from example_model.models import make_model
 
-from mri_cyclegan.data.formats.nifti import write_image
 from mri_cyclegan.inference.portable import load_model
 from mri_cyclegan.inference.scan_translator import Translation
 from mri_cyclegan.inference.synthetic_image import as_int16, sidecar, spread_image, synthetic_image
@@ -18,7 +18,20 @@ def translation(tmp_path):
     array = np.linspace(0, 1, 60, dtype=np.float32).reshape(3, 4, 5)
     affine = nibabel.affines.from_matvec(nibabel.eulerangles.euler2mat(0.2, -0.15, 0.1) * (0.9, 1.1, 3), (900, -8, 21))
     model = load_model(tmp_path / "model")
-    return Translation(array, array / 10, affine, [model], "ab", 12.0, 812.0, ("a doubt",), ("too dark",), 0.1, 0.2)
+    return Translation(
+        array=array,
+        spread=array / 10,
+        affine=affine,
+        models=[model],
+        num_outputs=5,
+        direction="ab",
+        source_low=12.0,
+        source_high=812.0,
+        doubts=("a doubt",),
+        unlike_training=("too dark",),
+        output_flicker=0.1,
+        source_flicker=0.2,
+    )
 
 
 def test_a_fresh_header_says_synthetic_and_little_else(translation):
@@ -33,7 +46,7 @@ def test_a_fresh_header_says_synthetic_and_little_else(translation):
 
 
 def test_the_affine_survives_the_file(translation, tmp_path):
-    write_image(tmp_path / "a.nii.gz", synthetic_image(translation))
+    nibabel.save(synthetic_image(translation), tmp_path / "a.nii.gz")
     saved = nibabel.load(tmp_path / "a.nii.gz")
     np.testing.assert_allclose(saved.affine, translation.affine, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(saved.get_qform(), translation.affine, rtol=1e-5, atol=1e-4)
@@ -56,6 +69,12 @@ def test_ranges(translation):
     assert reference[0, 0, 0] == 0
     np.testing.assert_allclose(spread_image(translation, "reference").get_fdata(), 100 * translation.array, rtol=1e-5)
     np.testing.assert_array_equal(spread_image(translation).get_fdata(), translation.array / np.float32(10))
+    model = translation.models[0]
+    scans = model.description.training.b.model_copy(update={"intensity_low": -5.0})
+    training = model.description.training.model_copy(update={"b": scans})
+    described = replace(model, description=model.description.model_copy(update={"training": training}))
+    negative = synthetic_image(replace(translation, models=[described]), "reference").get_fdata()
+    assert negative.min() == negative[0, 0, 0] == -5  # the darkest there is
     with pytest.raises(ValueError, match="expected unit or reference, got 'brightest'"):
         synthetic_image(translation, "brightest")
 
@@ -63,7 +82,7 @@ def test_ranges(translation):
 @pytest.mark.parametrize("value_range", ["unit", "reference"])
 def test_integers_with_slope_are_nearly_the_floats(translation, tmp_path, value_range):
     image = synthetic_image(translation, value_range)
-    write_image(tmp_path / "a.nii.gz", as_int16(image))
+    nibabel.save(as_int16(image), tmp_path / "a.nii.gz")
     saved = nibabel.load(tmp_path / "a.nii.gz")
     assert saved.get_data_dtype() == np.int16
     values = image.get_fdata()
@@ -75,7 +94,7 @@ def test_integers_with_slope_are_nearly_the_floats(translation, tmp_path, value_
 
 def test_integers_of_an_empty_image_and_of_negative_values(tmp_path):
     for array in (np.zeros((2, 2, 2), np.float32), np.array([[[-3.0, 0.0, 5.0]]], np.float32)):
-        write_image(tmp_path / "a.nii", as_int16(nibabel.Nifti1Image(array, np.eye(4))))
+        nibabel.save(as_int16(nibabel.Nifti1Image(array, np.eye(4))), tmp_path / "a.nii")
         np.testing.assert_allclose(nibabel.load(tmp_path / "a.nii").get_fdata(), array, atol=1.3e-4)
 
 
@@ -92,8 +111,9 @@ def test_the_sidecar_says_where_it_comes_from(translation):
     assert "Not for diagnostic use" in entries["Description"]
     assert entries["GeneratedBy"][0]["Name"] == "mri-cyclegan"
     assert entries["Models"][0]["WeightsSHA256"] == translation.models[0].hashes["ab"]
+    assert (entries["Range"], entries["MeanOfOutputs"], entries["Direction"]) == ("reference", 5, "ab")
+    assert entries["SliceFlicker"] == {"Output": 0.1, "Source": 0.2}
     assert entries["Intensities"] | {"Normalisation": ""} == {
-        "Range": "reference",
         "Low": 30.0,
         "High": 1030.0,
         "SourceLow": 12.0,

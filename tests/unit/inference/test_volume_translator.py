@@ -206,9 +206,19 @@ def test_background_stays_background(head):
     noisy = scale_intensities(Volume(array, np.eye(4)))
     assert painting(noisy, "ab").min() == pytest.approx(0.7)
     stripped = scale_intensities(Volume(np.where(noisy.foreground, array, 0), np.eye(4)))
-    for output in (
-        painting(stripped, "ab"),
-        translate_with_spread([painting], stripped, "ab", TEST_TIME_VIEWS)[0],
-    ):
+    place = torch.linspace(-0.8, 0.9, 32).expand(32, 32)
+    uneven = VolumeTranslator({"ab": lambda x: place.expand_as(x)}, Preprocessing("axial", 1.0, 32))
+    spread = translate_with_spread([uneven], stripped, "ab", TEST_TIME_VIEWS)[1]
+    assert spread[~stripped.foreground].max() == 0 < spread[stripped.foreground].min()
+    for output in (painting(stripped, "ab"), translate_with_spread([painting], stripped, "ab", TEST_TIME_VIEWS)[0]):
         np.testing.assert_array_equal(output[~stripped.foreground], 0)
         np.testing.assert_allclose(output[stripped.foreground], 0.7, rtol=1e-6)
+
+
+def test_slices_that_take_much_memory_pass_a_few_at_a_time():
+    sizes = {slice_bytes: [] for slice_bytes in (1, 2**29, 2**31)}
+    for slice_bytes, seen in sizes.items():
+        network = lambda x, seen=seen: seen.append(len(x)) or x  # noqa: E731
+        translator = VolumeTranslator({"ab": network}, Preprocessing("axial", 1.0, 8), slice_bytes=slice_bytes)
+        translator.translate_slices(np.zeros((5, 8, 8), np.float32), "ab")
+    assert list(sizes.values()) == [[4, 1], [2, 2, 1], [1] * 5]

@@ -1,9 +1,10 @@
 import os
+from pathlib import Path
 
 import pytest
 
 from mri_cyclegan.data.formats.dicom import START
-from mri_cyclegan.translation.jobs import Job, plan
+from mri_cyclegan.translation.jobs import Job, plan, sidecar_of
 
 CONTRASTS = ("T1w", "T2w")
 
@@ -27,6 +28,7 @@ def planned(source, output, direction=None, contrasts=CONTRASTS):
         ("sub-07_T2w.nii", None, "sub-07_desc-synth_T1w.nii"),
         ("sub-07_ses-1_space-MNI_T1w.nii.gz", None, "sub-07_ses-1_space-MNI_desc-synth_T2w.nii.gz"),
         ("sub-07_desc-preproc_T1w.nii.gz", None, "sub-07_desc-preprocSynth_T2w.nii.gz"),
+        ("sub-07_desc-brain_space-MNI_T1w.nii", None, "sub-07_space-MNI_desc-brainSynth_T2w.nii"),
         ("IXI002-T1.nii.gz", None, "IXI002_desc-synth_T2w.nii.gz"),
         ("T2w.nii.gz", None, "desc-synth_T1w.nii.gz"),
         ("head scan #1.nii.gz", "ab", "head scan #1_desc-synth_T2w.nii.gz"),
@@ -53,7 +55,7 @@ def test_names_of_translations(tmp_path, source, direction, name):
 )
 def test_names_of_what_lies_beside_a_translation(tmp_path, target, sidecar, spread):
     job = Job(tmp_path / "x.nii", "x.nii", "ab", tmp_path / target)
-    assert (job.sidecar.name, job.spread.name) == (sidecar, spread)
+    assert (sidecar_of(job.target).name, job.spread.name) == (sidecar, spread)
 
 
 def test_one_scan_goes_to_the_named_file_or_into_a_folder(tmp_path):
@@ -127,7 +129,7 @@ def test_one_direction_or_one_subject_of_a_bids_data_set(bids, tmp_path):
     ]
     with pytest.raises(ValueError, match=r"bids: no PD or FLAIR scan in this BIDS data set"):
         plan(bids, tmp_path / "out", ("PD", "FLAIR"), None)
-    with pytest.raises(ValueError, match=r"sub-02: no T2w scan"):
+    with pytest.raises(ValueError, match=r"sub-02: no T2w scan .* but 1 of the other"):
         plan(bids / "sub-02", tmp_path / "out", CONTRASTS, "ba")
 
 
@@ -170,22 +172,70 @@ def test_a_dicom_series_is_one_scan(tmp_path):
     assert (job.source, job.direction, job.target) == (series, "ab", tmp_path / "out.nii.gz")
 
 
+def test_a_dicom_series_does_not_hide_other_images(tmp_path):
+    source = touch(tmp_path / "scans", "T1w/a_T1w.nii.gz", "T1w/below/b_T1w.png")
+    (source / "T1w" / "1.dcm").write_bytes(START)
+    assert list(planned(source, tmp_path / "out")) == ["T1w", "T1w/a_T1w.nii.gz", "T1w/below/b_T1w.png"]
+    assert list(planned(source / "T1w", tmp_path / "out")) == [".", "a_T1w.nii.gz", "below/b_T1w.png"]
+
+
 def test_what_lies_in_the_output_is_no_input(tmp_path):
     source = touch(tmp_path / "scans", "a_T1w.nii.gz", "synth/b_T1w.nii.gz")
-    assert list(planned(source, source / "synth")) == ["a_T1w.nii.gz"]
-    with pytest.raises(ValueError, match="the folder of the scans themselves"):
-        plan(source, source, CONTRASTS, None)
+    (tmp_path / "link").symlink_to(source)
+    for output in (source / "synth", source / "synth" / ".." / "synth", tmp_path / "link" / "synth"):
+        assert list(planned(source, output)) == ["a_T1w.nii.gz"]
+    for output in (source, source / "synth" / "..", tmp_path / "link"):
+        with pytest.raises(ValueError, match="the folder of the scans themselves"):
+            plan(source, output, CONTRASTS, None)
+
+
+def test_a_bids_data_set_is_not_its_own_output(bids, tmp_path):
+    (tmp_path / "link").symlink_to(bids)
+    for output in (bids, tmp_path / "link", bids / "sub-01", bids / "sub-01" / "synth"):
+        for source in (bids, bids / "sub-01"):
+            with pytest.raises(ValueError, match="among the scans of the data set. Give another folder, such as"):
+                plan(source, output, CONTRASTS, None)
+    assert plan(bids, bids / "derivatives" / "synth", CONTRASTS, None).derivative_of == bids
+
+
+def test_translations_are_no_scans(bids, tmp_path):
+    touch(bids, *[f"sub-01/anat/sub-01_desc-{label}_T1w.nii.gz" for label in ("synth", "synthspread", "other")])
+    found = plan(bids, tmp_path / "out", CONTRASTS, "ab")
+    assert (len(found.jobs), found.num_synthetic) == (3, 2)
+    source = touch(tmp_path / "scans", "a_T1w.nii", "a_desc-synth_T1w.nii", "b_desc-preprocSynth_T1w.nii")
+    found = plan(source, tmp_path / "out", CONTRASTS, None)
+    assert ([job.place for job in found.jobs], found.num_synthetic) == (["a_T1w.nii"], 2)
+    (job,) = plan(source / "a_desc-synth_T1w.nii", tmp_path / "out", CONTRASTS, None).jobs  # asked for by name
+    assert job.target.name == "a_desc-synthSynth_T2w.nii"
+
+
+def test_a_folder_without_a_name_of_its_own(bids, tmp_path, monkeypatch):
+    touch(tmp_path, "T1w/head.nii")
+    monkeypatch.chdir(tmp_path / "T1w")
+    assert planned(Path(), tmp_path / "out") == {"head.nii": ("ab", "head_desc-synth_T2w.nii")}
+    monkeypatch.chdir(bids / "sub-01" / "anat")
+    assert plan(Path(".."), tmp_path / "out", CONTRASTS, None).derivative_of == bids
 
 
 def test_outputs_never_fall_on_each_other_or_on_a_scan(tmp_path):
     source = touch(tmp_path / "scans", "a_T1w.nii.gz", "a-T1.nii.gz", "b_T1w.nii.gz")
     with pytest.raises(ValueError, match=r"(?s)written to one file.*a_desc-synth_T2w\.nii\.gz: from a-T1.* and a_T1w"):
         plan(source, tmp_path / "out", CONTRASTS, None)
-    with pytest.raises(ValueError, match="the scan itself"):
+    with pytest.raises(ValueError, match="one of the scans themselves"):
         plan(source / "b_T1w.nii.gz", source / "b_T1w.nii.gz", CONTRASTS, None)
     os.link(source / "b_T1w.nii.gz", tmp_path / "link.nii.gz")
-    with pytest.raises(ValueError, match=r"link\.nii\.gz: the scan itself"):
+    with pytest.raises(ValueError, match=r"link\.nii\.gz: one of the scans themselves"):
         plan(source / "b_T1w.nii.gz", tmp_path / "link.nii.gz", CONTRASTS, None)
+    os.link(source / "b_T1w.nii.gz", tmp_path / "m_spread.nii.gz")
+    with pytest.raises(ValueError, match=r"m_spread\.nii\.gz: one of the scans themselves"):
+        plan(tmp_path / "m_spread.nii.gz", tmp_path / "m.nii.gz", CONTRASTS, "ab")
+
+
+@pytest.mark.parametrize("names", [("a_T1w.nii", "a_T1w.nii.gz"), ("a_T1w.png", "a_T1w.nii.gz")])
+def test_two_images_do_not_share_a_sidecar(tmp_path, names):
+    source = touch(tmp_path / "scans", *names)
+    with pytest.raises(ValueError, match=r"a_desc-synth_T2w\.json: from"):
+        plan(source, tmp_path / "out", CONTRASTS, None)
 
 
 def test_nothing_to_translate(tmp_path):
@@ -197,6 +247,9 @@ def test_nothing_to_translate(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: no scan to translate"):
         plan(tmp_path / "empty", tmp_path / "out", CONTRASTS, None)
+    touch(tmp_path, "only/a_T1w.nii.gz", "only/b_T1w.nii.gz", "only/b_desc-synth_T2w.nii.gz")
+    with pytest.raises(ValueError, match="but 2 of the other contrast and 1 translations"):
+        plan(tmp_path / "only", tmp_path / "out", CONTRASTS, "ba")
     touch(tmp_path, "scans/a_T1w.nii.gz", "file")
     for output in ("one.nii.gz", "file"):
         with pytest.raises(ValueError, match=rf"{output}: a file, but .*scans is a folder of scans"):

@@ -48,12 +48,32 @@ def test_a_name_with_another_ending_will_do(folders):
     assert matched(files) == [("out/Patient 7", "Patient 7.NII.GZ", None)]
 
 
-def test_a_data_set_with_both_contrasts_gives_the_target_of_the_predictions_contrast(folders):
-    names = ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T2w.nii.gz"]
-    files = match_files(*folders(prediction=["sub-01/anat/sub-01_desc-synth_T2w.nii.gz"], target=names))
-    assert matched(files) == [("sub-01", "sub-01_T2w.nii.gz", None)]
-    with pytest.raises(ValueError, match="no source for it"):  # which of them nobody knows
-        match_files(*folders(prediction=["sub-01/anat/sub-01_desc-synth_T2w.nii.gz"], target=names, source=names))
+def test_a_data_set_with_both_contrasts_has_targets_and_sources(folders):
+    names = ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T2w.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz"]
+    of_first = folders(prediction=["sub-01/anat/sub-01_desc-synth_T2w.nii.gz"], target=names, source=names)
+    assert matched(match_files(*of_first)) == [("sub-01", "sub-01_T2w.nii.gz", "sub-01_T1w.nii.gz")]
+
+
+def test_a_scan_is_never_the_target_of_its_own_translation(folders):
+    with pytest.raises(ValueError, match="sub-02_desc-synth_T2w.nii.gz: no target for it"):
+        match_files(*folders(prediction=["sub-02_desc-synth_T2w.nii.gz"], target=["sub-02/anat/sub-02_T1w.nii.gz"]))
+
+
+def test_another_run_is_no_target(folders):
+    prediction = ["sub-01_run-1_desc-synth_T2w.nii.gz"]
+    with pytest.raises(ValueError, match="no target for it"):
+        match_files(*folders(prediction=prediction, target=["sub-01_run-2_T2w.nii.gz"]))
+    both = ["sub-01_run-1_T2w.nii.gz", "sub-01_run-2_T2w.nii.gz", "sub-01_acq-x_T2w.nii.gz"]
+    assert matched(match_files(*folders(prediction=prediction, target=both)))[0][1] == "sub-01_run-1_T2w.nii.gz"
+
+
+@pytest.mark.parametrize("place", ["derivatives/synth", "mine"])
+def test_predictions_below_the_folder_of_their_targets_are_no_targets(folders, place):
+    _, target, _ = folders(target=["sub-01_T2w.nii", f"{place}/sub-01_desc-synth_T2w.nii"])
+    assert [one.target for one in match_files(target / place, target, None)] == [target / "sub-01_T2w.nii"]
+    (target / "sub-01_T2w.nii").rename(target / "sub-02_T2w.nii")
+    with pytest.raises(ValueError, match="no target for it"):
+        match_files(target / place, target, None)
 
 
 def test_files_of_translate_find_their_targets_and_their_spread_is_left_out(folders):

@@ -1,0 +1,84 @@
+"""Names of translations, in the manner of BIDS: ``sub-07_T1w.nii.gz`` becomes ``sub-07_desc-synth_T2w.nii.gz``."""
+
+import re
+from pathlib import Path
+
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suffix
+
+PICTURE_OUTPUT = ".png"
+LABEL, SPREAD = "synth", "spread"
+
+_LABELLED = re.compile(rf"_?desc-[A-Za-z0-9]*{LABEL}(?P<spread>{SPREAD})?_(?P<contrast>.*)$", re.IGNORECASE)
+
+
+def name_of_translation(source: Path, origin: str, target: str) -> str:
+    """File name of a scan's translation.
+
+    Args:
+        source: file, or folder of a DICOM series.
+        origin: its contrast.
+        target: that of the translation.
+
+    >>> name_of_translation(Path("sub-07_desc-preproc_T1w.nii"), "T1w", "T2w")
+    'sub-07_desc-preprocSynth_T2w.nii'
+    """
+    stem = strip_suffix(source.name)
+    suffix = source.name[len(stem) :].lower()
+    suffix = ".nii.gz" if source.is_dir() else PICTURE_OUTPUT if suffix in PICTURE_SUFFIXES else suffix
+    words = strip_contrast(stem, origin)
+    if words == stem and names_contrast(stem, origin):
+        words = ""  # the name is the contrast
+    label = LABEL
+    if described := re.search(r"(?:^|_)desc-([A-Za-z0-9]+)(?=_|$)", words):  # an entity stands only once in a name
+        label = described[1] + LABEL.capitalize()
+        words = (words[: described.start()] + words[described.end() :]).strip("_")
+    return "_".join(filter(None, (words, f"desc-{label}", target))) + suffix
+
+
+def name_of_spread(name: str) -> str:
+    """File name of the standard deviation that belongs to a translation.
+
+    >>> name_of_spread("a_desc-synth_T2w.nii.gz"), name_of_spread("mine.png")
+    ('a_desc-synthspread_T2w.nii.gz', 'mine_spread.png')
+    """
+    if _LABELLED.search(strip_suffix(name)):
+        return re.sub(rf"(desc-[A-Za-z0-9]*{LABEL})_", rf"\1{SPREAD}_", name, count=1, flags=re.IGNORECASE)
+    stem = strip_suffix(name)
+    return f"{stem}_{SPREAD}{name[len(stem) :]}"
+
+
+def name_of_sidecar(name: str) -> str:
+    """File name of the JSON file beside an image."""
+    return strip_suffix(name) + ".json"
+
+
+def is_translation(name: str) -> bool:
+    """Whether a file's name says that it is a translation, or the spread of one."""
+    return _LABELLED.search(strip_suffix(name)) is not None
+
+
+def is_spread(name: str) -> bool:
+    """Whether a file's name says that it is the spread of a translation."""
+    found = _LABELLED.search(strip_suffix(name))
+    return found is not None and found["spread"] is not None
+
+
+def contrast_of_translation(name: str) -> str | None:
+    """Contrast that a translation's name ends with; None where the name says nothing of a translation.
+
+    >>> contrast_of_translation("sub-07_desc-synth_T2w.nii.gz")
+    'T2w'
+    """
+    found = _LABELLED.search(strip_suffix(name))
+    return None if found is None else found["contrast"]
+
+
+def truth_stems(name: str) -> tuple[str, str]:
+    """How the true scan may be called, without its ending: with the contrast, or where folders tell it without.
+
+    >>> truth_stems("sub-07_desc-synth_T2w.nii.gz")
+    ('sub-07_T2w', 'sub-07')
+    """
+    stem = strip_suffix(name)
+    return _LABELLED.sub(r"_\g<contrast>", stem).lstrip("_"), _LABELLED.sub("", stem)
