@@ -101,6 +101,7 @@ def _entries(translation: Translation, job: Job, settings: OutputSettings) -> di
     if job.doubt:
         entries["Doubts"] = [job.doubt, *entries["Doubts"]]
     if settings.is_bids:
+        entries["SpatialReference"] = entries["Sources"][0]
         # BIDS asks for it. A scan as acquired is not, and a scan that is should say so.
         entries["SkullStripped"] = _read_json(sidecar_of(job.source)).get("SkullStripped") is True
     return entries

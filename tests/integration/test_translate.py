@@ -483,6 +483,7 @@ def test_options_of_bids_and_of_spreads(model, bids, tmp_path, command):
         assert saved.get_fdata().max() > 1.5
     entries = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").glob("sub-*/**/*synth_T2w.json"))]
     assert [one["SkullStripped"] for one in entries] == [True, False, False]
+    assert all(one["SpatialReference"].startswith("bids:raw:sub-0") for one in entries)
 
 
 def test_several_series_in_one_folder_are_told_apart(model, tmp_path, command):
