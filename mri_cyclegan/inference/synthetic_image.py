@@ -98,7 +98,7 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
         "Synthetic": True,
         "Sources": [source],
         "GeneratedBy": [{"Name": PACKAGE, "Version": version(PACKAGE)}],
-        **origin(translation.models, translation.direction, translation.num_outputs, value_range),
+        **recipe(translation.models, translation.direction, translation.num_outputs, value_range),
         "Intensities": {
             "Low": low,
             "High": high,
@@ -112,7 +112,7 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
     }
 
 
-def origin(models: Sequence["PortableModel"], direction: str, num_outputs: int, value_range: str) -> dict[str, Any]:
+def recipe(models: Sequence["PortableModel"], direction: str, num_outputs: int, value_range: str) -> dict[str, Any]:
     """Entries of the sidecar that a scan does not change: equal where models and settings are.
 
     Args:

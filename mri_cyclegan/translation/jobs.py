@@ -108,7 +108,7 @@ def plan(source: Path, output: Path, contrasts: Sequence[str], direction: str | 
 
 def _is_one_series(source: Path) -> bool:
     """Whether a folder holds a DICOM series and no other image, however deep."""
-    return bool(series_files(source)) and list(_images(source, source / "none", [])) == [source]
+    return bool(series_files(source)) and list(_images(source, [])) == [source]
 
 
 def _single(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Job:
@@ -161,7 +161,7 @@ def _folder(source: Path, output: Path, contrasts: Sequence[str], direction: str
         raise ValueError(f"{output}: the folder of the scans themselves. Give another for the output.")
     findings: list[Finding] = []
     jobs, unknown, num_others, num_synthetic = [], [], 0, 0
-    for path in _images(source, output, findings):
+    for path in _images(source, findings, besides=output):
         named = named_direction(path, contrasts, source)
         if is_translation(path.name):
             num_synthetic += 1
@@ -191,11 +191,11 @@ def _why_none(num_others: int, num_synthetic: int) -> str:
     return "no scan to translate in it. Expected NIfTI files, pictures, DICOM series or BIDS (sub-*/anat)."
 
 
-def _images(source: Path, output: Path, findings: list[Finding]) -> Iterator[Path]:
-    """Image files and folders of DICOM series below a folder, but for what lies in the output."""
-    output = output.resolve()
+def _images(source: Path, findings: list[Finding], besides: Path | None = None) -> Iterator[Path]:
+    """Image files and folders of DICOM series below a folder, but for what lies in another."""
+    left_out = None if besides is None else besides.resolve()
     for folder, files in walk(source, findings):
-        if folder.resolve().is_relative_to(output):
+        if left_out is not None and folder.resolve().is_relative_to(left_out):
             continue
         if series_files(folder):
             yield folder

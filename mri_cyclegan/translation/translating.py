@@ -13,7 +13,7 @@ from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.flicker import flickers
 from mri_cyclegan.inference.portable import PortableModel, load_model
-from mri_cyclegan.inference.scan_translator import ScanTranslator
+from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
 from mri_cyclegan.translation.jobs import Job, Plan, listed, plan
 from mri_cyclegan.translation.names import PICTURE_OUTPUT
 from mri_cyclegan.translation.writing import (
@@ -152,16 +152,18 @@ def _translate(
         outcome.failed.append(f"{job.source}: cannot be translated ({type(error).__name__}: {reason}). {remedy}")
     else:
         outcome.written.append(job.target)
-        doubts = [job.doubt] if job.doubt else []
-        doubts += translation.doubts
-        if translation.unlike_training:
-            doubts.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
-        output, source = translation.output_flicker, translation.source_flicker
-        if flickers(output, source):
-            doubts.append(
-                f"brightness jumps by {output:.3f} from slice to slice of the output, {source:.3f} of the scan"
-            )
-        outcome.warnings += [f"{job.source}: {doubt}." for doubt in doubts]
+        outcome.warnings += [f"{job.source}: {doubt}." for doubt in _doubts(job, translation)]
+
+
+def _doubts(job: Job, translation: Translation) -> list[str]:
+    """Why a translation should be looked at with care, a clause each."""
+    doubts = [*([job.doubt] if job.doubt else []), *translation.doubts]
+    if translation.unlike_training:
+        doubts.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
+    output, source = translation.output_flicker, translation.source_flicker
+    if flickers(output, source):
+        doubts.append(f"brightness jumps by {output:.3f} from slice to slice of the output, {source:.3f} of the scan")
+    return doubts
 
 
 def _of_planes(models: Sequence[PortableModel], planes: Sequence[str]) -> list[PortableModel]:

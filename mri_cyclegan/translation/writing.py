@@ -22,7 +22,7 @@ from mri_cyclegan.inference.synthetic_image import (
     PACKAGE,
     as_int16,
     description_of,
-    origin,
+    recipe,
     sidecar,
     spread_image,
     synthetic_image,
@@ -133,7 +133,7 @@ def existing_outputs(job: Job, with_spread: bool) -> list[Path]:
 def made_otherwise(job: Job, translator: ScanTranslator, value_range: str) -> bool:
     """Whether a translation that is there was made by another model, or with other settings."""
     entries = _read_json(sidecar_of(job.target))
-    wanted = origin(translator.models, job.direction, translator.num_outputs, value_range)
+    wanted = recipe(translator.models, job.direction, translator.num_outputs, value_range)
     return is_ours(sidecar_of(job.target)) and any(entries.get(key) != value for key, value in wanted.items())
 
 
