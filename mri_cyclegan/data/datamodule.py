@@ -25,7 +25,7 @@ from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.data.splits.split import Split, divide
 from mri_cyclegan.data.transforms import Preprocessing
-from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.data.volume import ReadOptions, grid_difference
 
 log = logging.getLogger(__name__)
 
@@ -294,8 +294,6 @@ def _num_subjects(scans: Sequence[Scan]) -> int:
     return len({scan.subject for scan in scans})
 
 
-def _same_grid(volume_a: CachedVolume, volume_b: CachedVolume) -> bool:
-    record_a, record_b = volume_a.record, volume_b.record
-    return record_a["source_shape"] == record_b["source_shape"] and np.allclose(
-        record_a["source_affine"], record_b["source_affine"], atol=1e-3
-    )
+def _same_grid(*volumes: CachedVolume) -> bool:
+    shape_and_affine = [(volume.record["source_shape"], np.array(volume.record["source_affine"])) for volume in volumes]
+    return not grid_difference(*shape_and_affine)

@@ -8,13 +8,14 @@ import numpy as np
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_shape
+from mri_cyclegan.data.volume import grid_difference
 from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
 from mri_cyclegan.evaluation.protocol import DIRECTIONS
 from mri_cyclegan.evaluation.reference import LookUpTableFit, References, mean_of
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.resampling import Grid, on_grid
-from mri_cyclegan.evaluation.subjects.subject import Subject, grid_difference
+from mri_cyclegan.evaluation.subjects.subject import Subject
 from mri_cyclegan.evaluation.subjects.translating import Translating, read_scaled
 
 log = logging.getLogger(__name__)

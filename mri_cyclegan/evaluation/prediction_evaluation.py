@@ -14,7 +14,7 @@ from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.histograms import histogram, pooled
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.reading import read_shape, read_volume
-from mri_cyclegan.data.volume import ReadOptions, Volume
+from mri_cyclegan.data.volume import ReadOptions, Volume, grid_difference
 from mri_cyclegan.evaluation.measuring import describe, measure_direction
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
@@ -24,7 +24,6 @@ from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, match_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, on_grid, slice_spacing_mm
-from mri_cyclegan.evaluation.subjects.subject import grid_difference
 from mri_cyclegan.evaluation.subjects.translating import read_scaled
 from mri_cyclegan.evaluation.writing import Evaluation, assemble
 from mri_cyclegan.provenance import provenance

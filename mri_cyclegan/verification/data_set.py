@@ -18,7 +18,7 @@ from mri_cyclegan.data.layouts import find_pairs, find_scans, require_both_contr
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
 from mri_cyclegan.data.splits.participants import read_column
-from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.data.volume import ReadOptions, grid_difference
 from mri_cyclegan.verification.examination import Examined, Facts, examine, facts_as_json
 from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
 
@@ -229,7 +229,7 @@ def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str])
     pairs = find_pairs(list(facts), contrasts)
     findings = []
     for a, b in pairs:
-        if not _same_grid(facts[a], facts[b]):
+        if grid_difference(*((of.shape, np.array(of.affine)) for of in (facts[a], facts[b]))):
             problem = f"on another grid than {b.path.name}: {_grid(facts[a])} and {_grid(facts[b])}"
             remedy = "Fine for training; for paired metrics register the two and resample one onto the other."
             findings.append(Finding("warning", a.path, problem, remedy))
@@ -238,10 +238,6 @@ def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str])
         problem = "no subject has both contrasts on one grid, so there will be no paired metrics"
         findings.append(Finding("warning", root, problem, "Judge by pictures, or add a few registered pairs."))
     return aligned, findings
-
-
-def _same_grid(one: Facts, other: Facts) -> bool:
-    return one.shape == other.shape and np.allclose(one.affine, other.affine, atol=1e-3)
 
 
 def _grid(facts: Facts) -> str:

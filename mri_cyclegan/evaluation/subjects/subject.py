@@ -5,16 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.layouts import Scan, find_pairs
 from mri_cyclegan.data.reading import read_shape
-from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.data.volume import ReadOptions, grid_difference
 from mri_cyclegan.evaluation.subjects.records import record_key
-
-# Largest difference of two affines that still are one grid, in mm.
-SAME_GRID_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -77,12 +72,3 @@ def unaligned(subjects: Sequence[Subject], options: ReadOptions) -> dict[str, Fi
             if problem:
                 findings[subject.key] = Finding("error", b, f"not on the grid of {a}: {problem}", "")
     return findings
-
-
-def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Sequence[int], np.ndarray]) -> str:
-    """In words how two grids, each a shape and an affine, differ; empty if they are one."""
-    (shape, affine), (other_shape, other_affine) = first, second
-    if tuple(shape) != tuple(other_shape):
-        return f"{' × '.join(map(str, other_shape))} voxels instead of {' × '.join(map(str, shape))}"
-    difference = float(np.abs(np.asarray(affine) - other_affine).max())
-    return f"the affines differ by up to {difference:.3g} mm" if difference > SAME_GRID_MM else ""
