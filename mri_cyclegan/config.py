@@ -116,11 +116,31 @@ def check_config(config: DictConfig) -> None:
         _check_node(key, node)
     if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
         raise ValueError(f"ckpt_path: {config.ckpt_path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
-    depth, size = config.generator.get("depth"), config.data.image_size
-    if depth is not None and size % 2**depth:
+    _check_image_size(config)
+
+
+def _check_image_size(config: DictConfig) -> None:
+    """Refuse an image size that a network cannot take; networks are built without memory for their weights."""
+    import torch
+
+    with torch.device("meta"):
+        multiple = getattr(build(config.generator), "size_multiple", 1)
+        smallest = getattr(build(config.discriminator), "smallest_side", 1)
+    size = config.data.image_size
+    if size % multiple:
         raise ValueError(
-            f"data.image_size={size} does not fit generator.depth={depth}: expected a multiple of {2**depth}."
+            f"data.image_size={size} does not fit the generator {_class_name(config.generator)}: expected a multiple "
+            f"of {multiple}. Change data.image_size, or the generator's depth if it has one."
         )
+    if size < smallest:
+        raise ValueError(
+            f"data.image_size={size} is too small for the discriminator {_class_name(config.discriminator)}: expected "
+            f"{smallest} or more. Raise data.image_size, or lower discriminator.num_layers."
+        )
+
+
+def _class_name(node: DictConfig) -> str:
+    return node._target_.rpartition(".")[2]
 
 
 def build(node: DictConfig, **arguments: Any) -> Any:

@@ -28,6 +28,16 @@ class CentreSliceOf(nn.Module):
         super().__init__()
         self.network = network
 
+    @property
+    def size_multiple(self) -> int:
+        """Of the network: what both sides must be multiples of."""
+        return self.network.size_multiple  # type: ignore[return-value]
+
+    @property
+    def is_bound_to_size(self) -> bool:
+        """Of the network: whether it is, once exported."""
+        return getattr(self.network, "is_bound_to_size", False)
+
     def forward(self, stack: Tensor) -> Tensor:
         """(B, 2k + 1, H, W) to (B, 1, H, W)."""
         return centre_slice(self.network(stack))

@@ -9,11 +9,11 @@ import numpy as np
 from monai.bundle import ConfigWorkflow
 
 from mri_cyclegan.data.formats.nifti import write_volume
-from mri_cyclegan.exporting.parity import NUM_SLICES, head_volume
+from mri_cyclegan.exporting.parity import NUM_SLICES, Parity, head_volume
 from mri_cyclegan.inference.portable import WAYS, PortableModel
 
 
-def check_bundle(model: PortableModel, folder: Path) -> dict[str, float]:
+def check_bundle(model: PortableModel, folder: Path) -> dict[str, Parity]:
     """Run a bundle on a few slices of a head.
 
     Returns:
@@ -33,7 +33,7 @@ def check_bundle(model: PortableModel, folder: Path) -> dict[str, float]:
             made, expected = _run(folder, way, scan), model.translate(scan, way)
             if made.header != expected.header:
                 raise ValueError(f"monai_bundle: {way} gives another header than the model. Report it as a bug.")
-            differences[way] = float(np.abs(made.get_fdata() - expected.get_fdata()).max())
+            differences[way] = Parity(float(np.abs(made.get_fdata() - expected.get_fdata()).max()))
     return differences
 
 

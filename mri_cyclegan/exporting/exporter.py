@@ -12,6 +12,7 @@ from typing import Any
 
 from mri_cyclegan.data.atomic_folder import PREFIX, atomic_folder
 from mri_cyclegan.exporting.model_card import model_card
+from mri_cyclegan.exporting.parity import Parity
 from mri_cyclegan.exporting.programs import write_programs
 from mri_cyclegan.exporting.torch_program import load_torch_program, write_torch_program
 from mri_cyclegan.exporting.usage import bundle_usage, onnx_usage, torch_export_usage
@@ -23,6 +24,9 @@ RECORD = "export.json"
 # Of outputs in [-1, 1]: far less than 8 bits can show, and far more than another order of summing makes.
 TOLERANCE = 1e-4
 
+# Two ways to round are that far apart, if each is as far from the truth.
+TIMES_ROUNDING = 3
+
 
 @dataclass(frozen=True)
 class Format:
@@ -30,33 +34,33 @@ class Format:
 
     Attributes:
         packages: it needs beside those that training needs, by the names they are installed by.
-        write: fills an empty folder; gives, for each direction, the largest difference between the outputs of what it
-            wrote and the model's own.
-        tolerance: the largest difference that is accepted.
+        write: fills an empty folder; gives, for each direction, how far the outputs of what it wrote are from the
+            model's own.
+        tolerance: the largest difference that is accepted, if the model's own rounding is not more than a third of it.
         card: place of the model card.
         library: that reads the files, by its name on the Hugging Face hub.
         usage: the card's section on how to use the files.
     """
 
     packages: Sequence[str]
-    write: Callable[[PortableModel, Path], Mapping[str, float]]
+    write: Callable[[PortableModel, Path], Mapping[str, Parity]]
     tolerance: float
     card: str
     library: str
     usage: Callable[[PortableModel], str]
 
 
-def _write_onnx(model: PortableModel, folder: Path) -> Mapping[str, float]:
+def _write_onnx(model: PortableModel, folder: Path) -> Mapping[str, Parity]:
     from mri_cyclegan.exporting.onnx_program import load_onnx, write_onnx
 
     return write_programs(model, folder, "onnx", write_onnx, load_onnx)
 
 
-def _write_torch_export(model: PortableModel, folder: Path) -> Mapping[str, float]:
+def _write_torch_export(model: PortableModel, folder: Path) -> Mapping[str, Parity]:
     return write_programs(model, folder, "pt2", write_torch_program, load_torch_program)
 
 
-def _write_monai_bundle(model: PortableModel, folder: Path) -> Mapping[str, float]:
+def _write_monai_bundle(model: PortableModel, folder: Path) -> Mapping[str, Parity]:
     from mri_cyclegan.exporting.bundle_check import check_bundle
     from mri_cyclegan.exporting.monai_bundle import write_bundle
 
@@ -105,7 +109,8 @@ def export(source: Path, name: str, output: Path | None = None, overwrite: bool 
             "versions": versions,
             "weights_sha256": model.hashes,
             "tolerance": kind.tolerance,
-            "max_abs_difference": differences,
+            "max_abs_difference": {way: parity.difference for way, parity in differences.items()},
+            "own_rounding": {way: parity.rounding for way, parity in differences.items()},
             "files_sha256": _hashes(partial),
         }
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -135,13 +140,13 @@ def _versions(name: str) -> dict[str, str]:
     return found
 
 
-def _refuse_different(differences: Mapping[str, float], name: str) -> None:
-    tolerance = FORMATS[name].tolerance
-    for way, difference in differences.items():
-        if not difference <= tolerance:  # NaN is refused too
+def _refuse_different(differences: Mapping[str, Parity], name: str) -> None:
+    for way, parity in differences.items():
+        tolerance = max(FORMATS[name].tolerance, TIMES_ROUNDING * parity.rounding)
+        if not parity.difference <= tolerance:  # NaN is refused too
             raise ValueError(
-                f"--format {name}: direction {way} differs from the model by {difference:.2g}, at most {tolerance:g} "
-                "expected. Nothing was kept. Try other versions of its packages, and report it as a bug."
+                f"--format {name}: direction {way} differs from the model by {parity.difference:.2g}, at most "
+                f"{tolerance:.2g} expected. Nothing was kept. Try other versions of its packages; report it as a bug."
             )
 
 

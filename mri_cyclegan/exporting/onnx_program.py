@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from mri_cyclegan.exporting.programs import INPUT, OUTPUT
 
+AXES = {0: "batch", 2: "height", 3: "width"}
+
 
 class ExactInstanceNorm(nn.Module):
     """Instance normalization that ONNX Runtime computes as exactly as PyTorch.
@@ -20,17 +22,19 @@ class ExactInstanceNorm(nn.Module):
     by up to 2e-4 of [-1, 1]. Sums of rows, and then of those, are right to 1e-6, and take half the time.
 
     Args:
-        eps: added to the variance.
+        norm: the layer to compute, without running statistics.
     """
 
-    def __init__(self, eps: float) -> None:
+    def __init__(self, norm: nn.InstanceNorm2d) -> None:
         super().__init__()
-        self.eps = eps
+        assert not norm.track_running_stats
+        self.eps, self.weight, self.bias = norm.eps, norm.weight, norm.bias
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to the same, each map of mean 0 and variance 1."""
+        """(B, C, H, W) to the same, each map of mean 0 and variance 1, or as its weight and bias make it."""
         centred = image - _mean(image)
-        return centred * torch.rsqrt(_mean(centred.square()) + self.eps)
+        normal = centred * torch.rsqrt(_mean(centred.square()) + self.eps)
+        return normal if self.weight is None else normal * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 def _mean(image: Tensor) -> Tensor:
@@ -43,13 +47,12 @@ def _with_exact_norms(network: nn.Module) -> nn.Module:
     for parent in list(network.modules()):
         for name, norm in parent.named_children():
             if isinstance(norm, nn.InstanceNorm2d):
-                assert not norm.affine and not norm.track_running_stats
-                setattr(parent, name, ExactInstanceNorm(norm.eps))
+                setattr(parent, name, ExactInstanceNorm(norm))
     return network
 
 
-def write_onnx(network: nn.Module, example: Tensor, path: Path, facts: Mapping[str, str]) -> None:
-    """Write a network for any batch size, height and width; its weights lie in the file itself, up to 2 GB."""
+def write_onnx(network: nn.Module, example: Tensor, path: Path, facts: Mapping[str, str], axes: Sequence[int]) -> None:
+    """Write a network for any size of some axes of its input; its weights lie in the file itself, up to 2 GB."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about itself
         program = torch.onnx.export(
@@ -58,7 +61,7 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, facts: Mapping[s
             dynamo=True,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: "batch", 2: "height", 3: "width"},),
+            dynamic_shapes=({axis: AXES[axis] for axis in axes},),
             verbose=False,
         )
     assert program is not None

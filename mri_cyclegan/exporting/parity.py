@@ -1,6 +1,8 @@
 """Does an exported network give what the network itself gives?"""
 
+import copy
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -17,26 +19,40 @@ PHANTOM = Phantom(
 NUM_SLICES = 6
 
 
-def max_abs_difference(model: PortableModel, way: str, program: Callable[[Tensor], Tensor]) -> float:
-    """Largest difference between what an exported network and the network itself make of head slices.
+class Parity(NamedTuple):
+    """How far an exported network is from the network itself, in units of the output, [-1, 1]; NaN where either is.
+
+    Attributes:
+        difference: largest of their outputs for head slices.
+        rounding: of the network's own outputs from those in double precision. Where there is little to see,
+            normalization enlarges what rounding leaves, in any program.
+    """
+
+    difference: float
+    rounding: float = 0.0
+
+
+def parity_of(model: PortableModel, way: str, program: Callable[[Tensor], Tensor]) -> Parity:
+    """Compare an exported network with the network itself.
 
     Args:
         model: that was exported.
         way: ``"ab"`` or ``"ba"``.
         program: exported network of this direction, (B, 2k + 1, H, W) in [-1, 1] to (B, 1, H, W).
-
-    Returns:
-        In units of the output, [-1, 1]; NaN where either is.
     """
-    original, exported = (
-        VolumeTranslator({way: network}, model.preprocessing, model.num_adjacent)
-        for network in (model.networks[way], program)
-    )
-    differences = [
-        np.abs(original.translate_slices(slices, way) - exported.translate_slices(slices, way)).max()
+    network = model.networks[way]
+    exact = copy.deepcopy(network).double()
+    outputs = [
+        [
+            VolumeTranslator({way: one}, model.preprocessing, model.num_adjacent).translate_slices(slices, way)
+            for one in (network, program, lambda image: exact(image.double()))
+        ]
         for slices in _check_slices(model, way)
     ]
-    return float(np.max(differences))
+    return Parity(
+        float(np.max([np.abs(exported - own).max() for own, exported, _ in outputs])),
+        float(np.max([np.abs(right - own).max() for own, _, right in outputs])),
+    )
 
 
 def head_volume(way: str) -> Volume:
@@ -47,16 +63,23 @@ def head_volume(way: str) -> Volume:
 
 def size_multiple(model: PortableModel, way: str) -> int:
     """Both sides of a network's input must be multiples of it."""
-    return 2 ** model.description.generators[way].arguments["depth"]  # type: ignore[index, operator, return-value]
+    return model.networks[way].size_multiple  # type: ignore[return-value]
+
+
+def takes_any_size(model: PortableModel, way: str) -> bool:
+    """Whether a program of the network takes images of other sizes than the model's."""
+    return not getattr(model.networks[way], "is_bound_to_size", False)
 
 
 def _check_slices(model: PortableModel, way: str) -> list[np.ndarray]:
-    """Slices of the model's own size, which pass in batches of four and two, and one of another size, alone.
+    """Slices of the model's own size, which pass in batches of four and two, and one alone, of another size if it may.
 
     From the first of the head to the last: where there is little to see, rounding shows most.
     """
     slices = model.preprocessing(head_volume(way)).slices
     slices = slices[np.linspace(0, len(slices) - 1, NUM_SLICES).astype(int)]
+    if not takes_any_size(model, way):
+        return [slices, slices[2:3]]
     step = size_multiple(model, way)
     other_size = np.pad(slices[2:3], ((0, 0), (0, step), (0, 2 * step)), constant_values=-1.0)
     return [slices, other_size]

@@ -1,13 +1,13 @@
 """Each direction's network as a program of its own, for runtimes that know nothing of this package."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from mri_cyclegan.exporting.parity import max_abs_difference, size_multiple
+from mri_cyclegan.exporting.parity import Parity, parity_of, size_multiple, takes_any_size
 from mri_cyclegan.inference.description import FILE_NAME
 from mri_cyclegan.inference.portable import WAYS, PortableModel
 from mri_cyclegan.inference.synthetic_image import NOTICE
@@ -15,26 +15,27 @@ from mri_cyclegan.inference.synthetic_image import NOTICE
 # Names of a program's input and output.
 INPUT, OUTPUT = "image", "translation"
 
-# Writes a network, with an example of its input, into a file, with facts that travel in it.
-Write = Callable[[nn.Module, Tensor, Path, Mapping[str, str]], None]
+# Writes a network, with an example of its input, into a file, with facts that travel in it and axes that may vary.
+Write = Callable[[nn.Module, Tensor, Path, Mapping[str, str], Sequence[int]], None]
 
 # Reads it back: (B, 2k + 1, H, W) in [-1, 1] to (B, 1, H, W).
 Load = Callable[[Path], Callable[[Tensor], Tensor]]
 
 
-def write_programs(model: PortableModel, folder: Path, suffix: str, write: Write, load: Load) -> dict[str, float]:
+def write_programs(model: PortableModel, folder: Path, suffix: str, write: Write, load: Load) -> dict[str, Parity]:
     """Write both directions and ``model.json``, and read the programs back.
 
     Returns:
-        Direction to the largest difference between the file's outputs and the model's.
+        Direction to how far the file's outputs are from the model's.
     """
     differences = {}
     settings = model.description.preprocessing
     example = torch.zeros(2, 2 * settings.num_adjacent_slices + 1, settings.image_size, settings.image_size)
     for way in WAYS:
         path = folder / f"generator_{way}.{suffix}"
-        write(model.networks[way], example, path, facts(model, way))
-        differences[way] = max_abs_difference(model, way, load(path))
+        axes = [0, 2, 3] if takes_any_size(model, way) else [0]
+        write(model.networks[way], example, path, facts(model, way), axes)
+        differences[way] = parity_of(model, way, load(path))
     shutil.copyfile(model.folder / FILE_NAME, folder / FILE_NAME)
     return differences
 
@@ -51,6 +52,7 @@ def facts(model: PortableModel, way: str) -> dict[str, str]:
         "input": f"{INPUT}: (batch, {2 * settings.num_adjacent_slices + 1}, height, width), float32, in [-1, 1]",
         "output": f"{OUTPUT}: (batch, 1, height, width), float32, in [-1, 1]",
         "size_multiple": str(size_multiple(model, way)),
+        "any_size": str(takes_any_size(model, way)).lower(),
         "preprocessing": settings.model_dump_json(),
         "weights_sha256": model.hashes[way],
         "license": description.license,

@@ -1,7 +1,7 @@
 """A network as a file of ``torch.export``: its graph and weights, without this package's code."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,9 +12,11 @@ from torch.fx.experimental import _config
 FACTS = "facts.json"
 
 
-def write_torch_program(network: nn.Module, example: Tensor, path: Path, facts: Mapping[str, str]) -> None:
-    """Write a network for any batch size, height and width."""
-    sizes = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+def write_torch_program(
+    network: nn.Module, example: Tensor, path: Path, facts: Mapping[str, str], axes: Sequence[int]
+) -> None:
+    """Write a network for any size of some axes of its input."""
+    sizes = (dict.fromkeys(axes, Dim.DYNAMIC),)
     # Without this the graph forbids what is 1 somewhere: one image alone, or the innermost map of the smallest image.
     # torch.onnx.export does the same.
     with torch.no_grad(), _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
@@ -27,4 +29,14 @@ def write_torch_program(network: nn.Module, example: Tensor, path: Path, facts: 
 def load_torch_program(path: Path) -> Callable[[Tensor], Tensor]:
     """Open a file; only one of known origin, since PyTorch unpickles parts of it."""
     program = torch.export.load(path).module()
-    return lambda image: program(image)  # a module of its own kind, which has no eval()
+
+    def checked(image: Tensor) -> Tensor:
+        try:
+            return program(image)  # a module of its own kind, which has no eval()
+        except AssertionError as error:  # a guard: the graph depends on a size that should have been free
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"{path.name}: torch.export binds this network to a size ({reason}). Take another format."
+            ) from error
+
+    return checked

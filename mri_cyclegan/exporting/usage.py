@@ -1,6 +1,6 @@
 """How to use an export: sections of its model card, with code that runs beside the files."""
 
-from mri_cyclegan.exporting.parity import size_multiple
+from mri_cyclegan.exporting.parity import size_multiple, takes_any_size
 from mri_cyclegan.exporting.programs import INPUT, OUTPUT
 from mri_cyclegan.inference.portable import WAYS, PortableModel
 from mri_cyclegan.inference.synthetic_image import PACKAGE
@@ -68,10 +68,12 @@ def _of_programs(model: PortableModel, other: str, runtime: str, of_slices: str,
     a, b = model.contrasts
     reach = model.num_adjacent
     channels = f"a slice between its {reach} neighbours on either side" if reach else "a slice"
-    multiple = max(size_multiple(model, way) for way in WAYS)
+    multiple, size = max(size_multiple(model, way) for way in WAYS), model.preprocessing.image_size
+    varies = all(takes_any_size(model, way) for way in WAYS)
+    sides = f"may be any multiples of {multiple}" if varies else f"are {size}"
     return f"""\
 The input is (batch, {2 * reach + 1}, height, width) float32 in [-1, 1]: {channels}, prepared as described above.
-The output is (batch, 1, height, width) in [-1, 1]. Height and width may be any multiples of {multiple}.
+The output is (batch, 1, height, width) in [-1, 1]. Height and width {sides}.
 `generator_ab` makes {b} of {a}; `{other}` is the reverse.
 
 Slices, with {runtime} alone:

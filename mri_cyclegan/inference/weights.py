@@ -107,7 +107,7 @@ def _with_map_bytes(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tens
     """Output, and bytes of everything that the layers give."""
     sizes: list[int] = []
     hooks = [
-        module.register_forward_hook(lambda module, inputs, output: sizes.append(output.nbytes))
+        module.register_forward_hook(lambda module, inputs, output: sizes.append(_num_bytes(output)))
         for module in network.modules()
         if not list(module.children())  # what a whole gives is what its last layer gives
     ]
@@ -115,6 +115,11 @@ def _with_map_bytes(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tens
     for hook in hooks:
         hook.remove()
     return output, sum(sizes)
+
+
+def _num_bytes(output: object) -> int:
+    outputs = output if isinstance(output, tuple | list) else [output]
+    return sum(tensor.nbytes for tensor in outputs if isinstance(tensor, torch.Tensor))
 
 
 def _require_weights_of(network: nn.Module, path: Path, sha256: str) -> None:

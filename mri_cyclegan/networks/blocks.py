@@ -1,6 +1,6 @@
 """Pieces that generators and discriminators share."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def init_normal(network: nn.Module, std: float = 0.02) -> None:
@@ -42,3 +42,24 @@ def upsample(in_channels: int, out_channels: int, mode: str) -> nn.Module:
             nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
         )
     raise ValueError(f"generator.upsample: expected 'transposed' or 'resize', got {mode!r}.")
+
+
+def require_sides(image: Tensor, multiple: int, name: str, smallest: int = 1) -> None:
+    """Refuse images whose sides a generator cannot halve as often as it does.
+
+    Args:
+        image: (B, C, H, W).
+        multiple: both sides must be multiples of it.
+        name: of the generator.
+        smallest: both sides must be that long.
+
+    Raises:
+        ValueError: they are not.
+    """
+    height, width = image.shape[-2:]
+    if height % multiple or width % multiple or min(height, width) < smallest:
+        least = f", {smallest} or more" if smallest > multiple else ""
+        raise ValueError(
+            f"{name}: expected sides that are multiples of {multiple}{least}, got {(height, width)}. "
+            "Change data.image_size or the generator."
+        )

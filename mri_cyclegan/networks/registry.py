@@ -1,7 +1,16 @@
-"""Generators by name: what a saved model may ask for."""
+"""Generators by name: what a saved model may ask for.
+
+Each is a module from (B, in_channels, H, W) to (B, out_channels, H, W), both in [-1, 1], whose ``size_multiple`` says
+what both sides must be multiples of.
+"""
 
 from torch import nn
 
+from mri_cyclegan.networks.from_monai import AttentionUNet, SwinUNETR
+from mri_cyclegan.networks.resnet import ResNet
+from mri_cyclegan.networks.transformer_unet import TransformerUNet
 from mri_cyclegan.networks.unet import UNet
 
-GENERATORS: dict[str, type[nn.Module]] = {"UNet": UNet}
+GENERATORS: dict[str, type[nn.Module]] = {
+    generator.__name__: generator for generator in (UNet, ResNet, TransformerUNet, AttentionUNet, SwinUNETR)
+}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mri_cyclegan.networks.blocks import downsample, init_normal, upsample
+from mri_cyclegan.networks.blocks import downsample, init_normal, require_sides, upsample
 
 
 class UNet(nn.Module):
@@ -24,6 +24,8 @@ class UNet(nn.Module):
         upsample: ``"transposed"`` or ``"resize"``, see :func:`mri_cyclegan.networks.blocks.upsample`.
         full_resolution_skip: whether a skip connection leads past the first halving too: features of the image at
             its own resolution join the last layer, which then keeps fine detail. The document has none.
+        residual: whether the output is the image plus what the network makes of it, up to twice the range either way,
+            and cut to the range. The document has the network's output itself.
 
     Raises:
         ValueError: an argument is out of range, or an input's sides do not fit the depth.
@@ -41,11 +43,16 @@ class UNet(nn.Module):
         dropout: float,
         upsample: str,
         full_resolution_skip: bool,
+        residual: bool,
     ) -> None:
         super().__init__()
         if depth < 2:
             raise ValueError(f"generator.depth: expected at least 2, got {depth}.")
-        self.depth = depth
+        if residual and in_channels != out_channels:
+            raise ValueError(
+                f"generator.residual: expected as many channels in as out, got {in_channels} and {out_channels}."
+            )
+        self.depth, self.size_multiple, self.residual = depth, 2**depth, residual
         widths = [base_channels * min(2**level, 8) for level in range(depth)]
         self.downs = nn.ModuleList(
             _down(in_channels if level == 0 else widths[level - 1], widths[level], level, depth)
@@ -81,12 +88,7 @@ class UNet(nn.Module):
         Returns:
             (B, out_channels, H, W), in [-1, 1].
         """
-        step = 2**self.depth
-        if image.shape[-2] % step or image.shape[-1] % step:
-            raise ValueError(
-                f"U-Net of depth {self.depth}: expected sides that are multiples of {step}, got "
-                f"{tuple(image.shape[-2:])}. Change data.image_size or generator.depth."
-            )
+        require_sides(image, self.size_multiple, f"U-Net of depth {self.depth}")
         skips = [] if self.entry is None else [self.entry(image)]
         x = image
         for down in self.downs:
@@ -95,7 +97,8 @@ class UNet(nn.Module):
         skips.pop()
         for up in self.ups:
             x = torch.cat([up(x), skips.pop()], dim=1)
-        return self.last(x)
+        output = self.last(x)
+        return (image + 2 * output).clamp(-1, 1) if self.residual else output
 
 
 def _down(in_channels: int, out_channels: int, level: int, depth: int) -> nn.Sequential:

@@ -202,8 +202,11 @@ class CycleGAN(pl.LightningModule):
         return Generated(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)
 
     def judge(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """Step 8 for one discriminator: its loss on real images and detached fakes, each (B, C, H, W)."""
-        real_logits, fake_logits = discriminator(torch.cat([real, fake.to(real)])).chunk(2)
+        """Step 8 for one discriminator: its loss on real images and detached fakes, each (B, C, H, W).
+
+        In passes of their own: a discriminator may look at how much its batch varies, and so must not mix the two.
+        """
+        real_logits, fake_logits = discriminator(real), discriminator(fake.to(real))
         return discriminator_adversarial_loss(real_logits, fake_logits, self.adversarial_loss)
 
     def update(self, optimizer: Any, loss: Tensor) -> None:

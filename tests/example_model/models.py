@@ -3,7 +3,7 @@
 import torch
 
 from mri_cyclegan.inference.portable import save_model
-from mri_cyclegan.networks.unet import UNet
+from mri_cyclegan.networks.registry import GENERATORS
 
 ARGUMENTS = dict(
     in_channels=1,
@@ -13,6 +13,7 @@ ARGUMENTS = dict(
     dropout=0.0,
     upsample="transposed",
     full_resolution_skip=True,
+    residual=False,
 )
 APPEARANCE = {
     "num_scans": 3,
@@ -43,12 +44,12 @@ DESCRIPTION = {
 }
 
 
-def make_model(folder, arguments=None, description=None, seed=0, **preprocessing):
+def make_model(folder, arguments=None, description=None, seed=0, name="UNet", **preprocessing):
     """Write a model of random weights; returns its networks."""
     torch.manual_seed(seed)
-    arguments = ARGUMENTS | (arguments or {})
-    generators = {way: UNet(**arguments) for way in ("ab", "ba")}
-    architectures = {way: {"name": "UNet", "arguments": arguments} for way in generators}
+    arguments = (ARGUMENTS if name == "UNet" else {}) | (arguments or {})
+    generators = {way: GENERATORS[name](**arguments) for way in ("ab", "ba")}
+    architectures = {way: {"name": name, "arguments": arguments} for way in generators}
     content = DESCRIPTION | (description or {})
     content = content | {"preprocessing": content["preprocessing"] | preprocessing}
     save_model(folder, generators, architectures, content)

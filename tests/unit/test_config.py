@@ -47,7 +47,7 @@ def test_every_experiment_composes_and_instantiates(tmp_path, experiment):
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes_and_instantiates(tmp_path, group, option):
-    build(composed(tmp_path, "+experiment=demo", f"{group}={option}"))
+    build(composed(tmp_path, "+experiment=demo", "data.image_size=256", f"{group}={option}"))
 
 
 def test_the_baseline_is_the_documents(tmp_path):
@@ -144,7 +144,15 @@ def test_a_target_that_does_not_exist_is_named(tmp_path):
 
 def test_an_image_size_that_does_not_fit_the_depth_is_refused(tmp_path):
     config = composed(tmp_path, "+experiment=demo", "data.image_size=98")
-    with pytest.raises(ValueError, match=r"data\.image_size=98 does not fit generator\.depth=2.*multiple of 4"):
+    with pytest.raises(
+        ValueError, match=r"data\.image_size=98 does not fit the generator UNet: expected a multiple of 4"
+    ):
+        check_config(config)
+
+
+def test_an_image_too_small_for_the_discriminator_is_refused(tmp_path):
+    config = composed(tmp_path, "+experiment=demo", "discriminator=image")
+    with pytest.raises(ValueError, match=r"image_size=64 is too small for the discriminator PatchGAN: expected 96"):
         check_config(config)
 
 

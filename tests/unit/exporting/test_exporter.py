@@ -7,6 +7,7 @@ import pytest
 
 from mri_cyclegan.exporting import exporter
 from mri_cyclegan.exporting.exporter import FORMATS, export
+from mri_cyclegan.exporting.parity import Parity
 
 
 @pytest.fixture
@@ -18,11 +19,11 @@ def source(model_of):
 def writes(monkeypatch):
     """Makes every format write one file, quickly, that differs so much from the model."""
 
-    def differ_by(ab, ba=0.0, text="program"):
+    def differ_by(ab, ba=0.0, text="program", rounding=0.0):
         def write(model, folder):
             (folder / "docs").mkdir()
             (folder / "docs" / "file").write_text(text)
-            return {"ab": ab, "ba": ba}
+            return {"ab": Parity(ab, rounding), "ba": Parity(ba, rounding)}
 
         for name, kind in FORMATS.items():
             monkeypatch.setitem(exporter.FORMATS, name, replace(kind, write=write))
@@ -62,6 +63,15 @@ def test_what_differs_from_the_model_is_not_kept(source, writes, name, differenc
     with pytest.raises(ValueError, match=rf"--format {name}: direction a?b?a? differs from the model by"):
         export(source, name)
     assert list((source / "export").iterdir()) == []
+
+
+def test_what_rounding_makes_of_the_model_itself_is_no_fault_of_the_program(source, writes):
+    """A network may enlarge rounding to more than the tolerance; then a program may differ by as much."""
+    writes(2.9e-3, rounding=1e-3)
+    assert export(source, "onnx")[1]["own_rounding"] == {"ab": 1e-3, "ba": 1e-3}
+    writes(3.1e-3, rounding=1e-3)
+    with pytest.raises(ValueError, match=r"differs from the model by 0\.0031, at most 0\.003 expected"):
+        export(source, "onnx", overwrite=True)
 
 
 def test_an_earlier_export_is_replaced_only_when_asked(source, writes, tmp_path):

@@ -13,6 +13,7 @@ from monai.bundle import ConfigWorkflow
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.exporting.bundle_check import check_bundle
 from mri_cyclegan.exporting.bundle_steps import PrepareScan
+from mri_cyclegan.exporting.parity import Parity
 from mri_cyclegan.inference.portable import load_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.translation.jobs import plan
@@ -104,7 +105,7 @@ def test_a_scan_without_contrast_is_named(model_of, save_nifti, tmp_path):
 def test_the_check_sees_another_model(model_of, bundle_of):
     model = model_of()
     bundle = bundle_of(model)
-    assert check_bundle(model, bundle) == {"ab": 0, "ba": 0}
+    assert check_bundle(model, bundle) == {"ab": Parity(0), "ba": Parity(0)}
     other = dict(zip(("ab", "ba"), ("ba", "ab")))
     swapped = [bundle / "models" / f"generator_{way}.safetensors" for way in other]
     for path in swapped:
@@ -116,7 +117,7 @@ def test_the_check_sees_another_model(model_of, bundle_of):
     ab["sha256"], ba["sha256"] = ba["sha256"], ab["sha256"]
     (bundle / "models" / "model.json").write_text(json.dumps(description))
     assert load_model(bundle / "models").hashes["ab"] == model.hashes["ba"]
-    assert min(check_bundle(model, bundle).values()) > 1e-3
+    assert min(parity.difference for parity in check_bundle(model, bundle).values()) > 1e-3
 
 
 def test_the_check_sees_what_monai_misses(model_of, bundle_of):

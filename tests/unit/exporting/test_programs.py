@@ -13,7 +13,7 @@ from example_model.models import make_model
 
 import mri_cyclegan
 from mri_cyclegan.exporting.onnx_program import load_onnx, write_onnx
-from mri_cyclegan.exporting.parity import max_abs_difference, size_multiple
+from mri_cyclegan.exporting.parity import parity_of, size_multiple
 from mri_cyclegan.exporting.programs import facts, write_programs
 from mri_cyclegan.exporting.torch_program import FACTS, load_torch_program, write_torch_program
 from mri_cyclegan.inference.portable import load_model
@@ -25,7 +25,7 @@ KINDS = {"onnx": (write_onnx, load_onnx), "pt2": (write_torch_program, load_torc
 def test_a_program_gives_what_the_network_gives(any_model, tmp_path, kind):
     differences = write_programs(any_model, tmp_path, kind, *KINDS[kind])
     assert set(differences) == {"ab", "ba"}
-    assert max(differences.values()) < 1e-5
+    assert max(parity.difference for parity in differences.values()) < 1e-5
     assert (tmp_path / "model.json").read_bytes() == (any_model.folder / "model.json").read_bytes()
     channels = 2 * any_model.num_adjacent + 1
     step = size_multiple(any_model, "ab")
@@ -42,13 +42,18 @@ def test_a_check_sees_another_network(model_of):
     """And one that is right for the model's own batches and image size alone."""
     model = model_of()
     network = model.networks["ab"]
-    assert max_abs_difference(model, "ab", network) == 0
-    assert max_abs_difference(model, "ab", model.networks["ba"]) > 1e-2
-    assert max_abs_difference(model, "ab", lambda image: network(image) + 2e-4) == pytest.approx(2e-4, rel=0.01)
-    assert max_abs_difference(model, "ab", lambda image: network(image) + 0.1 * (len(image) == 1)) > 0.09
-    assert max_abs_difference(model, "ab", lambda image: network(image) + 0.1 * (len(image) == 2)) > 0.09
-    assert max_abs_difference(model, "ab", lambda image: network(image) + 0.1 * (image.shape[2:] != (16, 16))) > 0.09
-    assert np.isnan(max_abs_difference(model, "ab", lambda image: network(image) * np.nan))
+
+    def difference(program):
+        return parity_of(model, "ab", program).difference
+
+    assert difference(network) == 0
+    assert difference(model.networks["ba"]) > 1e-2
+    assert difference(lambda image: network(image) + 2e-4) == pytest.approx(2e-4, rel=0.01)
+    assert difference(lambda image: network(image) + 0.1 * (len(image) == 1)) > 0.09
+    assert difference(lambda image: network(image) + 0.1 * (len(image) == 2)) > 0.09
+    assert difference(lambda image: network(image) + 0.1 * (image.shape[2:] != (16, 16))) > 0.09
+    assert np.isnan(difference(lambda image: network(image) * np.nan))
+    assert 0 < parity_of(model, "ab", network).rounding < 1e-5
 
 
 def test_the_check_uses_slices_of_a_head(model_of):
@@ -59,7 +64,7 @@ def test_the_check_uses_slices_of_a_head(model_of):
         seen.append(image)
         return model.networks["ab"](image)
 
-    max_abs_difference(model, "ab", network)
+    parity_of(model, "ab", network)
     assert [tuple(image.shape) for image in seen] == [(4, 1, 16, 16), (2, 1, 16, 16), (1, 1, 20, 24)]
     filled = (torch.cat(seen[:2]) > -0.9).float().mean((1, 2, 3))
     assert filled[2] > 0.2, "a head in the middle"
@@ -71,7 +76,8 @@ def test_the_check_uses_slices_of_a_head(model_of):
 def test_dark_slices_of_the_baselines_size_are_as_exact(model_of, tmp_path, kind):
     """ONNX Runtime's own instance normalization is off by 1e-4 there."""
     model = model_of({"base_channels": 8, "depth": 3}, image_size=256)
-    assert max(write_programs(model, tmp_path, kind, *KINDS[kind]).values()) < 1e-5
+    parities = write_programs(model, tmp_path, kind, *KINDS[kind]).values()
+    assert max(parity.difference for parity in parities) < 1e-5
     image = torch.full((2, 1, 256, 256), -1.0)
     image[1, 0, 120:124, 120:130] = 0.5
     output = KINDS[kind][1](tmp_path / f"generator_ab.{kind}")(image)
@@ -135,5 +141,45 @@ def test_a_broken_onnx_file_is_told(written, tmp_path):
 
 def test_a_torch_program_refuses_sizes_that_do_not_fit(written):
     _, folder = written
-    with pytest.raises((AssertionError, RuntimeError), match=r"Guard failed|assert"):
+    with pytest.raises((ValueError, RuntimeError), match=r"Guard failed|assert"):
         load_torch_program(folder / "generator_ab.pt2")(torch.zeros(1, 1, 18, 16))
+
+
+ONE_CHANNEL = {"in_channels": 1, "out_channels": 1}
+OTHERS = {
+    "ResNet": ONE_CHANNEL | {"base_channels": 4, "num_blocks": 2, "upsample": "transposed"},
+    "TransformerUNet": ONE_CHANNEL | {"base_channels": 4, "depth": 2, "num_blocks": 1, "embedding": 8, "num_heads": 2},
+    "AttentionUNet": ONE_CHANNEL | {"base_channels": 4, "depth": 2},
+    "SwinUNETR": ONE_CHANNEL | {"features": 12},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["ResNet", "TransformerUNet", "AttentionUNet"])
+def test_other_generators(tmp_path, name, kind):
+    make_model(tmp_path / "model", OTHERS[name], name=name, image_size=32, spacing_mm=8.0)
+    model = load_model(tmp_path)
+    if name == "TransformerUNet":
+        for network in model.networks.values():
+            network.bottleneck.share.data.fill_(0.5)
+    for parity in write_programs(model, tmp_path, kind, *KINDS[kind]).values():
+        assert parity.difference < max(1e-4, 3 * parity.rounding)
+        assert parity.rounding < 1e-3
+    image = torch.rand(3, 1, 40, 48) * 2 - 1
+    output = KINDS[kind][1](tmp_path / f"generator_ab.{kind}")(image)
+    np.testing.assert_allclose(output.detach(), model.networks["ab"](image).detach(), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_generator_of_windows_is_exported_for_its_own_size(tmp_path):
+    make_model(tmp_path / "model", OTHERS["SwinUNETR"], name="SwinUNETR", image_size=64, spacing_mm=4.0)
+    model = load_model(tmp_path)
+    for parity in write_programs(model, tmp_path, "onnx", *KINDS["onnx"]).values():
+        assert parity.difference < max(1e-4, 3 * parity.rounding)
+    assert facts(model, "ab")["any_size"] == "false"
+    sizes = [
+        dim.dim_value for dim in onnx.load(tmp_path / "generator_ab.onnx").graph.input[0].type.tensor_type.shape.dim
+    ]
+    assert sizes == [0, 1, 64, 64]
+    with pytest.raises(ValueError, match=r"torch\.export binds this network to a size .* Take another format"):
+        write_programs(model, tmp_path, "pt2", *KINDS["pt2"])

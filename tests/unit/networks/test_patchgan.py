@@ -1,34 +1,61 @@
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from torch import nn
 
-from mri_cyclegan.config import CONF_DIR, register
+from mri_cyclegan.networks.blocks import init_normal
 from mri_cyclegan.networks.patchgan import PatchGAN
 
 
-def test_the_default_has_2_76_million_parameters_and_30x30_patches_at_256():
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        network = instantiate(compose("train").discriminator)
-    widths = [1, 64, 128, 256, 512, 1]
-    weights = sum(16 * i * o for i, o in zip(widths, widths[1:]))
-    assert sum(parameter.numel() for parameter in network.parameters()) == weights + 64 + 1
-    assert round(weights / 1e6, 2) == 2.76
-    with torch.inference_mode():
-        assert network(torch.zeros(1, 1, 256, 256)).shape == (1, 1, 30, 30)
+def tiny(**changes):
+    arguments = dict(in_channels=1, base_channels=4, num_layers=1, spectral_norm=False, minibatch_stdev=False)
+    return PatchGAN(**(arguments | changes))
 
 
-@pytest.mark.parametrize(("num_layers", "patch"), [(1, 16), (2, 34), (3, 70)])
-def test_a_logit_sees_its_patch_and_no_more(num_layers, patch):
-    """Receptive field measured by gradient; instance normalization, which sees the whole map, is taken out."""
-    network = PatchGAN(1, base_channels=2, num_layers=num_layers).double()
-    for index, layer in enumerate(network.layers):
-        if isinstance(layer, torch.nn.InstanceNorm2d):
-            network.layers[index] = torch.nn.Identity()
-    image = torch.ones(1, 1, 160, 160, dtype=torch.float64, requires_grad=True)
-    logits = network(image)
-    logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
-    rows, columns = (image.grad[0, 0].abs().sum(dim=axis).nonzero() for axis in (1, 0))
-    assert rows.max() - rows.min() + 1 == patch
-    assert columns.max() - columns.min() + 1 == patch
+def test_the_default_is_the_papers_network_draw_for_draw():
+    """C64-C128-C256-C512 and one channel, written out: same keys, weights and logits from the same seed."""
+    torch.manual_seed(3)
+    paper = nn.Sequential(
+        nn.Conv2d(1, 64, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(64, 128, 4, 2, 1, bias=False),
+        nn.InstanceNorm2d(128),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(128, 256, 4, 2, 1, bias=False),
+        nn.InstanceNorm2d(256),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(256, 512, 4, 1, 1, bias=False),
+        nn.InstanceNorm2d(512),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(512, 1, 4, 1, 1),
+    )
+    init_normal(paper)
+    torch.manual_seed(3)
+    network = tiny(base_channels=64, num_layers=3)
+    expected = {f"layers.{key}": value for key, value in paper.state_dict().items()}
+    state = network.state_dict()
+    assert list(state) == list(expected)
+    assert all(torch.equal(state[key], expected[key]) for key in expected)
+    image = torch.rand(1, 1, 64, 64) * 2 - 1
+    assert torch.equal(network(image), paper(image))
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3, 4, 5])
+def test_an_image_too_small_for_one_patch_is_refused(num_layers):
+    network = tiny(base_channels=1, num_layers=num_layers)
+    smallest = 3 * 2**num_layers
+    assert network(torch.zeros(1, 1, smallest, smallest + 1)).shape[2] == 1
+    with pytest.raises(ValueError, match=rf"at least {smallest}, got \({smallest}, {smallest - 1}\).*num_layers"):
+        network(torch.zeros(1, 1, smallest, smallest - 1))
+
+
+def test_it_has_at_least_one_layer():
+    with pytest.raises(ValueError, match=r"discriminator\.num_layers: expected at least 1, got 0"):
+        tiny(num_layers=0)
+
+
+def test_spectral_normalization_takes_the_place_of_instance_normalization():
+    plain, bounded = (tiny(num_layers=3, spectral_norm=flag) for flag in (False, True))
+    kinds = [[isinstance(module, nn.InstanceNorm2d) for module in network.modules()] for network in (plain, bounded)]
+    assert (sum(kinds[0]), sum(kinds[1])) == (3, 0)
+    # No normalization takes their biases away again.
+    assert all(module.bias is not None for module in bounded.modules() if isinstance(module, nn.Conv2d))

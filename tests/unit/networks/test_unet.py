@@ -10,7 +10,7 @@ from mri_cyclegan.networks.unet import UNet
 
 def tiny(**changes):
     arguments = dict(in_channels=1, out_channels=1, base_channels=4, depth=3, dropout=0.0, upsample="transposed")
-    return UNet(**(arguments | {"full_resolution_skip": False} | changes))
+    return UNet(**(arguments | {"full_resolution_skip": False, "residual": False} | changes))
 
 
 def num_parameters(network):
@@ -120,3 +120,17 @@ def test_bad_arguments_name_their_key():
         tiny(upsample="bicubic")
     with pytest.raises(ValueError, match=r"generator\.depth.*at least 2"):
         tiny(depth=1)
+
+
+def test_a_residual_generator_starts_near_the_image_and_stays_within_range():
+    torch.manual_seed(0)
+    network = tiny(residual=True)
+    image = torch.rand(2, 1, 16, 24) * 2 - 1
+    for parameter in network.last.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert torch.equal(network(image), image)
+    network.last[1].bias.data.fill_(0.3)  # tanh(0.3) of the range, everywhere
+    expected = (image + 2 * torch.tanh(torch.tensor(0.3))).clamp(-1, 1)
+    torch.testing.assert_close(network(image), expected)
+    with pytest.raises(ValueError, match="as many channels in as out, got 3 and 1"):
+        tiny(residual=True, in_channels=3)

@@ -36,8 +36,8 @@ class SeedAtStart(pl.Callback):
 
 def make_networks():
     torch.manual_seed(1)
-    generators = [UNet(1, 1, 4, 2, 0.0, "transposed", full_resolution_skip=False) for _ in range(2)]
-    discriminators = [PatchGAN(1, base_channels=4, num_layers=1) for _ in range(2)]
+    generators = [UNet(1, 1, 4, 2, 0.0, "transposed", full_resolution_skip=False, residual=False) for _ in range(2)]
+    discriminators = [PatchGAN(1, 4, 1, spectral_norm=False, minibatch_stdev=False) for _ in range(2)]
     networks = [network.double() for network in (*generators, *discriminators)]
     for network in networks:
         for parameter in network.parameters():

@@ -1,0 +1,28 @@
+"""How much the images of a batch differ, as a feature of each."""
+
+import torch
+from torch import Tensor, nn
+
+
+class MinibatchStdev(nn.Module):
+    """Appends one channel: the standard deviation of each feature at each place over the batch, averaged.
+
+    A discriminator sees from it whether fakes vary less than real images do, which one image cannot show. All images
+    of a batch get the same number, so reals and fakes must not share a batch. One image alone does not vary: at batch
+    size 1 the channel is 0 and teaches nothing.
+
+    Reference:
+        Karras et al., "Progressive growing of GANs", ICLR 2018, section 3.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Append the channel.
+
+        Args:
+            features: (B, C, H, W), of any range.
+
+        Returns:
+            (B, C + 1, H, W).
+        """
+        stdev = features.std(dim=0, correction=0).mean()
+        return torch.cat([features, stdev.expand_as(features[:, :1])], dim=1)

@@ -1,0 +1,67 @@
+"""Multi-scale discriminator."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mri_cyclegan.networks.patchgan import PatchGAN
+
+
+class MultiScaleDiscriminator(nn.Module):
+    """One PatchGAN a scale: of the image itself, of its halving by average pooling, of the halving of that, and so on.
+
+    Fine scales judge texture, coarse ones the whole head. Each scale is one channel of logits, enlarged to the size of
+    the finest, so that the mean over all logits, which every adversarial loss takes, weighs each scale the same,
+    though a coarse scale has fewer patches. pix2pixHD adds the scales up; the mean keeps the adversarial loss and
+    ``model.lambda_cycle`` in proportion whatever the number of scales.
+
+    Args:
+        in_channels: channels of the image.
+        base_channels: of each PatchGAN, see :class:`mri_cyclegan.networks.patchgan.PatchGAN`.
+        num_layers: of each; three layers on three scales judge patches of 70, 141 and 283 pixels of the image.
+        num_scales: number of PatchGANs.
+        spectral_norm: of each.
+        minibatch_stdev: of each.
+
+    Raises:
+        ValueError: an argument is out of range, or an input is too small for the coarsest scale.
+
+    Reference:
+        Wang et al., "High-resolution image synthesis and semantic manipulation with conditional GANs", CVPR 2018,
+        section 3.2 (three scales).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        base_channels: int,
+        num_layers: int,
+        num_scales: int,
+        spectral_norm: bool,
+        minibatch_stdev: bool,
+    ) -> None:
+        super().__init__()
+        if num_scales < 1:
+            raise ValueError(f"discriminator.num_scales: expected at least 1, got {num_scales}.")
+        self.smallest_side = 3 * 2 ** (num_layers + num_scales - 1)
+        self.scales = nn.ModuleList(
+            PatchGAN(in_channels, base_channels, num_layers, spectral_norm, minibatch_stdev) for _ in range(num_scales)
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Score patches at every scale.
+
+        Args:
+            image: (B, in_channels, H, W), in [-1, 1]; H and W at least ``smallest_side``, which is
+                ``3 * 2 ** (num_layers + num_scales - 1)``.
+
+        Returns:
+            (B, num_scales, h, w) logits, finest scale first: high for real. A coarse logit is repeated over the
+            places next to it. 256×256 gives 30×30 with three layers.
+        """
+        logits = []
+        for discriminator in self.scales:
+            logits.append(discriminator(image))
+            image = functional.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
+        finest = logits[0].shape[-2:]
+        return torch.cat([functional.interpolate(scale, finest) for scale in logits], dim=1)

@@ -1,0 +1,92 @@
+"""ResNet generator, as in the CycleGAN paper."""
+
+from torch import Tensor, nn
+
+from mri_cyclegan.networks.blocks import init_normal, require_sides
+
+
+class ResNet(nn.Module):
+    """Two halvings, residual blocks at a quarter of the resolution, two doublings.
+
+    It has no skip connections, so that all it knows of an image passes through the blocks.
+
+    Args:
+        in_channels: channels of the input image.
+        out_channels: channels of the output image.
+        base_channels: channels at full resolution; twice and four times that below.
+        num_blocks: residual blocks; the paper has 6 for 128×128 and 9 for 256×256 and larger.
+        upsample: ``"transposed"``, a 3×3 transposed convolution, or ``"resize"``, nearest-neighbour enlargement and a
+            3×3 convolution.
+
+    Reference:
+        Johnson et al., "Perceptual losses for real-time style transfer", ECCV 2016, supplementary material;
+        Zhu et al., ICCV 2017, section 7.2.
+    """
+
+    size_multiple = 4
+
+    def __init__(self, in_channels: int, out_channels: int, base_channels: int, num_blocks: int, upsample: str) -> None:
+        super().__init__()
+        if num_blocks < 1:
+            raise ValueError(f"generator.num_blocks: expected at least 1, got {num_blocks}.")
+        width = base_channels
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(3),
+            *_normalized(nn.Conv2d(in_channels, width, 7, bias=False), width),
+            *_normalized(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1, bias=False), 2 * width),
+            *_normalized(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1, bias=False), 4 * width),
+            *(ResidualBlock(4 * width) for _ in range(num_blocks)),
+            *_normalized(_doubling(4 * width, 2 * width, upsample), 2 * width),
+            *_normalized(_doubling(2 * width, width, upsample), width),
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(width, out_channels, 7),
+            nn.Tanh(),
+        )
+        init_normal(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Translate images.
+
+        Args:
+            image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of 4.
+
+        Returns:
+            (B, out_channels, H, W), in [-1, 1].
+        """
+        require_sides(image, self.size_multiple, "ResNet")
+        return self.layers(image)
+
+
+class ResidualBlock(nn.Module):
+    """What two normalized 3×3 convolutions add to their input.
+
+    Args:
+        channels: of input and output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            *_normalized(nn.Conv2d(channels, channels, 3, bias=False), channels),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=False),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) to the same."""
+        return x + self.layers(x)
+
+
+def _normalized(convolution: nn.Module, channels: int) -> tuple[nn.Module, ...]:
+    return convolution, nn.InstanceNorm2d(channels), nn.ReLU()
+
+
+def _doubling(in_channels: int, out_channels: int, mode: str) -> nn.Module:
+    if mode == "transposed":
+        return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=False)
+    if mode == "resize":
+        convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
+    raise ValueError(f"generator.upsample: expected 'transposed' or 'resize', got {mode!r}.")

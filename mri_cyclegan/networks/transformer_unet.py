@@ -1,0 +1,161 @@
+"""U-Net generator whose innermost level is a transformer, as in UVCGAN."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mri_cyclegan.networks.blocks import init_normal, require_sides
+
+
+class TransformerUNet(nn.Module):
+    """U-Net of plain convolution blocks; at its innermost level every pixel attends to every other.
+
+    Attention tells a pixel where in the head it lies and what lies around, which convolutions of a few levels cannot
+    see. Its branch starts at zero and grows with training, so that the network begins as a plain U-Net.
+
+    Args:
+        in_channels: channels of the input image.
+        out_channels: channels of the output image.
+        base_channels: channels at full resolution; they double at every level.
+        depth: number of halvings; both sides of the input must be multiples of ``2 ** depth``, and above that.
+        num_blocks: transformer blocks.
+        embedding: features of a pixel in the transformer.
+        num_heads: of attention; divides ``embedding``.
+
+    Raises:
+        ValueError: an argument is out of range, or an input's sides do not fit the depth.
+
+    Reference:
+        Torbunov et al., "UVCGAN: UNet vision transformer cycle-consistent GAN for unpaired image-to-image translation",
+        WACV 2023, section 3.2: base_channels 48, depth 4, num_blocks 12, embedding 384, num_heads 6.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        base_channels: int,
+        depth: int,
+        num_blocks: int,
+        embedding: int,
+        num_heads: int,
+    ) -> None:
+        super().__init__()
+        if depth < 1:
+            raise ValueError(f"generator.depth: expected at least 1, got {depth}.")
+        if num_heads < 1 or embedding % num_heads:
+            raise ValueError(f"generator.num_heads={num_heads} does not divide generator.embedding={embedding}.")
+        self.size_multiple = 2**depth
+        widths = [base_channels * 2**level for level in range(depth + 1)]
+        self.entry = nn.Sequential(nn.Conv2d(in_channels, widths[0], 3, padding=1), nn.LeakyReLU(0.2))
+        self.encoders = nn.ModuleList(_block(width, width) for width in widths[:-1])
+        self.downs = nn.ModuleList(nn.Conv2d(width, 2 * width, 2, stride=2) for width in widths[:-1])
+        self.bottleneck = PixelTransformer(widths[-1], num_blocks, embedding, num_heads)
+        self.ups = nn.ModuleList(
+            nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(2 * width, width, 3, padding=1))
+            for width in reversed(widths[:-1])
+        )
+        self.decoders = nn.ModuleList(_block(2 * width, width) for width in reversed(widths[:-1]))
+        self.last = nn.Sequential(nn.Conv2d(widths[0], out_channels, 1), nn.Tanh())
+        init_normal(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Translate images.
+
+        Args:
+            image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of ``2 ** depth``.
+
+        Returns:
+            (B, out_channels, H, W), in [-1, 1].
+        """
+        require_sides(image, self.size_multiple, "U-Net with transformer")
+        x = self.entry(image)
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            x = encoder(x)
+            skips.append(x)
+            x = down(x)
+        x = self.bottleneck(x)
+        for up, decoder in zip(self.ups, self.decoders, strict=True):
+            x = decoder(torch.cat([up(x), skips.pop()], dim=1))
+        return self.last(x)
+
+
+class PixelTransformer(nn.Module):
+    """Transformer over the pixels of a map, each with its place, added to the map.
+
+    Args:
+        channels: of the map.
+        num_blocks: transformer blocks.
+        embedding: features of a pixel in them.
+        num_heads: of attention.
+    """
+
+    def __init__(self, channels: int, num_blocks: int, embedding: int, num_heads: int) -> None:
+        super().__init__()
+        self.place = nn.Linear(2, embedding)
+        self.enter = nn.Linear(channels, embedding)
+        self.blocks = nn.ModuleList(TransformerBlock(embedding, num_heads) for _ in range(num_blocks))
+        self.leave = nn.Linear(embedding, channels)
+        self.share = nn.Parameter(torch.zeros(()))  # of the transformer's branch, as in ReZero
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) to the same."""
+        height, width = x.shape[-2:]
+        tokens = self.enter(x.flatten(2).transpose(1, 2))
+        tokens = tokens + torch.sin(self.place(_coordinates(height, width, x)))
+        for block in self.blocks:
+            tokens = block(tokens)
+        return x + self.share * self.leave(tokens).transpose(1, 2).reshape(x.shape)
+
+
+class TransformerBlock(nn.Module):
+    """Attention and a network of two layers, each normalized before and added to its input.
+
+    PyTorch's own layer takes another way when it does not train, which ``torch.export`` ties to a batch of several.
+
+    Args:
+        embedding: features of a token.
+        num_heads: of attention.
+
+    Reference:
+        Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021, section 3.1.
+    """
+
+    def __init__(self, embedding: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(embedding), nn.LayerNorm(embedding)
+        self.queries_keys_values = nn.Linear(embedding, 3 * embedding)
+        self.join_heads = nn.Linear(embedding, embedding)
+        self.mlp = nn.Sequential(nn.Linear(embedding, 4 * embedding), nn.GELU(), nn.Linear(4 * embedding, embedding))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, N, embedding) to the same."""
+        tokens = tokens + self.join_heads(self._attention(self.norm_attention(tokens)))
+        return tokens + self.mlp(self.norm_mlp(tokens))
+
+    def _attention(self, tokens: Tensor) -> Tensor:
+        heads = self.queries_keys_values(tokens).unflatten(2, (3, self.num_heads, -1))  # (B, N, 3, heads, features)
+        queries, keys, values = heads.permute(2, 0, 3, 1, 4)
+        return functional.scaled_dot_product_attention(queries, keys, values).transpose(1, 2).flatten(2)
+
+
+def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
+    """Row and column of every pixel, (H · W, 2), from -π to π: whatever the size of the map, the head fills it."""
+    rows, columns = (
+        ((torch.arange(size, device=like.device, dtype=like.dtype) + 0.5) / size * 2 - 1) * torch.pi
+        for size in (height, width)
+    )
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).flatten(0, 1)
+
+
+def _block(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.InstanceNorm2d(in_channels),
+        nn.Conv2d(in_channels, out_channels, 3, padding=1),
+        nn.LeakyReLU(0.2),
+        nn.InstanceNorm2d(out_channels),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        nn.LeakyReLU(0.2),
+    )
