@@ -32,11 +32,9 @@ MAX_ARGUMENT = 1024
 MAX_ADJACENT_SLICES = 32
 
 Way = Literal["ab", "ba"]
-Letter = Literal["a", "b"]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f/\\]{1,100}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(ge=0)]
 Intensity = Annotated[float, Field(ge=-LARGEST_INTENSITY, le=LARGEST_INTENSITY)]
 Count = Annotated[int, Field(ge=0)]

@@ -120,13 +120,8 @@ class ScanTranslator:
         num_slices = self._num_slices(path)
         self._report_to(on_progress, num_slices)
         scaled, doubts = read_scaled(path, self.options)
-        array, spread = self._outputs(scaled, direction)
+        array, spread = translate_with_spread(self.translators, scaled, direction, self.views)
         return self._described(direction, scaled, doubts, array, spread)
-
-    def _outputs(self, scaled: ScaledVolume, direction: str) -> tuple[np.ndarray, np.ndarray | None]:
-        if self.num_outputs > 1:
-            return translate_with_spread(self.translators, scaled, direction, self.views)
-        return self.translators[0](scaled, direction), None
 
     def _described(
         self,

@@ -160,18 +160,21 @@ TEST_TIME_VIEWS = (View(), View(flip=True), View(shift=(2, 2)), View(shift=(-2, 
 
 def translate_with_spread(
     translators: Sequence[VolumeTranslator], scaled: ScaledVolume, way: str, views: Sequence[View]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation, voxel by voxel, over several models and views.
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean and standard deviation, voxel by voxel, over models and views.
 
     Args:
-        translators: of the models of an ensemble; one is enough with several views.
+        translators: of one model, or of those of an ensemble.
         scaled: the volume.
         way: ``"ab"`` or ``"ba"``.
         views: how each model sees the slices.
 
     Returns:
-        Mean and standard deviation, each (X, Y, Z) float32, in [0, 1], on the volume's own grid.
+        Mean and standard deviation, each (X, Y, Z) float32, in [0, 1], on the volume's own grid; of one model and one
+        view its output, and None.
     """
+    if len(translators) * len(views) == 1:
+        return translators[0](scaled, way, views[0]), None
     mean = np.zeros(scaled.array.shape, dtype=np.float32)
     squares = np.zeros_like(mean)
     number = 0

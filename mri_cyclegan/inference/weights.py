@@ -53,7 +53,7 @@ def load_networks(folder: Path, description: ModelDescription) -> Networks:
             path = safe_path(folder, generator.weights, MAX_WEIGHTS_BYTES)
             _require_weights_of(planned[way], path, generator.sha256)
             network = GENERATORS[generator.name](**generator.arguments).eval()
-            network.load_state_dict(load_file(path))
+            network.load_state_dict(_finite(load_file(path)))
             networks[way] = network if generator.arguments["out_channels"] == 1 else CentreSliceOf(network).eval()
     return Networks(networks, slice_bytes)
 
@@ -130,10 +130,15 @@ def _require_weights_of(network: nn.Module, path: Path, sha256: str) -> None:
     expected = {name: (tuple(tensor.shape), "F32") for name, tensor in network.state_dict().items()}
     with safe_open(path, "pt") as weights:
         saved = {name: _kind(weights.get_slice(name)) for name in weights.keys()}  # noqa: SIM118
-        odd = sorted(name for name in saved.keys() | expected.keys() if saved.get(name) != expected.get(name))
-        _require(not odd, f"other weights than the arguments in {FILE_NAME} ask for: {', '.join(odd[:4])}")
-        broken = [name for name in expected if not torch.isfinite(weights.get_tensor(name)).all()]
+    odd = sorted(name for name in saved.keys() | expected.keys() if saved.get(name) != expected.get(name))
+    _require(not odd, f"other weights than the arguments in {FILE_NAME} ask for: {', '.join(odd[:4])}")
+
+
+def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors, once they are known to be finite."""
+    broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     _require(not broken, f"weights that are NaN or infinite: {', '.join(broken[:4])}")
+    return tensors
 
 
 def _kind(weights: object) -> tuple[tuple[int, ...], str]:

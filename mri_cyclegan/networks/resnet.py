@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mri_cyclegan.networks.blocks import init_normal, require_sides
+from mri_cyclegan.networks.blocks import init_normal, require_sides, upsample
 
 
 class ResNet(nn.Module):
@@ -86,7 +86,4 @@ def _normalized(convolution: nn.Module, channels: int) -> tuple[nn.Module, ...]:
 def _doubling(in_channels: int, out_channels: int, mode: str) -> nn.Module:
     if mode == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=False)
-    if mode == "resize":
-        convolution = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
-        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
-    raise ValueError(f"generator.upsample: expected 'transposed' or 'resize', got {mode!r}.")
+    return upsample(in_channels, out_channels, mode)

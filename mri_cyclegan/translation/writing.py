@@ -134,7 +134,7 @@ def made_otherwise(job: Job, translator: ScanTranslator, value_range: str) -> bo
     """Whether a translation that is there was made by another model, or with other settings."""
     entries = _read_json(sidecar_of(job.target))
     wanted = recipe(translator.models, job.direction, translator.num_outputs, value_range)
-    return is_ours(sidecar_of(job.target)) and any(entries.get(key) != value for key, value in wanted.items())
+    return _says_ours(entries) and any(entries.get(key) != value for key, value in wanted.items())
 
 
 def write_dataset_description(output: Path, source: Path) -> None:
@@ -160,8 +160,12 @@ def write_dataset_description(output: Path, source: Path) -> None:
 
 def is_ours(path: Path) -> bool:
     """Whether a JSON file says that this program made what it describes."""
+    return _says_ours(_read_json(path))
+
+
+def _says_ours(entries: dict[str, Any]) -> bool:
     try:
-        return _read_json(path)["GeneratedBy"][0]["Name"] == PACKAGE
+        return entries["GeneratedBy"][0]["Name"] == PACKAGE
     except (KeyError, IndexError, TypeError):
         return False
 

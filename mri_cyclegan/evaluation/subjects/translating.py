@@ -81,11 +81,7 @@ class Translating:
                 yield way, self._images(subject, scaled[way[0]], scaled.get(way[1]), way)
 
     def _images(self, subject: Subject, source: ScaledVolume, target: ScaledVolume | None, way: str) -> SubjectImages:
-        spread = None
-        if len(self.translators) * len(self.views) == 1:
-            output = self.translators[0](source, way)
-        else:
-            output, spread = translate_with_spread(self.translators, source, way, self.views)
+        output, spread = translate_with_spread(self.translators, source, way, self.views)
         grid = Grid(source.array.shape, source.affine)
         truth, foreground = (None, source.foreground) if target is None else on_grid(target, grid)
         lesions = read_lesions(self.labels_root, subject.name, subject.session, subject.scan, grid)
