@@ -1,5 +1,6 @@
 import pytest
 from hydra import compose, initialize_config_dir
+from typer.testing import CliRunner
 
 from mri_cyclegan.config import CONF_DIR, register
 
@@ -61,3 +62,16 @@ def toy_run(tmp_path_factory, compose_run, toy_overrides):
     run_dir = tmp_path_factory.mktemp("run")
     config = compose_run(run_dir, *toy_overrides)
     return run_dir, config, train(config)
+
+
+@pytest.fixture
+def run_app(monkeypatch):
+    """Run a command line in this process: its exit status and what it printed."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(app, *words):
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        return result.exit_code, result.output
+
+    return run

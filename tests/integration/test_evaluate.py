@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 from scipy import ndimage
-from typer.testing import CliRunner
 
 from mri_cyclegan import evaluate
 from mri_cyclegan.data.formats.nifti import write_volume
@@ -29,16 +29,9 @@ METHODS = ["CycleGAN", "copy", "mean image", "histogram matching", "oracle look-
 
 
 @pytest.fixture
-def command(monkeypatch):
+def command(run_app):
     """Run the command line in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        result = CliRunner().invoke(evaluate.app, [str(word) for word in words])
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-        return result.exit_code, result.output
-
-    return run
+    return partial(run_app, evaluate.app)
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 
 import nibabel
 import numpy as np
 import pytest
 import torch
 from example_model.models import make_model
-from typer.testing import CliRunner
 
 from mri_cyclegan import export, load_model
 from mri_cyclegan.data.reading import read_volume
@@ -22,10 +22,10 @@ FORMATS = ("onnx", "torch_export", "monai_bundle")
 PROGRAMS = {"onnx": ("onnx", load_onnx), "torch_export": ("pt2", load_torch_program)}
 
 
-def run(*words):
-    result = CliRunner().invoke(export.app, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result.exit_code, result.output
+@pytest.fixture
+def run(run_app):
+    """Run the command line in this process."""
+    return partial(run_app, export.app)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def model_folder(tmp_path):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_trained_model_is_exported(toy_run, tmp_path, name):
+def test_a_trained_model_is_exported(run, toy_run, tmp_path, name):
     status, output = run(toy_run[0], "--format", name, "--output", tmp_path / "out")
     assert status == 0, output
     record = json.loads((tmp_path / "out" / "export.json").read_text())
@@ -58,7 +58,7 @@ def test_a_trained_model_is_exported(toy_run, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_code_of_the_card_runs(model_folder, tmp_path, monkeypatch, head_scan, name):
+def test_the_code_of_the_card_runs(run, model_folder, tmp_path, monkeypatch, head_scan, name):
     """Each block by itself, in the folder of the export, with a scan in it; scans come out as from the model itself."""
     status, output = run(model_folder, "--format", name)
     assert status == 0, output
@@ -103,7 +103,7 @@ def head_scan():
     return write
 
 
-def test_refusals_are_one_message(model_folder, tmp_path):
+def test_refusals_are_one_message(run, model_folder, tmp_path):
     (tmp_path / "mine" / "scans").mkdir(parents=True)
     for words, message in (
         ((tmp_path / "nowhere", "--format", "onnx"), "no readable model.json"),
@@ -130,7 +130,7 @@ def test_help_needs_nothing_heavy(tmp_path):
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_programs_agree_on_real_slices(real_data, tmp_path, name):
+def test_programs_agree_on_real_slices(run, real_data, tmp_path, name):
     """With a network as the demo's, on slices of the baseline's size."""
     make_model(tmp_path / "model", {"base_channels": 16, "depth": 5}, image_size=256, spacing_mm=1.0)
     status, output = run(tmp_path / "model", "--format", name, "--output", tmp_path / "out")
@@ -149,7 +149,7 @@ def test_programs_agree_on_real_slices(real_data, tmp_path, name):
 
 
 @pytest.mark.realdata
-def test_a_bundle_writes_real_scans_as_the_model_does(real_data, tmp_path):
+def test_a_bundle_writes_real_scans_as_the_model_does(run, real_data, tmp_path):
     make_model(tmp_path / "model", {"base_channels": 4, "depth": 4}, image_size=64, spacing_mm=4.0)
     status, output = run(tmp_path / "model", "--format", "monai_bundle")
     assert status == 0, output
@@ -166,7 +166,7 @@ def test_a_bundle_writes_real_scans_as_the_model_does(real_data, tmp_path):
     assert written.header == expected.header
 
 
-def test_a_program_is_independent_of_this_package(model_folder, tmp_path):
+def test_a_program_is_independent_of_this_package(run, model_folder, tmp_path):
     """A process that cannot import it opens and runs both."""
     image = torch.zeros(1, 3, 32, 32)
     outputs = {}

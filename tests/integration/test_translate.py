@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import nibabel
 import numpy as np
@@ -16,7 +17,6 @@ from bad_inputs.heads import head
 from bad_inputs.permissions import permissions_matter
 from example_model.models import make_model
 from PIL import Image
-from typer.testing import CliRunner
 
 from mri_cyclegan import load_model, translate
 from mri_cyclegan.evaluation.prediction_evaluation import PredictionOptions, evaluate_predictions
@@ -35,16 +35,9 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def command(monkeypatch):
+def command(run_app):
     """Run the command line in this process."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*words):
-        result = CliRunner().invoke(translate.app, [str(word) for word in words])
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-        return result.exit_code, result.output
-
-    return run
+    return partial(run_app, translate.app)
 
 
 def save(path, seed=0, affine=None):
