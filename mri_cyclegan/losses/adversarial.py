@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional
 
-ADVERSARIAL_LOSSES = ("lsgan", "bce", "hinge")
+ADVERSARIAL_LOSSES = ("lsgan", "bce", "hinge", "wgan")
 
 
 def generator_adversarial_loss(fake_logits: Tensor, kind: str) -> Tensor:
@@ -11,23 +11,24 @@ def generator_adversarial_loss(fake_logits: Tensor, kind: str) -> Tensor:
 
     Args:
         fake_logits: discriminator output on fakes, any shape.
-        kind: ``"lsgan"``: (D − 1)²; ``"bce"``: −log σ(D); ``"hinge"``: −D.
+        kind: ``"lsgan"``: (D − 1)²; ``"bce"``: −log σ(D); ``"hinge"`` and ``"wgan"``: −D.
 
     Returns:
-        Scalar mean over all patches.
+        Scalar mean over all patches; at least 0 for ``"lsgan"`` and ``"bce"``, any value for the others.
 
     Raises:
         ValueError: ``kind`` is unknown.
 
     Reference:
         Mao et al., ICCV 2017, eq. 9 with b = c = 1 (least squares); Goodfellow et al., NeurIPS 2014, section 3
-        (non-saturating cross-entropy); Lim and Ye, "Geometric GAN", 2017 (hinge).
+        (non-saturating cross-entropy); Lim and Ye, "Geometric GAN", 2017 (hinge);
+        Arjovsky et al., "Wasserstein generative adversarial networks", ICML 2017, section 3 (wgan).
     """
     if kind == "lsgan":
         return (fake_logits - 1).square().mean()
     if kind == "bce":
         return functional.softplus(-fake_logits).mean()
-    if kind == "hinge":
+    if kind in ("hinge", "wgan"):
         return -fake_logits.mean()
     raise _unknown(kind)
 
@@ -41,10 +42,11 @@ def discriminator_adversarial_loss(real_logits: Tensor, fake_logits: Tensor, kin
         real_logits: discriminator output on real images, any shape.
         fake_logits: discriminator output on fakes, any shape.
         kind: ``"lsgan"``: (D(real) − 1)² and D(fake)²; ``"bce"``: cross-entropy on logits;
-            ``"hinge"``: max(0, 1 − D(real)) and max(0, 1 + D(fake)).
+            ``"hinge"``: max(0, 1 − D(real)) and max(0, 1 + D(fake)); ``"wgan"``: −D(real) and D(fake), which has no
+            end without a bound on the discriminator's slope, see :mod:`mri_cyclegan.losses.gradient_penalty`.
 
     Returns:
-        Scalar, at least 0.
+        Scalar, at least 0; for ``"wgan"`` of any sign, minus half the distance the discriminator sees.
 
     Raises:
         ValueError: ``kind`` is unknown.
@@ -55,6 +57,8 @@ def discriminator_adversarial_loss(real_logits: Tensor, fake_logits: Tensor, kin
         real, fake = functional.softplus(-real_logits).mean(), functional.softplus(fake_logits).mean()
     elif kind == "hinge":
         real, fake = functional.relu(1 - real_logits).mean(), functional.relu(1 + fake_logits).mean()
+    elif kind == "wgan":
+        real, fake = -real_logits.mean(), fake_logits.mean()
     else:
         raise _unknown(kind)
     return 0.5 * (real + fake)

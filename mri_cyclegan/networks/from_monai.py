@@ -1,9 +1,11 @@
-"""Generators that are networks of MONAI."""
+"""Networks of MONAI: generators, and one that registers images."""
 
 import torch
 from monai.networks.nets import AttentionUnet as MonaiAttentionUnet
 from monai.networks.nets import SwinUNETR as MonaiSwinUNETR
+from monai.networks.nets import VoxelMorphUNet
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mri_cyclegan.networks.blocks import require_sides
 
@@ -71,6 +73,75 @@ class SwinUNETR(nn.Module):
         """(B, in_channels, H, W) in [-1, 1] to (B, out_channels, H, W) in [-1, 1]; sides multiples of 32, from 64."""
         require_sides(image, self.size_multiple, "Swin UNETR", smallest=64)
         return torch.tanh(self.network(image))
+
+
+class RegistrationUNet(nn.Module):
+    """MONAI's VoxelMorph U-Net: moves the pixels of one image to where another shows the same.
+
+    It starts with next to no displacement, so that a model begins as if it had none of it.
+
+    Args:
+        in_channels: channels of either image.
+        base_channels: channels at full resolution; twice that below. VoxelMorph has 16.
+        depth: number of halvings; both sides of the input must be multiples of ``2 ** depth``.
+
+    Reference:
+        Kong et al., "Breaking the dilemma of medical image-to-image translation", NeurIPS 2021, section 3.2;
+        Balakrishnan et al., "VoxelMorph: a learning framework for deformable medical image registration", IEEE TMI
+        2019, section III.
+    """
+
+    def __init__(self, in_channels: int, base_channels: int, depth: int) -> None:
+        super().__init__()
+        if depth < 1:
+            raise ValueError(f"model.registration_*.depth: expected at least 1, got {depth}.")
+        self.depth, self.size_multiple = depth, 2**depth
+        width = 2 * base_channels
+        channels = [base_channels, *[width] * (2 * depth - 1)]
+        self.network = VoxelMorphUNet(2, 2 * in_channels, width, channels, [base_channels] * 2)
+        last = [module for module in self.network.modules() if isinstance(module, nn.Conv2d)][-1]
+        assert last.bias is not None
+        nn.init.normal_(last.weight, std=1e-5)  # not 0, or no other layer would learn from the first batch
+        nn.init.zeros_(last.bias)
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        """Register images.
+
+        Args:
+            moving: (B, in_channels, H, W), in [-1, 1]; H and W multiples of ``2 ** depth``.
+            fixed: likewise.
+
+        Returns:
+            The moving images on the fixed ones, (B, in_channels, H, W), in [-1, 1], and the displacement (B, 2, H, W),
+            see :func:`warp`; both in float32 even under autocast.
+        """
+        require_sides(moving, self.size_multiple, f"registration network of depth {self.depth}")
+        displacement = self.network(torch.cat([moving, fixed], dim=1))
+        # Positions up to 256 have no fraction left in bfloat16.
+        displacement = displacement.to(torch.promote_types(displacement.dtype, torch.float32))
+        return warp(moving, displacement), displacement
+
+
+def warp(image: Tensor, displacement: Tensor) -> Tensor:
+    """Take each pixel's value from somewhere else in the image, bilinear; beyond the edge, from the edge.
+
+    Not MONAI's ``Warp``: that one keeps its grid from the first batch, also when the network moves to another device.
+
+    Args:
+        image: (B, C, H, W).
+        displacement: (B, 2, H, W), from each pixel to where its value is taken, (rows, columns) in pixels.
+
+    Returns:
+        (B, C, H, W), of the type of ``displacement``.
+    """
+    height, width = image.shape[-2:]
+    row, column = displacement.unbind(1)
+    row = row + torch.arange(height, device=row.device)[:, None]
+    column = column + torch.arange(width, device=row.device)
+    # The centre of the first pixel is -1, that of the last 1.
+    grid = torch.stack([2 * column / (width - 1) - 1, 2 * row / (height - 1) - 1], dim=-1)
+    image = image.to(displacement.dtype)
+    return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def _normalize_instances(network: nn.Module) -> None:

@@ -1,5 +1,7 @@
 """ResNet generator, as in the CycleGAN paper."""
 
+from itertools import islice
+
 from torch import Tensor, nn
 
 from mri_cyclegan.networks.blocks import init_normal, require_sides, upsample
@@ -17,6 +19,9 @@ class ResNet(nn.Module):
         num_blocks: residual blocks; the paper has 6 for 128×128 and 9 for 256×256 and larger.
         upsample: ``"transposed"``, a 3×3 transposed convolution, or ``"resize"``, nearest-neighbour enlargement and a
             3×3 convolution.
+
+    Attributes:
+        feature_channels: of each of :meth:`features`.
 
     Reference:
         Johnson et al., "Perceptual losses for real-time style transfer", ECCV 2016, supplementary material;
@@ -43,6 +48,10 @@ class ResNet(nn.Module):
             nn.Tanh(),
         )
         init_normal(self)
+        # The two halvings, the first and the fifth residual block, by their place in the layers.
+        halvings, first_block = (4, 7), 10
+        self.feature_layers = (*halvings, *sorted({first_block, first_block + min(num_blocks, 5) - 1}))
+        self.feature_channels = [in_channels, 2 * width, *[4 * width] * (len(self.feature_layers) - 1)]
 
     def forward(self, image: Tensor) -> Tensor:
         """Translate images.
@@ -55,6 +64,27 @@ class ResNet(nn.Module):
         """
         require_sides(image, self.size_multiple, "ResNet")
         return self.layers(image)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """What the encoder sees in images, from fine to coarse; layers after the fifth block are not computed.
+
+        Args:
+            image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of 4, from 8.
+
+        Returns:
+            The image itself; the outputs of the two halving convolutions, (B, C, H / 2, W / 2) and (B, C, H / 4,
+            W / 4); those of the first and the fifth residual block, or the last if there are fewer, as large.
+
+        Reference:
+            Park et al., "Contrastive learning for unpaired image-to-image translation", ECCV 2020, section 4.
+        """
+        require_sides(image, self.size_multiple, "features of a ResNet", smallest=8)
+        features, x = [image], image
+        for index, layer in enumerate(islice(self.layers, self.feature_layers[-1] + 1)):
+            x = layer(x)
+            if index in self.feature_layers:
+                features.append(x)
+        return features
 
 
 class ResidualBlock(nn.Module):

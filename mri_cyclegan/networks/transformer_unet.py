@@ -22,6 +22,10 @@ class TransformerUNet(nn.Module):
         embedding: features of a pixel in the transformer.
         num_heads: of attention; divides ``embedding``.
 
+    Attributes:
+        size_multiple: both sides of the input must be multiples of it.
+        feature_channels: of each of :meth:`features`.
+
     Raises:
         ValueError: an argument is out of range, or an input's sides do not fit the depth.
 
@@ -47,6 +51,7 @@ class TransformerUNet(nn.Module):
             raise ValueError(f"generator.num_heads={num_heads} does not divide generator.embedding={embedding}.")
         self.size_multiple = 2**depth
         widths = [base_channels * 2**level for level in range(depth + 1)]
+        self.feature_channels = [in_channels, *widths[:-1]]
         self.entry = nn.Sequential(nn.Conv2d(in_channels, widths[0], 3, padding=1), nn.LeakyReLU(0.2))
         self.encoders = nn.ModuleList(_block(width, width) for width in widths[:-1])
         self.downs = nn.ModuleList(nn.Conv2d(width, 2 * width, 2, stride=2) for width in widths[:-1])
@@ -69,16 +74,32 @@ class TransformerUNet(nn.Module):
             (B, out_channels, H, W), in [-1, 1].
         """
         require_sides(image, self.size_multiple, "U-Net with transformer")
-        x = self.entry(image)
-        skips = []
-        for encoder, down in zip(self.encoders, self.downs, strict=True):
-            x = encoder(x)
-            skips.append(x)
-            x = down(x)
+        x, skips = self._encode(image)
         x = self.bottleneck(x)
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             x = decoder(torch.cat([up(x), skips.pop()], dim=1))
         return self.last(x)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """What the encoder sees in images, from fine to coarse; transformer and decoder are not computed.
+
+        Args:
+            image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of ``2 ** depth``.
+
+        Returns:
+            The image itself, then the output of each encoder level: (B, C, H, W), (B, C, H / 2, W / 2) and on.
+        """
+        require_sides(image, self.size_multiple, "features of a U-Net with transformer")
+        return [image, *self._encode(image)[1]]
+
+    def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What enters the innermost level, and the output of each level above it."""
+        x, levels = self.entry(image), []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            x = encoder(x)
+            levels.append(x)
+            x = down(x)
+        return x, levels
 
 
 class PixelTransformer(nn.Module):

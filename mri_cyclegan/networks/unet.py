@@ -5,6 +5,9 @@ from torch import Tensor, nn
 
 from mri_cyclegan.networks.blocks import downsample, init_normal, require_sides, upsample
 
+# Encoder levels whose outputs are features: down to a sixteenth of the side, below which few patches are left.
+MAX_FEATURE_LEVELS = 4
+
 
 class UNet(nn.Module):
     """Encoder–decoder with skip connections, one image in and one image out.
@@ -26,6 +29,10 @@ class UNet(nn.Module):
             its own resolution join the last layer, which then keeps fine detail. The document has none.
         residual: whether the output is the image plus what the network makes of it, up to twice the range either way,
             and cut to the range. The document has the network's output itself.
+
+    Attributes:
+        size_multiple: both sides of the input must be multiples of it.
+        feature_channels: of each of :meth:`features`.
 
     Raises:
         ValueError: an argument is out of range, or an input's sides do not fit the depth.
@@ -54,6 +61,7 @@ class UNet(nn.Module):
             )
         self.depth, self.size_multiple, self.residual = depth, 2**depth, residual
         widths = [base_channels * min(2**level, 8) for level in range(depth)]
+        self.feature_channels = [in_channels, *widths[:MAX_FEATURE_LEVELS]]
         self.downs = nn.ModuleList(
             _down(in_channels if level == 0 else widths[level - 1], widths[level], level, depth)
             for level in range(depth)
@@ -90,15 +98,38 @@ class UNet(nn.Module):
         """
         require_sides(image, self.size_multiple, f"U-Net of depth {self.depth}")
         skips = [] if self.entry is None else [self.entry(image)]
-        x = image
-        for down in self.downs:
-            x = down(x)
-            skips.append(x)
-        skips.pop()
+        *levels, x = self._encode(image, self.depth)
+        skips += levels
         for up in self.ups:
             x = torch.cat([up(x), skips.pop()], dim=1)
         output = self.last(x)
         return (image + 2 * output).clamp(-1, 1) if self.residual else output
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """What the encoder sees in images, from fine to coarse; the decoder is not computed.
+
+        Args:
+            image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of ``2 ** depth``.
+
+        Returns:
+            The image itself, then the outputs of the first encoder levels, at most four: (B, C, H / 2, W / 2) and on,
+            of at least 2×2 positions.
+
+        Raises:
+            ValueError: the sides do not fit, or leave a single position.
+        """
+        num_levels = len(self.feature_channels) - 1
+        name = f"features of a U-Net of depth {self.depth}"
+        require_sides(image, self.size_multiple, name, smallest=2 ** (num_levels + 1))
+        return [image, *self._encode(image, num_levels)]
+
+    def _encode(self, image: Tensor, num_levels: int) -> list[Tensor]:
+        """Outputs of the first encoder levels."""
+        levels, x = [], image
+        for down in list(self.downs)[:num_levels]:
+            x = down(x)
+            levels.append(x)
+        return levels
 
 
 def _down(in_channels: int, out_channels: int, level: int, depth: int) -> nn.Sequential:

@@ -11,7 +11,9 @@ from mri_cyclegan.losses.adversarial import (
 )
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("lsgan", (4 + 1) / 2), ("bce", None), ("hinge", -(3 + 0) / 2)])
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("lsgan", (4 + 1) / 2), ("bce", None), ("hinge", -(3 + 0) / 2), ("wgan", -(3 + 0) / 2)]
+)
 def test_generator_loss_in_closed_form(kind, expected):
     logits = torch.tensor([3.0, 0.0])
     if kind == "bce":
@@ -30,6 +32,12 @@ def test_discriminator_losses_in_closed_form():
     bce = functional.binary_cross_entropy_with_logits
     textbook = 0.5 * (bce(real, torch.ones(2)) + bce(fake, torch.zeros(2)))
     assert discriminator_adversarial_loss(real, fake, "bce").item() == pytest.approx(textbook.item(), rel=1e-6)
+
+
+def test_wasserstein_discriminator_has_no_end():
+    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 1.0])
+    assert discriminator_adversarial_loss(real, fake, "wgan").item() == 0.5 * (-1 - 1.25)
+    assert discriminator_adversarial_loss(100 * real, 100 * fake, "wgan").item() == -112.5
 
 
 @pytest.mark.parametrize("kind", ADVERSARIAL_LOSSES)
@@ -60,8 +68,8 @@ def test_extreme_logits_stay_finite(kind):
 
 def test_unknown_kind_names_key_and_choices():
     for call in (
-        lambda: generator_adversarial_loss(torch.zeros(1), "wgan"),
-        lambda: discriminator_adversarial_loss(torch.zeros(1), torch.zeros(1), "wgan"),
+        lambda: generator_adversarial_loss(torch.zeros(1), "wasserstein"),
+        lambda: discriminator_adversarial_loss(torch.zeros(1), torch.zeros(1), "wasserstein"),
     ):
-        with pytest.raises(ValueError, match=r"model\.adversarial_loss.*lsgan, bce, hinge.*'wgan'"):
+        with pytest.raises(ValueError, match=r"model\.adversarial_loss.*lsgan, bce, hinge, wgan.*'wasserstein'"):
             call()
