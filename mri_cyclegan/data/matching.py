@@ -1,13 +1,16 @@
 """Which slices of contrast b may stand beside a slice of contrast a in training."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.volume import grid_difference
 
-MATCHES = ("none", "position")
+MATCHES = ("none", "position", "subject")
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,17 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Matching:
-    """How b is drawn for a: from anywhere, or from the same height in the head.
+    """How b is drawn for a: from anywhere, from the same height in the head, or from the same subject's other scan.
 
     Where the scans of one contrast cover another part of the head than those of the other, a discriminator can tell
-    real from fake by the anatomy, and the generator learns to change it. Drawn by position, b shows what a shows.
+    real from fake by the anatomy, and the generator learns to change it. Drawn by position, b shows what a shows. Drawn
+    by subject, it shows the very same place, for losses that compare pairs.
 
     Attributes:
-        match: ``"none"`` for any slice, ``"position"`` for one of about the same relative height.
-        tolerance: largest difference of relative heights, in [0, 1]; the nearest slices are taken where none is
-            within.
+        match: ``"none"`` for any slice, ``"position"`` for one of about the same relative height, ``"subject"`` for
+            that of the same subject and session, see :func:`of_same_subject`.
+        tolerance: of ``"position"``, largest difference of relative heights, in [0, 1]; the nearest slices are taken
+            where none is within.
     """
 
     match: str
@@ -70,11 +75,14 @@ class Matching:
             slices_b: (N_b, 2) likewise.
 
         Raises:
-            ValueError: heights are needed, and a volume has no height.
+            ValueError: heights are needed, and a volume has no height; or a volume of a needs a partner in b, and has
+                none.
         """
         if self.match == "none":
             any_a = np.zeros(len(slices_a), dtype=np.int64)
             return Candidates(np.arange(len(slices_b)), any_a, any_a + len(slices_b))
+        if self.match == "subject":
+            return of_same_subject(volumes_a, slices_a, volumes_b, slices_b)
         return near(_heights(volumes_a, slices_a), _heights(volumes_b, slices_b), self.tolerance)
 
 
@@ -100,17 +108,94 @@ def near(heights_a: np.ndarray, heights_b: np.ndarray, tolerance: float) -> Cand
     )
 
 
+def of_same_subject(
+    volumes_a: Sequence[CachedVolume], slices_a: np.ndarray, volumes_b: Sequence[CachedVolume], slices_b: np.ndarray
+) -> Candidates:
+    """For each slice of a those of the same subject and session in b that show its place.
+
+    Where a session has several scans of contrast b, it is the one that lies beside that of a, as
+    :func:`mri_cyclegan.data.layouts.find_pairs` has it, or else any of them. On the grid of a it is the slice of the
+    same number, on another that of the same relative height; or the nearest, where that one does not train. Of two
+    equally near, it is the lower one.
+
+    Args:
+        volumes_a: see :meth:`Matching.candidates`, likewise the others.
+        slices_a: (N_a, 2).
+        volumes_b: as ``volumes_a``.
+        slices_b: (N_b, 2).
+
+    Raises:
+        ValueError: a volume of a has no partner.
+    """
+    rows_a, rows_b = _rows_by_volume(slices_a), _rows_by_volume(slices_b)
+    found: list[list[int]] = [[] for _ in slices_a]
+    for number_a, numbers_b in _partners(volumes_a, list(rows_a), volumes_b, list(rows_b)).items():
+        for number_b in numbers_b:
+            here, there = rows_a[number_a], rows_b[number_b]
+            places_a, places_b = _places(volumes_a[number_a], volumes_b[number_b])
+            nearest = near(places_a[slices_a[here, 1]], places_b[slices_b[there, 1]], tolerance=0)
+            for row, start, stop in zip(here, nearest.start, nearest.stop, strict=True):
+                found[row].extend(there[nearest.order[start:stop]])
+    stop = np.cumsum([len(rows) for rows in found])
+    return Candidates(np.concatenate(found).astype(np.int64), np.concatenate([[0], stop[:-1]]), stop)
+
+
+def same_grid(*volumes: CachedVolume) -> bool:
+    """Whether the scans of two volumes have one shape and affine, so that equal numbers are slices of one place."""
+    first, second = ((volume.record["source_shape"], np.array(volume.record["source_affine"])) for volume in volumes)
+    return not grid_difference(first, second)
+
+
+def _rows_by_volume(slices: np.ndarray) -> dict[int, np.ndarray]:
+    return {int(number): np.flatnonzero(slices[:, 0] == number) for number in np.unique(slices[:, 0])}
+
+
+def _partners(
+    volumes_a: Sequence[CachedVolume], numbers_a: list[int], volumes_b: Sequence[CachedVolume], numbers_b: list[int]
+) -> dict[int, list[int]]:
+    """Volume numbers of a to those of b."""
+    by_session, by_place = defaultdict(list), defaultdict(list)
+    for number in numbers_b:
+        scan = volumes_b[number].scan
+        by_session[scan.subject, scan.session].append(number)
+        by_place[scan.subject, scan.session, scan.place].append(number)
+    partners = {}
+    for number in numbers_a:
+        scan = volumes_a[number].scan
+        beside = by_place.get((scan.subject, scan.session, scan.place))
+        partners[number] = beside or by_session.get((scan.subject, scan.session), [])
+    alone = [volumes_a[number].scan.path.name for number, found in partners.items() if not found]
+    if alone:
+        raise ValueError(
+            f"data.match=subject: {len(alone)} of {len(numbers_a)} {volumes_a[0].scan.contrast} scans have no "
+            f"{volumes_b[0].scan.contrast} slices of the same subject and session to train with: {name_some(alone)}. "
+            "Set data.allow_paired_subjects=true, so that a subject gives both contrasts to training; leave subjects "
+            "without both out (data.split_column); or set data.match=none."
+        )
+    return partners
+
+
+def _places(volume_a: CachedVolume, volume_b: CachedVolume) -> tuple[np.ndarray, np.ndarray]:
+    """Where the slices of two volumes of one subject lie, in numbers that can be compared."""
+    # A picture on its own has the number 0 whatever it shows; its name alone tells what lies beside it.
+    pictures = volume_a.num_slices == volume_b.num_slices == 1
+    alike = volume_a.scan.place == volume_b.scan.place if pictures else same_grid(volume_a, volume_b)
+    if alike:
+        return np.arange(volume_a.num_slices), np.arange(volume_b.num_slices)
+    return _known_heights(volume_a, "subject"), _known_heights(volume_b, "subject")
+
+
 def _heights(volumes: Sequence[CachedVolume], slices: np.ndarray) -> np.ndarray:
     """(N,) of (N, 2) volume and slice numbers."""
-    of_volume = {number: _known_heights(volumes[number]) for number in np.unique(slices[:, 0])}
+    of_volume = {number: _known_heights(volumes[number], "position") for number in np.unique(slices[:, 0])}
     return np.array([of_volume[number][index] for number, index in slices])
 
 
-def _known_heights(volume: CachedVolume) -> np.ndarray:
+def _known_heights(volume: CachedVolume, match: str) -> np.ndarray:
     heights = volume.relative_heights
     if np.isnan(heights).any():
         raise ValueError(
-            f"data.match=position: {volume.scan.path} shows the head in fewer than two slices, "
+            f"data.match={match}: {volume.scan.path} shows the head in fewer than two slices, "
             "so where in the head they lie is unknown. Set data.match=none, or remove the file."
         )
     return heights

@@ -74,7 +74,7 @@ class Phantom:
     """Recipe of the data set; equal recipes give equal voxels.
 
     Attributes:
-        num_train: training subjects; they get one contrast each, in turn.
+        num_train: training subjects; they get one contrast each, in turn, unless ``paired_training``.
         num_val: validation subjects, with both contrasts and a lesion mask.
         num_test: test subjects, likewise.
         spacing_mm: isotropic voxel size.
@@ -82,6 +82,7 @@ class Phantom:
         noise: standard deviation of the Rician noise, as a share of the brightest tissue's signal.
         bias_strength: largest coefficient of the bias field's exponent; 0 for a flat field.
         seed: of everything random.
+        paired_training: whether training subjects get both contrasts, too.
     """
 
     num_train: int
@@ -92,6 +93,7 @@ class Phantom:
     noise: float
     bias_strength: float
     seed: int
+    paired_training: bool = False
 
     def __post_init__(self) -> None:
         if self.num_train < 2:
@@ -112,7 +114,7 @@ class Phantom:
 
     def folder(self, root: str | Path) -> Path:
         """Where under ``root`` the data set of these settings lies."""
-        settings = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
+        settings = json.dumps({"version": VERSION, **self._settings()}, sort_keys=True)
         return Path(root) / f"phantom-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
 
     def write(self, root: str | Path) -> Path:
@@ -158,14 +160,21 @@ class Phantom:
             "Name": "Digital brain phantom",
             "BIDSVersion": "1.9.0",
             "DatasetType": "derivative",
-            "GeneratedBy": [{"Name": "mri_cyclegan.data.phantom", "Version": str(VERSION), "Settings": asdict(self)}],
+            "GeneratedBy": [
+                {"Name": "mri_cyclegan.data.phantom", "Version": str(VERSION), "Settings": self._settings()}
+            ],
         }
         (folder / "dataset_description.json").write_text(json.dumps(description, indent=2) + "\n")
+
+    def _settings(self) -> dict[str, float]:
+        # Only where it is set: without it the voxels are those of a time before there was the choice, and the data
+        # sets that users made then keep their names.
+        return {name: value for name, value in asdict(self).items() if value or name != "paired_training"}
 
     def _plan(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         contrasts = tuple(SEQUENCES)
         for index in range(self.num_train):
-            yield "train", (contrasts[index % 2],)
+            yield "train", contrasts if self.paired_training else (contrasts[index % 2],)
         for split, count in (("val", self.num_val), ("test", self.num_test)):
             yield from [(split, contrasts)] * count
 

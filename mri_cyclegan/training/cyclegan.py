@@ -1,8 +1,8 @@
 """CycleGAN as a LightningModule."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -14,22 +14,15 @@ from mri_cyclegan.losses.adversarial import (
     discriminator_adversarial_loss,
     generator_adversarial_loss,
 )
-from mri_cyclegan.losses.cycle import cycle_loss, identity_loss
+from mri_cyclegan.losses.cycle import CYCLE_LOSSES, cycle_loss, identity_loss
+from mri_cyclegan.losses.gradient_penalty import GRADIENT_PENALTIES, gradient_penalty
 from mri_cyclegan.stacks import centre_slice
-from mri_cyclegan.training.ema import AveragedNetwork
+from mri_cyclegan.training.further_losses import FurtherLosses
+from mri_cyclegan.training.generated import Generated
 from mri_cyclegan.training.image_pool import ImagePool
-from mri_cyclegan.training.lr_schedule import constant_then_linear
-
-
-class Generated(NamedTuple):
-    """Everything the generators make of one batch; each (B, C, H, W), in [-1, 1]."""
-
-    fake_b: Tensor
-    cycled_a: Tensor
-    fake_a: Tensor
-    cycled_b: Tensor
-    identity_b: Tensor
-    identity_a: Tensor
+from mri_cyclegan.training.loss_weights import Weights
+from mri_cyclegan.training.lr_schedule import constant_then_falling
+from mri_cyclegan.training.optimization import Optimization
 
 
 class CycleGAN(pl.LightningModule):
@@ -43,16 +36,36 @@ class CycleGAN(pl.LightningModule):
         generator_ba: likewise, another network.
         discriminator_a: (B, C, H, W) to patch logits.
         discriminator_b: likewise, another network.
-        adversarial_loss: ``"lsgan"``, ``"bce"`` or ``"hinge"``.
-        lambda_cycle: weight of the cycle-consistency losses.
+        registration_a: moves a fake onto the real image that ``lambda_paired`` compares it with, or None; see
+            :class:`mri_cyclegan.training.further_losses.FurtherLosses`.
+        registration_b: likewise, another network.
+        adversarial_loss: see :func:`mri_cyclegan.losses.adversarial.discriminator_adversarial_loss`.
+        lambda_adversarial: weight of the generators' adversarial losses.
+        gradient_penalty: of the discriminators, see :func:`mri_cyclegan.losses.gradient_penalty.gradient_penalty`, or
+            None.
+        lambda_gradient_penalty: its weight.
+        gradient_penalty_every: so many batches, with as many times the weight ("lazy", Karras et al., "Analyzing and
+            improving the image quality of StyleGAN", CVPR 2020, section 3.1).
+        lambda_cycle: weight of the cycle-consistency losses; 0 leaves their passes out.
+        cycle_weights: of the cycle from a and of the one from b, beside ``lambda_cycle``: they need not be equal.
+        cycle_loss: see :func:`mri_cyclegan.losses.cycle.cycle_loss`.
+        cycle_noise: standard deviation of the noise that a fake gets on its way back, against codes hidden in it
+            (Chu et al., "CycleGAN, a master of steganography", 2017; Bashkirova et al., "Adversarial self-defense for
+            cycle-consistent GANs", NeurIPS 2019, section 4.1).
         lambda_identity: weight of the identity losses; 0 leaves their passes out.
-        learning_rate_generators: of Adam.
-        learning_rate_discriminators: of Adam.
-        beta1: decay of Adam's mean of gradients.
-        constant_share: share of the epochs before the learning rate falls, see
-            :func:`mri_cyclegan.training.lr_schedule.constant_then_linear`.
+        structure_loss: see :func:`mri_cyclegan.losses.structure.structure_loss`.
+        lambda_structure: its weight.
+        lambda_nce: weight of the contrastive loss of patches.
+        nce_num_patches: places that it compares in each layer.
+        lambda_paired: weight of the difference between a fake and the real image of its contrast in the batch.
+        lambda_smoothness: weight of the deformation's smoothness, where there are registration networks.
+        fades: of the weights named there (cycle, identity, structure, nce, paired): share of the epochs over which
+            each falls straight to 0; None where it stays.
         pool_size: generated images kept for each discriminator.
-        ema_decay: of the generators' moving average, which validates, draws samples and is saved; None for none.
+        optimization: how the weights move.
+
+    Raises:
+        ValueError: a value is unknown or out of range.
 
     Reference:
         Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks", ICCV 2017.
@@ -64,32 +77,67 @@ class CycleGAN(pl.LightningModule):
         generator_ba: nn.Module,
         discriminator_a: nn.Module,
         discriminator_b: nn.Module,
+        registration_a: nn.Module | None,
+        registration_b: nn.Module | None,
         adversarial_loss: str,
+        lambda_adversarial: float,
+        gradient_penalty: str | None,
+        lambda_gradient_penalty: float,
+        gradient_penalty_every: int,
         lambda_cycle: float,
+        cycle_weights: Sequence[float],
+        cycle_loss: str,
+        cycle_noise: float,
         lambda_identity: float,
-        learning_rate_generators: float,
-        learning_rate_discriminators: float,
-        beta1: float,
-        constant_share: float,
+        structure_loss: str,
+        lambda_structure: float,
+        lambda_nce: float,
+        nce_num_patches: int,
+        lambda_paired: float,
+        lambda_smoothness: float,
+        fades: Mapping[str, float | None],
         pool_size: int,
-        ema_decay: float | None,
+        optimization: Optimization,
     ) -> None:
         super().__init__()
-        if adversarial_loss not in ADVERSARIAL_LOSSES:
-            raise ValueError(
-                f"model.adversarial_loss: expected one of {', '.join(ADVERSARIAL_LOSSES)}, got {adversarial_loss!r}."
-            )
+        _require("adversarial_loss", adversarial_loss, ADVERSARIAL_LOSSES)
+        _require("gradient_penalty", gradient_penalty, (None, *GRADIENT_PENALTIES))
+        _require("cycle_loss", cycle_loss, CYCLE_LOSSES)
+        if gradient_penalty_every < 1:
+            raise ValueError(f"model.gradient_penalty_every: expected 1 or more batches, got {gradient_penalty_every}.")
+        if not cycle_noise >= 0:
+            raise ValueError(f"model.cycle_noise: expected 0 or more, got {cycle_noise}.")
+        if len(cycle_weights) != 2:
+            raise ValueError(f"model.cycle_weights: expected two, of a and of b; got {list(cycle_weights)}.")
         self.automatic_optimization = False
         self.generator_ab, self.generator_ba = generator_ab, generator_ba
         self.discriminator_a, self.discriminator_b = discriminator_a, discriminator_b
-        self.adversarial_loss = adversarial_loss
-        self.lambda_cycle, self.lambda_identity = lambda_cycle, lambda_identity
-        self.learning_rates = (learning_rate_generators, learning_rate_discriminators)
-        self.beta1 = beta1
-        self.constant_share = constant_share
+        self.adversarial_loss, self.cycle_loss, self.cycle_noise = adversarial_loss, cycle_loss, cycle_noise
+        self.gradient_penalty, self.gradient_penalty_every = gradient_penalty, gradient_penalty_every
+        self.lambda_gradient_penalty = lambda_gradient_penalty
+        self.cycle_weights = cycle_weights
+        self.weights = Weights(
+            fades,
+            adversarial=lambda_adversarial,
+            cycle=lambda_cycle,
+            identity=lambda_identity,
+            structure=lambda_structure,
+            nce=lambda_nce,
+            paired=lambda_paired,
+            smoothness=lambda_smoothness,
+        )
+        self.further = FurtherLosses(
+            generator_ab,
+            generator_ba,
+            structure_loss,
+            nce_num_patches if lambda_nce else None,
+            registration_a,
+            registration_b,
+        )
+        self.optimization = optimization
         self.pool_a, self.pool_b = ImagePool(pool_size), ImagePool(pool_size)
-        self.ema_ab = None if ema_decay is None else AveragedNetwork(generator_ab, ema_decay)
-        self.ema_ba = None if ema_decay is None else AveragedNetwork(generator_ba, ema_decay)
+        self.ema_ab = optimization.average_of(generator_ab)
+        self.ema_ba = optimization.average_of(generator_ba)
         self.latest: Generated | None = None
 
     @property
@@ -130,43 +178,47 @@ class CycleGAN(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
         real_a, real_b = batch["a"], batch["b"]
+        weights = self.weights.at(self.current_epoch, self.trainer.max_epochs or 0)
+        generators_learn = self.optimization.generators_learn(batch_index)
 
-        with frozen(self.discriminator_a, self.discriminator_b):
+        with frozen(self.discriminator_a, self.discriminator_b), torch.set_grad_enabled(generators_learn):
             # Steps 1, 2 and 3: there and back from a, there and back from b, identity.
-            generated = self.generate(real_a, real_b)
+            generated = self.generate(real_a, real_b, weights)
             # Step 4: the discriminators judge the fakes, for the generators' sake.
             judged_b = self.discriminator_b(generated.fake_b)
             judged_a = self.discriminator_a(generated.fake_a)
 
-        # Step 5: adversarial loss of each generator.
-        adversarial_ab = generator_adversarial_loss(judged_b, self.adversarial_loss)
-        adversarial_ba = generator_adversarial_loss(judged_a, self.adversarial_loss)
+            # Step 5: adversarial loss of each generator.
+            adversarial_ab = generator_adversarial_loss(judged_b, self.adversarial_loss)
+            adversarial_ba = generator_adversarial_loss(judged_a, self.adversarial_loss)
 
-        # Step 6: cycle consistency.
-        cycle_a = cycle_loss(generated.cycled_a, real_a)
-        cycle_b = cycle_loss(generated.cycled_b, real_b)
+            # Step 6: cycle consistency.
+            cycle_a = cycle_loss(generated.cycled_a, real_a, self.cycle_loss)
+            cycle_b = cycle_loss(generated.cycled_b, real_b, self.cycle_loss)
 
-        # Step 7: total loss of the generators.
-        identity_b = identity_loss(generated.identity_b, real_b)
-        identity_a = identity_loss(generated.identity_a, real_a)
-        generators = (
-            adversarial_ab
-            + adversarial_ba
-            + self.lambda_cycle * (cycle_a + cycle_b)
-            + self.lambda_identity * (identity_a + identity_b)
-        )
+            # Step 7: total loss of the generators.
+            identity_b = identity_loss(generated.identity_b, real_b)
+            identity_a = identity_loss(generated.identity_a, real_a)
+            further = self.further(real_a, real_b, generated, (self.generator_ab, self.generator_ba), weights)
+            generators = (
+                weights["adversarial"] * (adversarial_ab + adversarial_ba)
+                + weights["cycle"] * (self.cycle_weights[0] * cycle_a + self.cycle_weights[1] * cycle_b)
+                + weights["identity"] * (identity_a + identity_b)
+                + sum(weights[name.rpartition("_")[0]] * loss for name, loss in further.items())
+            )
 
         # Step 8: the discriminators judge real images and fakes from the pools, for their own sake.
         discriminator_a = self.judge(self.discriminator_a, real_a, self.pool_a.query(generated.fake_a.detach()))
         discriminator_b = self.judge(self.discriminator_b, real_b, self.pool_b.query(generated.fake_b.detach()))
+        discriminators = discriminator_a + discriminator_b
+        if self.gradient_penalty is not None and batch_index % self.gradient_penalty_every == 0:
+            discriminators = discriminators + self.penalty(real_a, real_b, generated)
 
         # Step 9: gradients and weights. The two graphs share no weights, so one pair may follow the other.
         optimizer_generators, optimizer_discriminators = self.optimizers()  # type: ignore[misc, attr-defined]
-        self.update(optimizer_generators, generators)
-        self.update(optimizer_discriminators, discriminator_a + discriminator_b)
-        if self.ema_ab is not None and self.ema_ba is not None:
-            self.ema_ab.update(self.generator_ab)
-            self.ema_ba.update(self.generator_ba)
+        if generators_learn and self.update(optimizer_generators, generators, batch_index):
+            self.average()
+        self.update(optimizer_discriminators, discriminators, batch_index)
 
         self.latest = Generated(*(image.detach() for image in generated))
         self.log_losses(
@@ -179,9 +231,10 @@ class CycleGAN(pl.LightningModule):
             identity_b=identity_b,
             discriminator_a=discriminator_a,
             discriminator_b=discriminator_b,
+            **further,
         )
 
-    def generate(self, real_a: Tensor, real_b: Tensor) -> Generated:
+    def generate(self, real_a: Tensor, real_b: Tensor, weights: Mapping[str, float]) -> Generated:
         """Steps 1 to 3. Each generator translates and keeps identity in one pass over both real images.
 
         1. fake_b = generator_ab(real_a), cycled_a = generator_ba(fake_b)
@@ -189,17 +242,25 @@ class CycleGAN(pl.LightningModule):
         3. identity_b = generator_ab(real_b), identity_a = generator_ba(real_a)
 
         With instance normalization samples do not see their batch neighbours: one concatenated pass gives the same
-        numbers as two passes, with fewer and larger kernels.
+        numbers as two passes, with fewer and larger kernels. What no loss asks for is not made: the real image stands
+        in its place.
         """
-        if self.lambda_identity == 0:
-            fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
-            identity_b, identity_a = real_b, real_a
-        else:
+        if weights["identity"] or weights["nce"]:
             fake_b, identity_b = self.generator_ab(torch.cat([real_a, real_b])).chunk(2)
             fake_a, identity_a = self.generator_ba(torch.cat([real_b, real_a])).chunk(2)
-        cycled_a = self.generator_ba(fake_b)
-        cycled_b = self.generator_ab(fake_a)
+        else:
+            fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
+            identity_b, identity_a = real_b, real_a
+        if weights["cycle"]:
+            cycled_a = self.generator_ba(self.with_noise(fake_b))
+            cycled_b = self.generator_ab(self.with_noise(fake_a))
+        else:
+            cycled_a, cycled_b = real_a, real_b
         return Generated(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)
+
+    def with_noise(self, fake: Tensor) -> Tensor:
+        """A fake as it sets out on the way back, (B, C, H, W)."""
+        return fake + self.cycle_noise * torch.randn_like(fake) if self.cycle_noise else fake
 
     def judge(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """Step 8 for one discriminator: its loss on real images and detached fakes, each (B, C, H, W).
@@ -209,29 +270,54 @@ class CycleGAN(pl.LightningModule):
         real_logits, fake_logits = discriminator(real), discriminator(fake.to(real))
         return discriminator_adversarial_loss(real_logits, fake_logits, self.adversarial_loss)
 
-    def update(self, optimizer: Any, loss: Tensor) -> None:
-        """Step 9 for one side: gradients of its loss, then its weights."""
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+    def penalty(self, real_a: Tensor, real_b: Tensor, generated: Generated) -> Tensor:
+        """Step 8, the gradient penalty of both discriminators, with the weight of the batches that go without it."""
+        assert self.gradient_penalty is not None
+        of_a = gradient_penalty(self.discriminator_a, real_a, generated.fake_a.detach(), self.gradient_penalty)
+        of_b = gradient_penalty(self.discriminator_b, real_b, generated.fake_b.detach(), self.gradient_penalty)
+        return self.lambda_gradient_penalty * self.gradient_penalty_every * (of_a + of_b)
+
+    def update(self, optimizer: Any, loss: Tensor, batch_index: int) -> bool:
+        """Step 9 for one side: gradients of its loss, then its weights at the end of a group of batches.
+
+        Returns:
+            Whether the weights moved.
+        """
+        if self.optimization.starts_group(batch_index):
+            optimizer.zero_grad()
+        self.manual_backward(loss / self.optimization.accumulate_batches)
+        moves = self.optimization.ends_group(batch_index) or self.trainer.is_last_batch
+        if moves:
+            optimizer.step()
+        return moves
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradients: here they are whole, and unscaled where precision is half."""
+        if self.optimization.clip_gradients is not None:
+            self.clip_gradients(optimizer, self.optimization.clip_gradients, "norm")
+
+    def average(self) -> None:
+        """Let the moving averages follow their generators."""
+        if self.ema_ab is not None and self.ema_ba is not None:
+            self.ema_ab.update(self.generator_ab)
+            self.ema_ba.update(self.generator_ba)
 
     def log_losses(self, **losses: Tensor) -> None:
         """Log each loss per step and as the epoch's mean, without waiting for the device."""
         for name, value in losses.items():
             in_bar = name in ("generators", "discriminator_a", "discriminator_b")
-            self.log(f"loss/{name}", value.detach(), on_step=True, on_epoch=True, prog_bar=in_bar, batch_size=1)
+            value = value.detach()
+            self.log(f"loss/{name}_step", value, on_step=True, on_epoch=False, prog_bar=in_bar, batch_size=1)
+            # Of several processes the mean, taken once an epoch.
+            self.log(f"loss/{name}_epoch", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        """Adam for both generators, Adam for both discriminators, each with the learning-rate schedule."""
-        schedule = constant_then_linear(self.trainer.max_epochs or 0, self.constant_share)
-        sides = ((self.generator_ab, self.generator_ba), (self.discriminator_a, self.discriminator_b))
-        optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Adam(
-                [parameter for network in side for parameter in network.parameters()],
-                lr=learning_rate,
-                betas=(self.beta1, 0.999),
-            )
-            for side, learning_rate in zip(sides, self.learning_rates, strict=True)
+        """Adam for all that helps the generators, Adam for the discriminators, each with the schedule of its rate."""
+        settings = self.optimization
+        schedule = constant_then_falling(self.trainer.max_epochs or 0, settings.constant_share, settings.schedule)
+        optimizers = [
+            settings.adam((self.generator_ab, self.generator_ba, self.further), settings.learning_rate_generators),
+            settings.adam((self.discriminator_a, self.discriminator_b), settings.learning_rate_discriminators),
         ]
         names = ("learning_rate/generators", "learning_rate/discriminators")
         return optimizers, [
@@ -275,3 +361,9 @@ def frozen(*networks: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
+
+
+def _require(key: str, value: Any, known: Sequence[Any]) -> None:
+    if value not in known:
+        names = ", ".join("null" if name is None else name for name in known)
+        raise ValueError(f"model.{key}: expected one of {names}, got {value!r}.")

@@ -1,4 +1,5 @@
 import csv
+import json
 import math
 import re
 from dataclasses import replace
@@ -37,6 +38,11 @@ def with_lesions() -> PhantomSubject:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     return TINY.write(tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory):
+    return replace(TINY, paired_training=True).write(tmp_path_factory.mktemp("paired"))
 
 
 def share(subject: PhantomSubject, tissue: str) -> np.ndarray:
@@ -260,7 +266,7 @@ def test_the_data_set_is_read_as_any_bids_data_set(written):
 
 def test_the_folders_name_depends_on_every_setting(tmp_path):
     changes = {"num_train": 4, "num_val": 2, "num_test": 2, "spacing_mm": 4.0, "lesion_share": 0.5}
-    changes |= {"noise": 0.03, "bias_strength": 0.2, "seed": 1}
+    changes |= {"noise": 0.03, "bias_strength": 0.2, "seed": 1, "paired_training": True}
     assert set(changes) == set(TINY.__dataclass_fields__)
     folders = {
         TINY.folder(tmp_path),
@@ -269,6 +275,43 @@ def test_the_folders_name_depends_on_every_setting(tmp_path):
     assert len(folders) == 1 + len(changes)
     assert TINY.folder(tmp_path) == replace(TINY).folder(tmp_path)
     assert all(folder.parent == tmp_path for folder in folders)
+
+
+def test_folders_keep_the_names_of_before_there_was_a_choice_of_paired_training(tmp_path):
+    """What ``folder("").name`` was in version 3 before the setting came; users have folders of these names."""
+    two_mm = replace(TINY, num_train=20, num_val=4, num_test=6, spacing_mm=2.0, lesion_share=0.5)
+    two_mm = replace(two_mm, noise=0.015, bias_strength=0.12)  # data=phantom
+    assert phantom_module.VERSION == 3
+    assert TINY.folder(tmp_path).name == "phantom-ac63df7b9048"
+    assert two_mm.folder(tmp_path).name == "phantom-ac7edfc58e2e"
+    assert replace(two_mm, num_train=40, spacing_mm=1.0).folder(tmp_path).name == "phantom-92a0afd2f9eb"
+
+
+def test_the_description_tells_paired_training_where_it_is_set(written, paired):
+    generated = [json.loads((folder / "dataset_description.json").read_text()) for folder in (written, paired)]
+    settings = [content["GeneratedBy"][0]["Settings"] for content in generated]
+    assert settings[1] == settings[0] | {"paired_training": True}
+    assert "paired_training" not in settings[0]
+
+
+def test_with_paired_training_training_subjects_have_both_contrasts(written, paired):
+    files, without = (
+        {path.relative_to(folder).as_posix() for path in folder.rglob("*.nii.gz")} for folder in (paired, written)
+    )
+    assert files - without == {
+        "sub-001/anat/sub-001_T2w.nii.gz",
+        "sub-002/anat/sub-002_T1w.nii.gz",
+        "sub-003/anat/sub-003_T2w.nii.gz",
+    }
+    assert without < files
+    for index in range(3):
+        for contrast, image in TINY.subject(index).images.items():
+            name = f"sub-{index + 1:03d}"
+            volume = read_volume(paired / f"{name}/anat/{name}_{contrast}.nii.gz")
+            np.testing.assert_array_equal(volume.array, image)
+    with (paired / "participants.tsv").open() as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    assert [(row["split"], row["contrasts"]) for row in rows[:4]] == [("train", "T1w+T2w")] * 3 + [("val", "T1w+T2w")]
 
 
 def test_a_data_set_that_is_there_is_not_written_again(written, monkeypatch):

@@ -6,70 +6,22 @@ import types
 from pathlib import Path
 
 import pytest
-import pytorch_lightning as pl
 import torch
+from example_training.cyclegans import OPTIMIZATION, fit, make_batches, make_cyclegan, make_networks
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
 import mri_cyclegan.training.cyclegan as cyclegan_module
-from mri_cyclegan.networks.patchgan import PatchGAN
-from mri_cyclegan.networks.unet import UNet
 
 SETTINGS = dict(
-    lambda_cycle=7.0,
-    lambda_identity=3.0,
-    learning_rate_generators=1e-3,
-    learning_rate_discriminators=2e-3,
-    beta1=0.5,
-    constant_share=1.0,
-    pool_size=3,
-    ema_decay=0.9,
+    lambda_adversarial=0.8, lambda_cycle=7.0, cycle_weights=(1.5, 0.5), lambda_identity=3.0, pool_size=3, ema_decay=0.9
 )
 NUM_STEPS = 4
 TOLERANCE = 1e-9
 
 
-class SeedAtStart(pl.Callback):
-    def on_train_start(self, trainer, pl_module):
-        torch.manual_seed(5)
-
-
-def make_networks():
-    torch.manual_seed(1)
-    generators = [UNet(1, 1, 4, 2, 0.0, "transposed", full_resolution_skip=False, residual=False) for _ in range(2)]
-    discriminators = [PatchGAN(1, 4, 1, spectral_norm=False, minibatch_stdev=False) for _ in range(2)]
-    networks = [network.double() for network in (*generators, *discriminators)]
-    for network in networks:
-        for parameter in network.parameters():
-            parameter.data += 0.2 * torch.randn_like(parameter)
-    return networks
-
-
-def make_batches():
-    generator = torch.Generator().manual_seed(2)
-    return [
-        {key: torch.rand(2, 1, 16, 16, generator=generator, dtype=torch.float64) * 2 - 1 for key in "ab"}
-        for _ in range(NUM_STEPS)
-    ]
-
-
 def train_ours(module, adversarial_loss):
-    model = module.CycleGAN(*copy.deepcopy(make_networks()), adversarial_loss=adversarial_loss, **SETTINGS).double()
-    losses = []
-    # Lightning keeps logged values in float32: take them before.
-    model.log_losses = lambda **values: losses.append({name: value.item() for name, value in values.items()})
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        max_epochs=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-        callbacks=[SeedAtStart()],
-    )
-    trainer.fit(model, train_dataloaders=DataLoader(make_batches(), batch_size=None))
-    return model, losses
+    model = make_cyclegan(module, adversarial_loss=adversarial_loss, **SETTINGS)
+    return model, fit(model, make_batches(NUM_STEPS))
 
 
 def pool_query(pool, fakes):
@@ -92,7 +44,7 @@ def wants_real(logits, kind):
         return F.mse_loss(logits, torch.ones_like(logits))
     if kind == "bce":
         return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-    return -logits.mean()
+    return -logits.mean()  # hinge, wgan
 
 
 def tells_apart(real, fake, kind):
@@ -101,6 +53,8 @@ def tells_apart(real, fake, kind):
     if kind == "bce":
         ones, zeros = torch.ones_like(real), torch.zeros_like(fake)
         return (F.binary_cross_entropy_with_logits(real, ones) + F.binary_cross_entropy_with_logits(fake, zeros)) / 2
+    if kind == "wgan":
+        return (fake.mean() - real.mean()) / 2
     return ((1 - real).clamp_min(0).mean() + (1 + fake).clamp_min(0).mean()) / 2
 
 
@@ -110,12 +64,12 @@ def train_straight_line(kind):
     average_ab, average_ba = copy.deepcopy(g_ab), copy.deepcopy(g_ba)
     g_weights = [*g_ab.parameters(), *g_ba.parameters()]
     d_weights = [*d_a.parameters(), *d_b.parameters()]
-    betas = (SETTINGS["beta1"], 0.999)
-    g_adam = torch.optim.Adam(g_weights, lr=SETTINGS["learning_rate_generators"], betas=betas)
-    d_adam = torch.optim.Adam(d_weights, lr=SETTINGS["learning_rate_discriminators"], betas=betas)
+    betas = (OPTIMIZATION["beta1"], 0.999)
+    g_adam = torch.optim.Adam(g_weights, lr=OPTIMIZATION["learning_rate_generators"], betas=betas)
+    d_adam = torch.optim.Adam(d_weights, lr=OPTIMIZATION["learning_rate_discriminators"], betas=betas)
     pool_a, pool_b, losses = [], [], []
     torch.manual_seed(5)
-    for number, batch in enumerate(make_batches()):
+    for number, batch in enumerate(make_batches(NUM_STEPS)):
         real_a, real_b = batch["a"], batch["b"]
         # 1
         fake_b = g_ab(real_a)
@@ -136,9 +90,9 @@ def train_straight_line(kind):
         same_a = (identity_a - real_a).abs().mean()
         same_b = (identity_b - real_b).abs().mean()
         total = (
-            adversarial_ab
-            + adversarial_ba
-            + SETTINGS["lambda_cycle"] * (cycle_a + cycle_b)
+            SETTINGS["lambda_adversarial"] * (adversarial_ab + adversarial_ba)
+            + SETTINGS["lambda_cycle"] * SETTINGS["cycle_weights"][0] * cycle_a
+            + SETTINGS["lambda_cycle"] * SETTINGS["cycle_weights"][1] * cycle_b
             + SETTINGS["lambda_identity"] * (same_a + same_b)
         )
         # 8
@@ -196,7 +150,7 @@ def largest_difference(module, kind):
     return worst_loss, worst_weight
 
 
-@pytest.mark.parametrize("kind", ["lsgan", "bce", "hinge"])
+@pytest.mark.parametrize("kind", ["lsgan", "bce", "hinge", "wgan"])
 def test_training_equals_the_straight_line(kind):
     worst_loss, worst_weight = largest_difference(cyclegan_module, kind)
     assert worst_loss < TOLERANCE
@@ -205,11 +159,11 @@ def test_training_equals_the_straight_line(kind):
 
 MUTANTS = {
     "step 1: cycle through the same generator": (
-        "cycled_a = self.generator_ba(fake_b)",
+        "cycled_a = self.generator_ba(self.with_noise(fake_b))",
         "cycled_a = self.generator_ab(fake_b)",
     ),
     "step 2: cycle from the wrong image": (
-        "cycled_b = self.generator_ab(fake_a)",
+        "cycled_b = self.generator_ab(self.with_noise(fake_a))",
         "cycled_b = self.generator_ab(real_b)",
     ),
     "step 3: generators swapped in identity": (
@@ -229,11 +183,15 @@ MUTANTS = {
         "adversarial_ab = judged_b.square().mean()",
     ),
     "step 6: cycle against the wrong image": (
-        "cycle_a = cycle_loss(generated.cycled_a, real_a)",
-        "cycle_a = cycle_loss(generated.cycled_a, real_b)",
+        "cycle_a = cycle_loss(generated.cycled_a, real_a,",
+        "cycle_a = cycle_loss(generated.cycled_a, real_b,",
     ),
-    "step 7: a weight is missing": ("self.lambda_cycle * (cycle_a + cycle_b)", "(cycle_a + cycle_b)"),
-    "step 7: identity left out": ("self.lambda_identity * (identity_a + identity_b)", "0 * identity_a"),
+    "step 7: a weight is missing": ('weights["adversarial"] * (adversarial_ab', "(adversarial_ab"),
+    "step 7: weights of the cycles swapped": (
+        "self.cycle_weights[0] * cycle_a + self.cycle_weights[1] * cycle_b",
+        "self.cycle_weights[1] * cycle_a + self.cycle_weights[0] * cycle_b",
+    ),
+    "step 7: identity left out": ('weights["identity"] * (identity_a + identity_b)', "0 * identity_a"),
     "step 8: no pool": ("self.pool_a.query(generated.fake_a.detach())", "generated.fake_a.detach()"),
     "step 8: pools swapped": (
         "self.pool_b.query(generated.fake_b.detach())",
@@ -247,12 +205,16 @@ MUTANTS = {
         "discriminator_adversarial_loss(real_logits, fake_logits,",
         "discriminator_adversarial_loss(fake_logits, real_logits,",
     ),
-    "step 9: gradients pile up": ("        optimizer.zero_grad()\n", ""),
+    "step 9: gradients pile up": ("            optimizer.zero_grad()\n", "            pass\n"),
     "step 9: weights not updated": (
-        "        self.update(optimizer_discriminators, discriminator_a + discriminator_b)\n",
+        "        self.update(optimizer_discriminators, discriminators, batch_index)\n",
         "",
     ),
-    "step 9: one discriminator left out": ("discriminator_a + discriminator_b)", "discriminator_a)"),
+    "step 9: one discriminator left out": (
+        "discriminators = discriminator_a + discriminator_b",
+        "discriminators = discriminator_a",
+    ),
+    "step 9: no average": ("            self.average()\n", "            pass\n"),
     "average: generators swapped": ("self.ema_ab.update(self.generator_ab)", "self.ema_ab.update(self.generator_ba)"),
 }
 

@@ -1,0 +1,16 @@
+"""What the generators make of one batch."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Generated(NamedTuple):
+    """Steps 1 to 3; each (B, C, H, W), in [-1, 1]."""
+
+    fake_b: Tensor
+    cycled_a: Tensor
+    fake_a: Tensor
+    cycled_b: Tensor
+    identity_b: Tensor
+    identity_a: Tensor

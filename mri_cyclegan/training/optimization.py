@@ -1,0 +1,82 @@
+"""How the weights of a CycleGAN move: everything about training that is neither a network nor a loss."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from mri_cyclegan.training.ema import AveragedNetwork
+from mri_cyclegan.training.lr_schedule import SCHEDULES
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Settings of the optimizers, and what follows from them.
+
+    Attributes:
+        learning_rate_generators: of Adam.
+        learning_rate_discriminators: of Adam; another one than the generators' makes two time scales (Heusel et al.,
+            "GANs trained by a two time-scale update rule", NeurIPS 2017).
+        beta1: decay of Adam's mean of gradients.
+        schedule: how the learning rates fall, see
+            :func:`mri_cyclegan.training.lr_schedule.constant_then_falling`; likewise ``constant_share``.
+        clip_gradients: largest norm of the gradients of one optimizer, all its weights together; None for any.
+        accumulate_batches: batches whose mean gradient moves the weights once. With instance normalization that is
+            one larger batch; the last group of an epoch may have fewer batches, which then count less.
+        num_discriminator_steps: updates of the discriminators for each of the generators, which then learn from every
+            so-many-th batch only.
+        ema_decay: of the generators' moving average, which validates, draws samples and is saved; None for none.
+        ema_warmup: the average follows faster at first, see :class:`mri_cyclegan.training.ema.AveragedNetwork`.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    learning_rate_generators: float
+    learning_rate_discriminators: float
+    beta1: float
+    schedule: str
+    constant_share: float
+    clip_gradients: float | None
+    accumulate_batches: int
+    num_discriminator_steps: int
+    ema_decay: float | None
+    ema_warmup: int
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate_generators", "learning_rate_discriminators"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"optimization.{name}: expected 0 or more, got {getattr(self, name)}.")
+        if not 0 <= self.beta1 < 1:
+            raise ValueError(f"optimization.beta1: expected a share in [0, 1), got {self.beta1}.")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"optimization.schedule: expected one of {', '.join(SCHEDULES)}, got {self.schedule!r}.")
+        if self.clip_gradients is not None and not self.clip_gradients > 0:
+            raise ValueError(
+                f"optimization.clip_gradients: expected a norm above 0, or null for none; got {self.clip_gradients}."
+            )
+        for name in ("accumulate_batches", "num_discriminator_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"optimization.{name}: expected 1 or more, got {getattr(self, name)}.")
+
+    def adam(self, networks: Iterable[nn.Module], learning_rate: float) -> torch.optim.Optimizer:
+        """Adam for all weights of some networks."""
+        parameters = [parameter for network in networks for parameter in network.parameters()]
+        return torch.optim.Adam(parameters, lr=learning_rate, betas=(self.beta1, 0.999))
+
+    def average_of(self, generator: nn.Module) -> AveragedNetwork | None:
+        """The moving average of a generator, if there is to be one."""
+        return None if self.ema_decay is None else AveragedNetwork(generator, self.ema_decay, self.ema_warmup)
+
+    def generators_learn(self, batch_index: int) -> bool:
+        """Whether the generators learn from a batch of an epoch, or the discriminators alone."""
+        return batch_index // self.accumulate_batches % self.num_discriminator_steps == 0
+
+    def starts_group(self, batch_index: int) -> bool:
+        """Whether a batch is the first of those that move the weights together."""
+        return batch_index % self.accumulate_batches == 0
+
+    def ends_group(self, batch_index: int) -> bool:
+        """Whether a batch is the last of them; so is the last batch of an epoch."""
+        return self.starts_group(batch_index + 1)

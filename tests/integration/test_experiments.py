@@ -1,0 +1,68 @@
+"""Every experiment trains two steps at toy size, with the losses that it is about."""
+
+import csv
+import math
+
+import pytest
+import torch
+
+from mri_cyclegan.config import CONF_DIR
+from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.train import train
+
+EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
+TOY = [
+    "trainer=cpu",
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=2",
+    "trainer.log_every_n_steps=1",
+    "data.spacing_mm=8",
+    "data.image_size=32",
+    "data.batch_size=2",
+    "data.num_workers=0",
+    "data.phantom.spacing_mm=8",
+    "data.phantom.num_train=4",
+    "data.phantom.num_val=1",
+    "data.phantom.num_test=1",
+    "discriminator.base_channels=4",
+    "discriminator.num_layers=1",
+    "evaluate=false",
+]
+UNET = ["generator.base_channels=4", "generator.depth=2"]
+RESNET = ["generator.base_channels=4", "generator.num_blocks=2"]
+TRANSFORMER = [*UNET, "generator.num_blocks=1", "generator.embedding=8", "generator.num_heads=2"]
+SMALL = {
+    "cut": [*RESNET, "model.nce_num_patches=16"],
+    "cyclegan_resnet9": RESNET,
+    "reggan": [*RESNET, "model.registration_a.base_channels=4", "model.registration_b.base_channels=4"],
+    "supervised": [*UNET, "data.phantom.paired_training=true"],
+    "uvcgan": TRANSFORMER,
+}
+# Losses that move the generators, beside the adversarial ones.
+ABOUT = {
+    "cut": {"nce_ab", "nce_ba"},
+    "reggan": {"paired_a", "paired_b", "smoothness_a", "smoothness_b"},
+    "supervised": {"paired_a", "paired_b"},
+}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_two_steps(tmp_path, phantom_root, compose_run, experiment):
+    words = [f"data.root={phantom_root}", f"data.cache_root={phantom_root}/cache"]
+    config = compose_run(tmp_path, f"+experiment={experiment}", *TOY, *SMALL.get(experiment, UNET), *words)
+    train(config)
+    with (tmp_path / "metrics.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    losses = {name.removeprefix("loss/") for name in rows[0] if name.startswith("loss/") and name.endswith("_step")}
+    losses = {name.removesuffix("_step") for name in losses}
+    for name in losses:
+        values = [float(row[f"loss/{name}_step"]) for row in rows if row[f"loss/{name}_step"]]
+        assert len(values) == 2
+        assert all(math.isfinite(value) for value in values)
+    further = {name for name in losses if name.startswith(("nce", "paired", "smoothness", "structure"))}
+    assert further == ABOUT.get(experiment, set())
+    image = torch.rand(1, 1, 32, 32) * 2 - 1
+    networks = load_model(tmp_path).networks
+    outputs = networks["ab"](image), networks["ba"](image)
+    assert not torch.equal(*outputs)
+    assert all(output.isfinite().all() for output in outputs)
