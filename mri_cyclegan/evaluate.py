@@ -76,7 +76,7 @@ def command(
     leaderboard: Annotated[
         Path | None, typer.Option(help="Instead: rank the evaluated runs below this folder.")
     ] = None,
-    metric: Annotated[str, typer.Option(help="With --leaderboard: psnr, ssim, … or ssim_ab, …")] = "ssim",
+    metric: Annotated[str, typer.Option(help="With --leaderboard: psnr, ssim, … ssim_ab, … or val_ssim.")] = "ssim",
 ) -> None:
     """Measure a trained model by a fixed protocol, beside trivial baselines, and audit what good scores hide.
 
@@ -201,14 +201,10 @@ def _compare(folders: tuple[Path, Path], options: "Options") -> None:
 
 
 def _rank(root: Path, metric: str) -> None:
-    from mri_cyclegan.data.atomic_folder import write_text_atomically
     from mri_cyclegan.evaluation.leaderboard import rank_runs
-    from mri_cyclegan.evaluation.summary_table import print_leaderboard
+    from mri_cyclegan.evaluation.leaderboard_table import save_and_print
 
-    ranking = rank_runs(root, metric)
-    path = root / "leaderboard.csv"
-    write_text_atomically(path, ranking.as_csv())
-    print_leaderboard(ranking, root, path)
+    save_and_print(rank_runs(root, metric), root)
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 What users named is printed as :class:`rich.text.Text`, or brackets in it would be taken for markup.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from mri_cyclegan.evaluation.comparison import Differences
-from mri_cyclegan.evaluation.leaderboard import Leaderboard
 from mri_cyclegan.evaluation.protocol import METRICS
 
 # The report has them all.
@@ -118,26 +116,3 @@ def _better(metric: str, values: Mapping[str, Any], labels: tuple[str, str]) -> 
     if values["low"] <= 0 <= values["high"] or values["p_value"] >= SIGNIFICANT_P:
         return "–"
     return labels[int((values["mean"] > 0) == METRICS[metric].higher_is_better)]
-
-
-def print_leaderboard(ranking: Leaderboard, root: Path, path: Path) -> None:
-    """Print the runs, best first, with the overrides that differ and the winner's to paste."""
-    console = Console()
-    name = ranking.metric.removesuffix("_ab").removesuffix("_ba")
-    table = _table(f"{root}: by {ranking.metric}, foreground")
-    table.add_column("")
-    table.add_column(ranking.metric, justify="right")
-    for key in ranking.differing:
-        table.add_column(Text(key), overflow="fold")
-    table.add_column("run", overflow="fold")
-    for rank, entry in enumerate(ranking.entries, start=1):
-        overrides = [entry.overrides.get(key, "") for key in ranking.differing]
-        value = f"{entry.metrics[ranking.metric]:.{METRICS[name].digits}f}"
-        table.add_row(str(rank), value, *map(Text, overrides), Text(str(entry.folder.relative_to(root))))
-    console.print(table)
-    for reason in ranking.left_out:
-        console.print(Text(f"Left out: {reason}", "yellow"), soft_wrap=True)
-    winner = ranking.entries[0].words
-    words = shlex.join(winner[key] for key in ranking.differing if key in winner)
-    console.print(Text(f"best    {words}"), soft_wrap=True)
-    console.print(Text(f"table   {path}"), soft_wrap=True)

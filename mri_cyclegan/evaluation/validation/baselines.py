@@ -59,7 +59,7 @@ def measure(
     num_cases: int,
     device: torch.device,
 ) -> Scores:
-    """Score several methods on the same paired slices.
+    """Score several methods on the same paired slices, by this process alone.
 
     Args:
         methods: name to direction (``"ab"``, ``"ba"``) to a function of (B, 2k + 1, H, W) stacks.
@@ -70,7 +70,10 @@ def measure(
     Returns:
         method → direction → metric (``"psnr"`` in dB, ``"ssim"``) → value of each subject.
     """
-    meters = {name: {way: PairedMetrics(num_cases).to(device) for way in DIRECTIONS} for name in methods}
+    meters = {
+        name: {way: PairedMetrics(num_cases, sync_on_compute=False).to(device) for way in DIRECTIONS}
+        for name in methods
+    }
     for batch in batches:
         batch = {key: tensor.to(device) for key, tensor in batch.items()}
         for name, method in methods.items():

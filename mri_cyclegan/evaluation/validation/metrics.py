@@ -18,8 +18,11 @@ class PairedMetrics(Metric):
     SSIM is 2-D (Gaussian window 11, σ 1.5, K1 0.01, K2 0.03, population covariance), its map averaged over the mask
     of the whole volume; PSNR is 10 · log10(1 / MSE) over the same voxels.
 
+    Of several processes each may see a part of the slices: :meth:`compute` adds the sums of all.
+
     Args:
         num_cases: number of subjects.
+        sync_on_compute: False when one process has seen all slices and no other takes part.
 
     Reference:
         Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004.
@@ -30,8 +33,8 @@ class PairedMetrics(Metric):
     similarity: Tensor
     num_voxels: Tensor
 
-    def __init__(self, num_cases: int) -> None:
-        super().__init__()
+    def __init__(self, num_cases: int, sync_on_compute: bool = True) -> None:
+        super().__init__(sync_on_compute=sync_on_compute)
         for name in ("squared_error", "similarity", "num_voxels"):
             self.add_state(name, torch.zeros(num_cases, dtype=torch.float64), dist_reduce_fx="sum")
 

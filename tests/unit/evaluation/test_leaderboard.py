@@ -16,6 +16,7 @@ def write_run(root, name, overrides, ssim, mae=0.1, **changes):
     (folder / ".hydra" / "overrides.yaml").write_text("\n".join(f"- {word}" for word in overrides) + "\n")
     (folder / ".hydra" / "config.yaml").write_text("name: hydra's own\n")
     (folder / "config.yaml").write_text("name: demo\n")
+    (folder / "summary.json").write_text("{}")
     if ssim is None:
         return
     values = {
@@ -146,3 +147,92 @@ def test_words_of_the_command_line_are_kept_as_given(tmp_path):
     assert ranking.differing == ["data.extra", "data.masks"]
     assert ranking.entries[0].overrides == {"data.extra": "a b", "data.masks": "~", "seed": "3"}
     assert list(ranking.entries[0].words.values()) == ["+data.extra=a b", "~data.masks", "++seed=3"]
+
+
+# Validation, resources and failures
+
+
+def write_validation(root, name, ssim, images="same"):
+    (root / name / "validation.json").write_text(json.dumps({"ssim": ssim, "epoch": 1, "images": images}))
+
+
+def test_validation_ranks_without_an_evaluation_and_only_on_the_same_images(sweep):
+    for name, ssim, images in (("0", 0.2, "same"), ("1", 0.1, "same"), ("2", 0.9, "others"), ("3", 0.3, "same")):
+        write_validation(sweep, name, ssim, images)
+    ranking = rank_runs(sweep, "val_ssim")
+    assert [entry.folder.name for entry in ranking.entries] == ["3", "0", "1"]
+    assert ranking.entries[1].metrics["ssim"] == pytest.approx(0.55)  # test subjects beside it
+    assert "ssim" not in ranking.entries[0].metrics
+    assert ranking.left_out == [f"{sweep / '2'}: validated on other images than most runs, or on other grids."]
+
+
+def test_a_run_without_validation_is_left_out_of_its_ranking(sweep):
+    write_validation(sweep, "0", 0.2)
+    write_validation(sweep, "1", float("nan"))
+    ranking = rank_runs(sweep, "val_ssim")
+    assert [entry.folder.name for entry in ranking.entries] == ["0"]
+    assert [reason.partition(": ")[2] for reason in ranking.left_out] == [
+        "no val_ssim, since it was validated without pairs."
+    ] * 3
+
+
+def test_resources_are_columns_of_the_table(sweep):
+    measured = {"device": "cpu", "training_s": 12.5, "batches_per_s": 3, "peak_gpu_memory_bytes": None}
+    (sweep / "1" / "resources.json").write_text(json.dumps(measured))
+    rows = list(csv.DictReader(rank_runs(sweep).as_csv().splitlines()))
+    assert [row["training_s"] for row in rows] == ["12.5", "", ""]
+    assert rows[0]["batches_per_s"] == "3"
+    assert "peak_gpu_memory_bytes" not in rows[0]
+    assert "device" not in rows[0]
+
+
+@pytest.mark.parametrize(("name", "content"), [("validation.json", "[1]"), ("resources.json", "{")])
+def test_a_broken_measurement_leaves_its_run_out(sweep, name, content):
+    write_run(sweep, "9", [], 0.8)
+    (sweep / "9" / name).write_text(content)
+    assert f"{sweep / '9' / name}: " in left_out(sweep)
+
+
+def write_failure(root, name, overrides, error="", started=False):
+    folder = root / name
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))
+    if error:
+        (folder / "error.txt").write_text(f"{error}\n\nTraceback (most recent call last):\n  …\n\nname: demo\n")
+    if started:
+        (folder / "config.yaml").write_text("name: demo\n")
+
+
+def test_failed_jobs_are_told_with_their_reason(sweep):
+    write_failure(sweep, "4", ["model.lambda_cycle=-1"], "model.lambda_cycle: expected 0 or more.\nGive one.")
+    write_failure(sweep, "5", ["model.lambda_cycle=7"], started=True)
+    ranking = rank_runs(sweep)
+    assert ranking.failed == {
+        sweep / "4": "model.lambda_cycle: expected 0 or more.\nGive one.",
+        sweep / "5": "did not end: killed, interrupted, or still running",
+    }
+    assert len(ranking.entries) == 3
+
+
+def test_a_failed_job_that_was_run_again_is_told_once_or_not_at_all(sweep):
+    done = ["seed=3", "model.lambda_cycle=5", "+experiment=demo"]  # as "1", in another order
+    write_failure(sweep, "4", done, "first try")
+    write_failure(sweep, "5", ["seed=4"], "first try")
+    write_failure(sweep, "6", ["seed=4"], "second try")
+    assert rank_runs(sweep).failed == {sweep / "6": "second try"}
+
+
+def test_a_sweep_whose_jobs_all_failed_is_told_why(tmp_path):
+    write_failure(tmp_path, "0", ["seed=1"], "RuntimeError: out of memory")
+    with pytest.raises(ValueError, match=rf"no evaluated run is below it.*\n- {tmp_path}/0: failed: RuntimeError: out"):
+        rank_runs(tmp_path)
+
+
+def test_a_run_that_validated_but_did_not_end_is_not_ranked(sweep):
+    for name, ssim in (("0", 0.2), ("1", 0.9)):
+        write_validation(sweep, name, ssim)
+    (sweep / "1" / "summary.json").unlink()
+    ranking = rank_runs(sweep, "val_ssim")
+    assert [entry.folder.name for entry in ranking.entries] == ["0"]
+    assert list(ranking.failed) == [sweep / "1"]
+    assert [entry.folder.name for entry in rank_runs(sweep).entries] == ["1", "2", "0"], "its evaluation counts"

@@ -1,12 +1,10 @@
-import shlex
 from pathlib import Path
 
 import pytest
 
 from mri_cyclegan.evaluation.comparison import compare
-from mri_cyclegan.evaluation.leaderboard import Entry, Images, Leaderboard
 from mri_cyclegan.evaluation.protocol import METRICS
-from mri_cyclegan.evaluation.summary_table import print_comparison, print_evaluation, print_leaderboard
+from mri_cyclegan.evaluation.summary_table import print_comparison, print_evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -120,17 +118,3 @@ def test_names_are_printed_as_they_are(capsys):
             f"/runs/{name}",
         ):
             assert shown in output
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_leaderboard_prints_names_as_they_are_and_words_to_paste(capsys, name):
-    words = {"k[/b]": f"+k[/b]={name}", "gone": "~gone", "seed": "seed=3"}
-    root = Path("/sweeps") / name
-    entry = Entry(root / name, {"k[/b]": name, "gone": "~"}, words, {"ssim": 0.5}, Images("test", False, ()))
-    print_leaderboard(Leaderboard([entry], "ssim", ["k[/b]", "gone"], [f"{name}: broken"]), root, root / "table.csv")
-    output = capsys.readouterr().out
-    for shown in (f"{root}: by ssim", " k[/b] ", f" {name} ", f"Left out: {name}: broken", f"{root}/table.csv"):
-        assert shown in output
-    pasted = next(line for line in output.splitlines() if line.startswith("best")).removeprefix("best")
-    assert shlex.split(pasted) == [f"+k[/b]={name}", "~gone"]
-    assert "'~gone'" in pasted, "or the shell would look for the home of a user"

@@ -1,0 +1,27 @@
+"""Folders of a sweep's jobs, those that failed included."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+# In the folder of a job that failed: why, then the traceback and the configuration.
+ERROR = "error.txt"
+
+
+def job_folders(root: Path) -> list[Path]:
+    """Folders of jobs below a folder, failed ones included."""
+    started = {path.parent.parent for path in root.rglob(".hydra/overrides.yaml")}
+    runs = {path.parent for path in root.rglob("config.yaml") if path.parent.name != ".hydra"}
+    return sorted(started | runs)
+
+
+def failed(folders: Iterable[Path]) -> dict[Path, str]:
+    """Those that have no result, with the reason in words."""
+    return {folder: _why(folder) for folder in folders if not (folder / "summary.json").is_file()}
+
+
+def _why(folder: Path) -> str:
+    try:
+        text = (folder / ERROR).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return "did not end: killed, interrupted, or still running"
+    return text.partition("\n\nTraceback (most recent call last)")[0].strip()

@@ -1,0 +1,107 @@
+"""Leaderboards on the screen and in a file.
+
+What users named is printed as :class:`rich.text.Text`, or brackets in it would be taken for markup.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.evaluation.leaderboard import Leaderboard, metric_named, rank_runs
+from mri_cyclegan.evaluation.sweep_runs import VALIDATION, Entry
+
+COMMAND = "python -m mri_cyclegan.train"
+
+# Words that make a sweep of a run, and would make one of the winner.
+OF_SWEEPS = ("sweep",)
+
+
+def save_and_print(ranking: Leaderboard, root: Path) -> None:
+    """Write ``leaderboard.csv`` into a folder, and print it with the winner's command to paste.
+
+    Args:
+        ranking: of the runs below the folder.
+        root: such as a sweep's folder.
+    """
+    path = root / "leaderboard.csv"
+    write_text_atomically(path, ranking.as_csv())
+    console = Console()
+    console.print(_table(ranking, root))
+    for reason in ranking.left_out:
+        console.print(Text(f"Left out: {reason}", "yellow"), soft_wrap=True)
+    _print_failed(console, ranking.failed)
+    winner = ranking.entries[0].words
+    words = shlex.join(winner[key] for key in ranking.differing if key in winner)
+    if words:
+        console.print(Text(f"best    {words}"), soft_wrap=True)
+    console.print(Text(f"again   {command_of(ranking.entries[0])}"), soft_wrap=True)
+    console.print(Text(f"table   {path}"), soft_wrap=True)
+
+
+def report_sweep(root: Path) -> None:
+    """Rank what a sweep left: by validation, or by test subjects where nothing was validated.
+
+    Args:
+        root: the sweep's folder.
+    """
+    reasons = []
+    for metric in (VALIDATION, "ssim"):
+        try:
+            save_and_print(rank_runs(root, metric), root)
+        except ValueError as error:
+            reasons.append(str(error))
+            continue
+        return
+    Console().print(Text(reasons[0], "yellow"), soft_wrap=True)
+
+
+def command_of(entry: Entry) -> str:
+    """The command that runs a job of a sweep alone, quoted for the shell; its words are quoted for Hydra already."""
+    words = [word for key, word in entry.words.items() if key not in OF_SWEEPS]
+    return f"{COMMAND} {shlex.join(words)}".rstrip()
+
+
+def _print_failed(console: Console, failed: Mapping[Path, str]) -> None:
+    for folder, why in failed.items():
+        console.print(Text(f"Failed: {folder}: {why}", "red"), soft_wrap=True)
+
+
+def _table(ranking: Leaderboard, root: Path) -> Table:
+    digits = metric_named(ranking.metric).digits
+    where = "foreground of validation subjects" if ranking.metric == VALIDATION else "foreground"
+    table = Table(title=Text(f"{root}: by {ranking.metric}, {where}", "table.title"))
+    table.add_column("")
+    table.add_column(ranking.metric, justify="right")
+    for key in ranking.differing:
+        table.add_column(Text(key), overflow="fold")
+    measured = {name: cells for name, cells in _resources(ranking.entries).items() if any(cells)}
+    for name in measured:
+        table.add_column(name, justify="right")
+    table.add_column("run", overflow="fold")
+    for index, entry in enumerate(ranking.entries):
+        overrides = [entry.overrides.get(key, "") for key in ranking.differing]
+        cells = [of_all[index] for of_all in measured.values()]
+        value = f"{entry.metrics[ranking.metric]:.{digits}f}"
+        run = Text(str(entry.folder.relative_to(root)))
+        table.add_row(str(index + 1), value, *map(Text, overrides), *cells, run)
+    return table
+
+
+def _resources(entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """Name of each column to its cells; what was not measured is empty."""
+    measured = [entry.resources for entry in entries]
+    return {
+        "training": [_with_unit(of_one.get("training_s"), 1, "s") for of_one in measured],
+        "batches/s": [_with_unit(of_one.get("batches_per_s"), 1, "") for of_one in measured],
+        "GPU memory": [_with_unit(of_one.get("peak_gpu_memory_bytes"), 2**30, "GiB") for of_one in measured],
+        "memory": [_with_unit(of_one.get("peak_memory_bytes"), 2**30, "GiB") for of_one in measured],
+    }
+
+
+def _with_unit(value: float | None, size: int, unit: str) -> str:
+    return "" if value is None else f"{value / size:.3g} {unit}".rstrip()

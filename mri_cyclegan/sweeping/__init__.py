@@ -1,0 +1,1 @@
+"""Many runs from one command: their labels, devices, failures, study and ranking."""

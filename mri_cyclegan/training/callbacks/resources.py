@@ -1,0 +1,80 @@
+"""How much time and memory a training takes."""
+
+import json
+import resource
+import sys
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+
+class ResourceMonitor(pl.Callback):
+    """Writes ``resources.json`` when training ends, also by an error: what a sweep's ranking shows beside the scores.
+
+    ``training_s`` is the time of ``fit``, validation and pictures included; ``batches_per_s`` counts training alone,
+    waiting for data included. ``peak_gpu_memory_bytes`` is what tensors took at most on this process's device, None
+    without one; ``peak_memory_bytes`` what the process took at most of the host's memory, its workers not counted.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Start all clocks."""
+        self.device = pl_module.device
+        self.start = perf_counter()
+        self.batches_s, self.num_batches = 0.0, 0
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        # Jobs of a sweep may share a process; this is Linux's way to forget the peak of those before.
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Start the clock of batches."""
+        self.epoch_start = self.last_end = perf_counter()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
+        """Count."""
+        self.last_end = perf_counter()
+        self.num_batches += 1
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Add the epoch up to its last batch; what came after it was validation."""
+        self.batches_s += self.last_end - self.epoch_start
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Write the file."""
+        self._write(trainer)
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Write the file: memory may be the reason."""
+        if hasattr(self, "start"):
+            self._write(trainer)
+
+    def _write(self, trainer: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        on_gpu = self.device.type == "cuda"
+        content = {
+            "device": torch.cuda.get_device_name(self.device) if on_gpu else self.device.type,
+            "training_s": round(perf_counter() - self.start, 2),
+            "num_batches": self.num_batches,
+            "batches_per_s": round(self.num_batches / self.batches_s, 3) if self.batches_s else None,
+            "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,
+            "peak_memory_bytes": peak_memory_bytes(),
+        }
+        self.path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def peak_memory_bytes() -> int:
+    """Most memory that this process has taken."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
