@@ -21,7 +21,10 @@ def main() -> None:
         print(f"usage: mri-cyclegan COMMAND …\n\n{listing}\n\nmri-cyclegan COMMAND --help tells more.")
         sys.exit(0 if name in ("--help", "-h") else 2)
     sys.argv = [f"mri-cyclegan {name}", *sys.argv[2:]]
-    importlib.import_module(f"mri_cyclegan.{name}").main()
+    command = importlib.import_module(f"mri_cyclegan.{name}")
+    # A training on several devices starts itself again, by the name of the main module.
+    sys.modules["__main__"].__spec__ = command.__spec__
+    command.main()
 
 
 if __name__ == "__main__":

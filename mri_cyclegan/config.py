@@ -8,15 +8,20 @@ import difflib
 import importlib
 import inspect
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+
+from mri_cyclegan.sweeping.devices import num_gpus, require_one_device
 
 _PACKAGE = Path(__file__).parent
 
@@ -31,7 +36,21 @@ ALLOWED_TARGETS = (
     "pytorch_lightning.Trainer",
     "pytorch_lightning.callbacks.",
     "pytorch_lightning.loggers.",
+    "pytorch_lightning.strategies.",
 )
+
+# What is chosen by words that need a plugin of Hydra: the plugin's module, and the extra that installs it.
+PLUGINS = {
+    "sweep=optuna": ("hydra_plugins.hydra_optuna_sweeper", "optuna"),
+    "hydra/sweeper=optuna": ("hydra_plugins.hydra_optuna_sweeper", "optuna"),
+    "hydra/launcher=joblib": ("hydra_plugins.hydra_joblib_launcher", "joblib"),
+    "hydra/launcher=gpus": ("hydra_plugins.hydra_joblib_launcher", "joblib"),
+    "hydra/launcher=submitit_local": ("hydra_plugins.hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=submitit_slurm": ("hydra_plugins.hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=slurm": ("hydra_plugins.hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=ray": ("hydra_plugins.hydra_ray_launcher", "ray"),
+    "hydra/launcher=ray_gpu": ("hydra_plugins.hydra_ray_launcher", "ray"),
+}
 
 
 @dataclass
@@ -47,6 +66,7 @@ class RunConfig:
     data: Any = MISSING
     generator: Any = MISSING
     discriminator: Any = MISSING
+    optimization: Any = MISSING
     model: Any = MISSING
     trainer: Any = MISSING
     callbacks: Any = MISSING
@@ -73,6 +93,7 @@ def register() -> None:
     ConfigStore.instance().store(name="benchmark_schema", node=BenchmarkConfig)
     OmegaConf.register_new_resolver("sweep_label", sweep_label, replace=True)
     OmegaConf.register_new_resolver("num_channels", num_channels, replace=True)
+    OmegaConf.register_new_resolver("num_gpus", num_gpus, replace=True)
 
 
 def num_channels(num_adjacent_slices: int) -> int:
@@ -81,21 +102,36 @@ def num_channels(num_adjacent_slices: int) -> int:
 
 
 def sweep_label(overrides: str) -> str:
-    """Overrides of one sweep job as a folder name: those that vary over the sweep, by the command line.
+    """Overrides of one sweep job as a folder name.
 
-    No "=" and no "," in it, so that a path in it can be given to Hydra without quotes.
+    No "=" and no "," in it, so that a path in it can be given to Hydra without quotes; numbers with four digits.
 
     Args:
-        overrides: ``key=value`` of the job, joined by commas.
+        overrides: ``key=value`` of what varies over the sweep, one a line.
     """
-    varying = {word.partition("=")[0] for word in sys.argv[1:] if re.search(r",|\b(range|choice|glob)\(", word)}
     parts = []
-    for override in overrides.split(","):
-        key, _, value = override.partition("=")
-        if key in varying:
-            value = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in value)
-            parts.append(f"{key.split('.')[-1]}-{value}")
+    for override in overrides.splitlines():
+        key, _, value = override.lstrip("+~").partition("=")
+        if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", value):  # drawn, not typed
+            value = f"{float(value):.4g}"
+        value = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in value)
+        parts.append(f"{key.partition('@')[0].split('.')[-1]}-{value}")
     return "_".join(parts)[:100] or "job"
+
+
+def keys_of_overrides(overrides: Sequence[str]) -> dict[str, bool]:
+    """Each key of command-line words, without "+" and "~", to whether it varies over the sweep.
+
+    Args:
+        overrides: as typed, such as ``+experiment=demo`` and ``model.lambda_cycle=5,10``.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return {override.key_or_group: override.is_sweep_override() for override in parsed}
+
+
+def in_sweep() -> bool:
+    """Whether this is a job of ``-m``."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def check_config(config: DictConfig) -> None:
@@ -103,8 +139,10 @@ def check_config(config: DictConfig) -> None:
 
     Raises:
         ValueError: a ``_target_`` outside the allowlist, a key that its constructor does not take, a missing value or
-            checkpoint, or parts that do not fit each other; the message names the key.
+            checkpoint, parts that do not fit each other, or sweep jobs of several devices; the message names the key.
     """
+    if in_sweep():
+        require_one_device(config)
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise ValueError(f"No value for {', '.join(missing)}. Give it on the command line: {missing[0]}=…")
@@ -116,22 +154,37 @@ def check_config(config: DictConfig) -> None:
         _check_node(key, node)
     if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
         raise ValueError(f"ckpt_path: {config.ckpt_path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
+    _check_pairs(config)
     _check_image_size(config)
+
+
+def _check_pairs(config: DictConfig) -> None:
+    """Refuse to compare fakes with real images that have nothing to do with them."""
+    if config.model.lambda_paired and config.data.match == "none":
+        raise ValueError(
+            f"model.lambda_paired={config.model.lambda_paired} compares each fake with the real image beside it, and "
+            "data.match=none puts any image there. Set data.match=subject for people scanned in both contrasts (and "
+            "data.allow_paired_subjects=true), or model.lambda_paired=0."
+        )
 
 
 def _check_image_size(config: DictConfig) -> None:
     """Refuse an image size that a network cannot take; networks are built without memory for their weights."""
     import torch
 
-    with torch.device("meta"):
-        multiple = getattr(build(config.generator), "size_multiple", 1)
-        smallest = getattr(build(config.discriminator), "smallest_side", 1)
     size = config.data.image_size
-    if size % multiple:
-        raise ValueError(
-            f"data.image_size={size} does not fit the generator {_class_name(config.generator)}: expected a multiple "
-            f"of {multiple}. Change data.image_size, or the generator's depth if it has one."
-        )
+    registrations = [config.model[key] for key in ("registration_a", "registration_b")]
+    networks = [("generator", config.generator), *(("registration network", node) for node in registrations if node)]
+    for kind, node in networks:
+        with torch.device("meta"):
+            multiple = getattr(build(node), "size_multiple", 1)
+        if size % multiple:
+            raise ValueError(
+                f"data.image_size={size} does not fit the {kind} {_class_name(node)}: expected a multiple of "
+                f"{multiple}. Change data.image_size, or the {kind}'s depth if it has one."
+            )
+    with torch.device("meta"):
+        smallest = getattr(build(config.discriminator), "smallest_side", 1)
     if size < smallest:
         raise ValueError(
             f"data.image_size={size} is too small for the discriminator {_class_name(config.discriminator)}: expected "
@@ -199,7 +252,7 @@ def _did_you_mean(matches: Sequence[str]) -> str:
 
 
 def explain_unknown_keys(overrides: Sequence[str], config_name: str = "train") -> list[str]:
-    """One line for each command-line key that does not exist, with the keys it resembles.
+    """One line for each command-line key that does not exist, with the keys it resembles, and for each missing plugin.
 
     Args:
         overrides: as typed, such as ``model.lambda_cyle=5``.
@@ -209,15 +262,38 @@ def explain_unknown_keys(overrides: Sequence[str], config_name: str = "train") -
         config = compose(config_name)
     known = sorted(_keys(config, ""))
     groups = {path.parent.name for path in CONF_DIR.glob("*/*.yaml")}
-    lines = []
+    lines = _missing_plugins(overrides)
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~").partition("@")[0]
         if "=" not in override or key.startswith(("hydra", "-")) or key in known or key in groups:
             continue
         by_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
-        matches = by_name[:3] or difflib.get_close_matches(key, [*known, *groups], n=3, cutoff=0.8)
+        matches = by_name[:3] or _closest(key, [*known, *groups])
         lines.append(f"Unknown key {key}.{_did_you_mean(matches)}")
     return lines
+
+
+def _closest(key: str, known: Sequence[str]) -> list[str]:
+    """The most similar names, and those that are nearly as similar: long names share much with all their neighbours."""
+    matches = difflib.get_close_matches(key, known, n=3, cutoff=0.8)
+    similarity = [difflib.SequenceMatcher(None, match, key).ratio() for match in matches]
+    return [match for match, ratio in zip(matches, similarity, strict=True) if ratio > similarity[0] - 0.05]
+
+
+def _missing_plugins(overrides: Sequence[str]) -> list[str]:
+    lines = []
+    for word in overrides:
+        module, extra = PLUGINS.get(word, ("", ""))
+        if module and not _is_installed(module):
+            lines.append(f"{word} needs a plugin: pip install 'mri-cyclegan[{extra}]'")
+    return lines
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # no plugin at all
+        return False
 
 
 def _keys(node: DictConfig, prefix: str) -> Iterator[str]:

@@ -216,7 +216,7 @@ def print_files(run_dir: Path, weights: str) -> None:
 
 def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, content: Mapping[str, Any]) -> None:
     """Put the final metrics beside the hyperparameters, so that TensorBoard sorts the runs of a sweep by them."""
-    parts = ("seed", "data", "generator", "discriminator", "model", "trainer")
+    parts = ("seed", "data", "generator", "discriminator", "optimization", "model", "trainer")
     settings: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, list(parts)), resolve=True)
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):

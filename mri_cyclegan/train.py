@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 import warnings
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mri_cyclegan import config as run_config
+from mri_cyclegan import ranks
+from mri_cyclegan.sweeping.jobs import run_job
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -33,7 +34,7 @@ def train(config: DictConfig) -> dict[str, Any]:
         config: composed from ``conf/train.yaml``.
 
     Returns:
-        What ``summary.json`` holds.
+        What ``summary.json`` holds; of several processes the first one's, nothing in the others.
 
     Raises:
         ValueError: the configuration or the data is unfit.
@@ -42,35 +43,54 @@ def train(config: DictConfig) -> dict[str, Any]:
     import torch
 
     from mri_cyclegan import results
+    from mri_cyclegan.training.callbacks.interruption import EndTogether
 
     quieten_lightning()
     run_config.check_config(config)
     run_dir = Path(config.run_dir)
-    results.start(run_dir, config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
 
     datamodule = run_config.build(config.data)
-    datamodule.prepare_data()
-    datamodule.setup()
-    datamodule.split.save(run_dir / "split.json", datamodule.scans_root)
-    results.save_findings(run_dir, datamodule.findings)
-    log.info(datamodule.describe())
-
-    model = run_config.build(config.model)
     callbacks = run_config.build(config.callbacks)
-    if not datamodule.val_pairs:
-        log.warning("No subject has both contrasts, so there are no paired metrics: judge by the pictures.")
-        callbacks.pop("best_checkpoint", None)
     loggers = list(run_config.build(config.logger).values())
     trainer = run_config.build(
-        config.trainer, callbacks=list(callbacks.values()), logger=loggers, precision=precision_for(config.trainer)
+        config.trainer,
+        callbacks=[*callbacks.values(), EndTogether()],
+        logger=loggers,
+        precision=precision_for(config.trainer),
     )
+    ranks.check_number(trainer)
 
-    results.log_configuration(trainer, config)
+    def prepare() -> None:
+        if trainer.is_global_zero:
+            results.start(run_dir, config)
+        datamodule.prepare_data()
+
+    ranks.one_per_host(trainer, prepare)
+    datamodule.setup()
+    if trainer.is_global_zero:
+        datamodule.split.save(run_dir / "split.json", datamodule.scans_root)
+        results.save_findings(run_dir, datamodule.findings)
+        results.log_configuration(trainer, config)
+    log.info(datamodule.describe())
+    if not datamodule.val_pairs:
+        log.warning("No subject has both contrasts, so there are no paired metrics: judge by the pictures.")
+        if "best_checkpoint" in callbacks:
+            trainer.callbacks.remove(callbacks.pop("best_checkpoint"))
+
+    model = run_config.build(config.model)
+    if trainer.world_size > 1:
+        # Equal weights so far; from here each process draws for itself: dropout, the image pool.
+        pl.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)
+        num_together = config.optimization.accumulate_batches
+        log.info(ranks.describe_batch(trainer.world_size, datamodule.batch_size, num_together))
     start = perf_counter()
     fit(trainer, model, datamodule, config.ckpt_path, run_dir / "checkpoints" / "last.ckpt")
     training_s = perf_counter() - start
+    ranks.leave(trainer)
+    if not trainer.is_global_zero:
+        return {}
     weights = load_best_weights(model, callbacks.get("best_checkpoint"))
     return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
 
@@ -81,15 +101,22 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, ckpt_path: str | None,
 
     try:
         trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
+    except Exception:
+        ranks.end_children(trainer)
+        raise
     except SystemExit as stop:
+        ranks.end_children(trainer)
         where = f"Continue with ckpt_path={last_checkpoint}" if last_checkpoint.is_file() else "No epoch was complete."
         log.warning("Interrupted. %s", where)
         sys.exit(143 if isinstance(stop, SIGTERMException) else 130)
 
 
 def quieten_lightning() -> None:
-    """Keep what Lightning says of itself off the screen; its real warnings stay."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    """Keep what Lightning says of itself off the screen; its real warnings stay, in the first of several processes."""
+    if not ranks.is_first():
+        warnings.simplefilter("ignore")
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.distributed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # the loader is measured: see the callback StepTimer
         ".*exists and is not empty.*",  # the run folder holds Hydra's files
@@ -97,6 +124,8 @@ def quieten_lightning() -> None:
         ".*Total length of `list` across ranks is zero.*",  # no pairs: said in the user's words
         ".*You defined a `validation_step` but have no `val_dataloader`.*",
         ".*The number of training batches.*is smaller than the logging interval.*",
+        ".*`broadcast_buffers` is deprecated.*",  # its successor is unknown to the oldest torch that is supported
+        ".*recommended to use `self.log.'val/.*",  # these are equal in every process already
     ):
         warnings.filterwarnings("ignore", message)
 
@@ -128,27 +157,22 @@ def load_best_weights(model: pl.LightningModule, best_checkpoint: Any) -> str:
 
 
 @hydra.main(version_base="1.3", config_path=str(run_config.CONF_DIR), config_name="train")
-def run(config: DictConfig) -> None:
-    """One job of Hydra: a user's mistake ends in one message, its traceback in a file."""
-    try:
-        train(config)
-    except ValueError as error:
-        details = Path(config.run_dir) / "error.txt"
-        details.parent.mkdir(parents=True, exist_ok=True)
-        details.write_text(traceback.format_exc() + "\n" + OmegaConf.to_yaml(config), encoding="utf-8")
-        log.error("%s\n(details: %s)", error, details)
-        sys.exit(1)
+def run(config: DictConfig) -> float | None:
+    """One job of Hydra."""
+    return run_job(train, config, run_config.in_sweep())
 
 
 def main() -> None:
     """Entry point."""
-    try:
-        run()
-    except SystemExit as stop:
-        if stop.code not in (0, None):
-            for line in run_config.explain_unknown_keys(sys.argv[1:]):
-                print(line, file=sys.stderr)
-        raise
+    with ranks.aside() as words:
+        try:
+            sys.argv += words
+            run()
+        except SystemExit as stop:
+            if stop.code not in (0, None) and ranks.is_first():
+                for line in run_config.explain_unknown_keys(sys.argv[1:]):
+                    print(line, file=sys.stderr)
+            raise
 
 
 if __name__ == "__main__":

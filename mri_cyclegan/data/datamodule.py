@@ -138,6 +138,7 @@ class MRIDataModule(pl.LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self.phantom = phantom
+        self.is_prepared = False
         self.split: Split | None = None
 
     @property
@@ -146,11 +147,13 @@ class MRIDataModule(pl.LightningDataModule):
         return self.root if self.phantom is None else self.phantom.folder(self.root)
 
     def prepare_data(self) -> None:
-        """Make the phantom if asked for, and prepare every scan.
+        """Make the phantom if asked for, and prepare every scan; once, though Lightning asks again.
 
         Raises:
             UnfitData: files are unfit, all of them in one message, and ``on_unfit`` is ``"raise"``.
         """
+        if self.is_prepared:
+            return
         if self.phantom is not None:
             self.phantom.write(self.root)
         found = self._find_scans()
@@ -168,6 +171,7 @@ class MRIDataModule(pl.LightningDataModule):
             log.warning("%s", finding)
         if len(self.findings) > MAX_LOGGED:
             log.warning("… and %d more findings about the scans.", len(self.findings) - MAX_LOGGED)
+        self.is_prepared = True
 
     def setup(self, stage: str | None = None) -> None:
         """Split the subjects of fit scans and open their slices."""
@@ -246,7 +250,11 @@ class MRIDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the ``changes`` they are still to get."""
-        return training_loader(self.train_slices, self.batch_size, self.num_workers, self.seed)
+        return training_loader(self.train_slices, self.batch_size, self.num_workers, self.seed, *self._rank())
+
+    def _rank(self) -> tuple[int, int]:
+        """Number of this process and of all that train together."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         """Augment a training batch where it is now, on the device; others stay as they are."""
@@ -255,18 +263,32 @@ class MRIDataModule(pl.LightningDataModule):
         return self.augmentation.of_batch(batch)
 
     def val_dataloader(self) -> DataLoader | list:
-        """Batches as :class:`PairedSlices` gives them; an empty list without pairs."""
+        """Batches as :class:`PairedSlices` gives them; an empty list without pairs.
+
+        Of several processes each gets its share, none of it twice; numbers of batches may differ.
+        """
+        return self._paired_loader(self.val_pairs, *self._rank())
+
+    def all_val_batches(self) -> DataLoader | list:
+        """As :meth:`val_dataloader`, in every process all of them."""
         return self._paired_loader(self.val_pairs)
 
     def test_dataloader(self) -> DataLoader | list:
         """As :meth:`val_dataloader`, of the test subjects."""
         return self._paired_loader(self.test_pairs)
 
-    def _paired_loader(self, pairs: list[tuple[CachedVolume, CachedVolume]]) -> DataLoader | list:
+    def _paired_loader(
+        self, pairs: list[tuple[CachedVolume, CachedVolume]], rank: int = 0, num_ranks: int = 1
+    ) -> DataLoader | list:
         if not pairs:
             return []
+        slices = PairedSlices(pairs, self.num_adjacent_slices)
+        # Lightning leaves the validation out where there is no batch, and the others would wait for that process for
+        # ever. So slices too few to share go to all: every sum is then so many times larger, and their ratios equal.
+        step, start = (num_ranks, rank) if len(slices) >= num_ranks else (1, 0)
         return DataLoader(
-            PairedSlices(pairs, self.num_adjacent_slices),
+            slices,
+            sampler=range(start, len(slices), step),
             batch_size=self.val_batch_size,
             num_workers=0,
             generator=torch.Generator().manual_seed(self.seed),

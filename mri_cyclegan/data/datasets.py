@@ -1,5 +1,6 @@
 """Slices for training (unpaired) and for measuring (paired)."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mri_cyclegan.data.augmentation import Augmentation
+from mri_cyclegan.data.augmentation import CHANGES, Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.matching import Matching
 
@@ -47,6 +48,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         self.slices_a = _training_slices(self.volumes_a, min_foreground, slice_range)
         self.slices_b = _training_slices(self.volumes_b, min_foreground, slice_range)
         self.candidates_b = matching.candidates(self.volumes_a, self.slices_a, self.volumes_b, self.slices_b)
+        self.moved_alike = matching.match == "subject"
         self.num_adjacent = num_adjacent
         self.augmentation = augmentation
         self.seed = seed
@@ -58,7 +60,8 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
         """Slices ``a`` and ``b``, each (2k + 1, H, W), in [-1, 1]; ``changes`` of each, (2, 8), if there are any.
 
-        See :class:`mri_cyclegan.data.augmentation.Augmentation`.
+        See :class:`mri_cyclegan.data.augmentation.Augmentation`. Slices of the same subject are moved alike, so that
+        they still show the same place; brightness and contrast change for each by itself.
         """
         epoch, index = key
         random = np.random.default_rng([self.seed, epoch, index])
@@ -68,7 +71,13 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
             "a": self._load(self.volumes_a, self.slices_a[index_a]),
             "b": self._load(self.volumes_b, self.slices_b[index_b]),
         }
-        return item if self.augmentation is None else item | {"changes": self.augmentation.draw(random, 2)}
+        if self.augmentation is None:
+            return item
+        changes = self.augmentation.draw(random, 2)
+        if self.moved_alike:
+            num_moving = CHANGES.index("brightness")
+            changes[1, :num_moving] = changes[0, :num_moving]
+        return item | {"changes": changes}
 
     def _load(self, volumes: list[CachedVolume], position: np.ndarray) -> Tensor:
         return torch.from_numpy(volumes[position[0]].stack(int(position[1]), self.num_adjacent))
@@ -77,12 +86,24 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
 class EpochSampler(Sampler[tuple[int, int]]):
     """Random order of an :class:`UnpairedSlices`, another in each epoch, as (epoch, index).
 
+    Of several processes each takes every ``num_ranks``-th position of the same order, so that in any step they see
+    together what one process with a ``num_ranks`` times larger batch sees. Each gets as many: where the length does
+    not divide, the order starts over, and its first positions come twice in the epoch. None waits for another.
+
     Lightning calls :meth:`set_epoch` before each epoch, also after a resume.
+
+    Args:
+        length: of the data set.
+        seed: of the order.
+        rank: number of this process, from 0.
+        num_ranks: number of processes.
     """
 
-    def __init__(self, length: int, seed: int) -> None:
+    def __init__(self, length: int, seed: int, rank: int = 0, num_ranks: int = 1) -> None:
         self.length = length
         self.seed = seed
+        self.rank = rank
+        self.num_ranks = num_ranks
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -90,14 +111,17 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        return math.ceil(self.length / self.num_ranks)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        return iter([(self.epoch, int(index)) for index in order])
+        own = np.resize(order, len(self) * self.num_ranks)[self.rank :: self.num_ranks]  # resize starts over
+        return iter([(self.epoch, int(index)) for index in own])
 
 
-def training_loader(slices: UnpairedSlices, batch_size: int, num_workers: int, seed: int) -> DataLoader:
+def training_loader(
+    slices: UnpairedSlices, batch_size: int, num_workers: int, seed: int, rank: int = 0, num_ranks: int = 1
+) -> DataLoader:
     """Batches of an :class:`UnpairedSlices`, in another order each epoch.
 
     Args:
@@ -105,11 +129,13 @@ def training_loader(slices: UnpairedSlices, batch_size: int, num_workers: int, s
         batch_size: slices of each contrast.
         num_workers: loader processes; 0 loads in the main process.
         seed: of the order.
+        rank: number of this process, see :class:`EpochSampler`.
+        num_ranks: number of processes.
     """
     return DataLoader(
         slices,
         batch_size=batch_size,
-        sampler=EpochSampler(len(slices), seed),
+        sampler=EpochSampler(len(slices), seed, rank, num_ranks),
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),

@@ -200,7 +200,8 @@ def test_a_folder_that_holds_a_run_is_refused(toy_run):
 
 
 def test_without_averaging_the_generators_themselves_are_saved(tmp_path, compose_run, toy_overrides):
-    config = compose_run(tmp_path, *toy_overrides, "model.ema_decay=null", "trainer.max_epochs=1", "evaluate=false")
+    words = ["optimization.ema_decay=null", "trainer.max_epochs=1", "evaluate=false"]
+    config = compose_run(tmp_path, *toy_overrides, *words)
     train(config)
     state = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
     saved = load_model(tmp_path).networks["ab"].state_dict()

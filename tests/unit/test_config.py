@@ -1,4 +1,5 @@
 import inspect
+import itertools
 import subprocess
 import sys
 import time
@@ -9,16 +10,16 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
-from omegaconf import open_dict
+from omegaconf import OmegaConf, open_dict
 
 from mri_cyclegan.benchmarks.loader import benchmark_loader
-from mri_cyclegan.config import CONF_DIR, check_config, explain_unknown_keys, register, sweep_label
+from mri_cyclegan.config import CONF_DIR, PLUGINS, check_config, explain_unknown_keys, register, sweep_label
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
 OPTIONS = sorted(
     (path.parent.name, path.stem)
     for path in CONF_DIR.glob("*/*.yaml")
-    if path.parent.name != "experiment" and not path.stem.startswith("_")
+    if path.parent.name not in ("experiment", "sweep") and not path.stem.startswith("_")
 )
 
 
@@ -47,7 +48,8 @@ def test_every_experiment_composes_and_instantiates(tmp_path, experiment):
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes_and_instantiates(tmp_path, group, option):
-    build(composed(tmp_path, "+experiment=demo", "data.image_size=256", f"{group}={option}"))
+    word = f"+registration@model.registration_a={option}" if group == "registration" else f"{group}={option}"
+    build(composed(tmp_path, "+experiment=demo", "data.image_size=256", word))
 
 
 def test_the_baseline_is_the_documents(tmp_path):
@@ -55,9 +57,10 @@ def test_the_baseline_is_the_documents(tmp_path):
     assert (config.data.image_size, config.data.batch_size, config.data.phantom.spacing_mm) == (256, 1, 1.0)
     assert (config.model.adversarial_loss, config.model.pool_size) == ("lsgan", 50)
     assert (config.model.lambda_cycle, config.model.lambda_identity) == (10.0, 5.0)
-    assert config.model.learning_rate_generators == config.model.learning_rate_discriminators == 2e-4
-    assert config.model.beta1 == 0.5
-    assert (config.trainer.max_epochs, config.model.constant_share) == (200, 0.5)
+    assert config.optimization.learning_rate_generators == 2e-4
+    assert config.optimization.learning_rate_discriminators == 2e-4
+    assert config.optimization.beta1 == 0.5
+    assert (config.trainer.max_epochs, config.optimization.constant_share) == (200, 0.5)
     assert (config.generator.base_channels, config.generator.depth) == (64, 8)
 
 
@@ -150,6 +153,27 @@ def test_an_image_size_that_does_not_fit_the_depth_is_refused(tmp_path):
         check_config(config)
 
 
+@pytest.mark.parametrize("key", ["registration_a", "registration_b"])
+def test_an_image_size_that_does_not_fit_a_registration_network_is_refused(tmp_path, key):
+    config = composed(tmp_path, "+experiment=demo", f"+registration@model.{key}=unet", "data.image_size=72")
+    with pytest.raises(ValueError, match=r"data\.image_size=72 does not fit the registration network Registration"):
+        check_config(config)
+
+
+def test_a_loss_on_pairs_without_pairs_is_refused(tmp_path):
+    config = composed(tmp_path, "+experiment=demo", "model.lambda_paired=1")
+    with pytest.raises(ValueError, match=r"model\.lambda_paired=1.*data\.match=none.*data\.match=subject"):
+        check_config(config)
+    check_config(composed(tmp_path, "+experiment=demo", "model.lambda_paired=1", "data.match=position"))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_takes_a_users_data(tmp_path, experiment):
+    words = [f"+experiment={experiment}", "data=bids", "data.image_size=256"]
+    parts = build(composed(tmp_path, *words))
+    assert parts["data"].phantom is None
+
+
 def test_an_image_too_small_for_the_discriminator_is_refused(tmp_path):
     config = composed(tmp_path, "+experiment=demo", "discriminator=image")
     with pytest.raises(ValueError, match=r"image_size=64 is too small for the discriminator PatchGAN: expected 96"):
@@ -164,14 +188,49 @@ def test_a_missing_value_is_named(tmp_path):
         check_config(config)
 
 
-def test_sweep_labels_name_what_varies(monkeypatch):
-    words = ["-m", "+experiment=demo", "model.lambda_cycle=5,10", "data.root=/a b/c,../../etc", "seed=range(3)"]
-    monkeypatch.setattr("sys.argv", ["train", *words])
-    label = sweep_label("+experiment=demo,data.root=/a b/c,model.lambda_cycle=10,seed=2")
-    assert label == "root--a-b-c_lambda_cycle-10_seed-2"
+def test_sweep_labels_are_names_of_folders():
+    label = sweep_label("data.root=/a b/c\n+model.lambda_cycle=10\nmodel.cycle_weights=[1,2]\nseed=-2")
+    assert label == "root--a-b-c_lambda_cycle-10_cycle_weights--1-2-_seed--2"
+    assert sweep_label("a.x=0.0012345678\na.y=1.23456789e-05\na.z=0.125") == "x-0.001235_y-1.235e-05_z-0.125"
     assert "/" not in sweep_label("data.root=../../etc")
     assert len(sweep_label("data.root=" + "x" * 500)) <= 100
-    assert sweep_label("trainer.max_epochs=3") == "job"
+    assert sweep_label("") == "job"
+
+
+@pytest.mark.parametrize("sweep", ["loss_weights", "architecture", "seeds"])
+def test_every_combination_of_a_sweep_composes_and_instantiates(tmp_path, sweep):
+    params = OmegaConf.load(CONF_DIR / "sweep" / f"{sweep}.yaml").hydra.sweeper.params
+    values = [[f"{key}={value}" for value in str(values).split(",")] for key, values in params.items()]
+    combinations = list(itertools.product(*values))
+    assert 5 <= len(combinations) <= 6
+    for words in combinations:
+        check_config(composed(tmp_path, "+experiment=demo", f"sweep={sweep}", *words))
+
+
+def test_the_search_asks_for_pairs_to_validate_on(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs the extra optuna")
+    config = composed(tmp_path, "+experiment=demo", "sweep=optuna")
+    assert config.callbacks.best_validation.required
+    for key in OmegaConf.load(CONF_DIR / "sweep" / "optuna.yaml").hydra.sweeper.params:
+        assert OmegaConf.select(config, key) is not None
+
+
+@pytest.mark.parametrize(
+    ("word", "extra"),
+    [("sweep=optuna", "optuna"), ("hydra/launcher=gpus", "joblib"), ("hydra/launcher=slurm", "submitit")],
+)
+def test_a_missing_plugin_is_named_with_the_command_that_installs_it(monkeypatch, word, extra):
+    monkeypatch.setattr("mri_cyclegan.config.find_spec", lambda name: None)
+    (line,) = explain_unknown_keys(["-m", "+experiment=demo", word])
+    assert line == f"{word} needs a plugin: pip install 'mri-cyclegan[{extra}]'"
+    monkeypatch.setattr("mri_cyclegan.config.find_spec", lambda name: object())
+    assert explain_unknown_keys(["-m", "+experiment=demo", word]) == []
+
+
+def test_every_launcher_of_ours_has_its_extra_in_the_advice():
+    ours = {f"hydra/launcher={path.stem}" for path in (CONF_DIR / "hydra" / "launcher").glob("*.yaml")}
+    assert ours == {"hydra/launcher=gpus", "hydra/launcher=slurm", "hydra/launcher=ray_gpu"}
+    assert ours <= set(PLUGINS)
 
 
 def test_help_answers_at_once_and_imports_nothing_heavy():
@@ -187,4 +246,4 @@ def test_help_answers_at_once_and_imports_nothing_heavy():
     assert time.perf_counter() - start < 10  # 0.7 s on a quiet machine
     assert result.stdout.splitlines()[-1] == "[]"
     assert "lambda_cycle" in result.stdout
-    assert "experiment: baseline, demo" in result.stdout
+    assert f"experiment: {', '.join(EXPERIMENTS)}" in result.stdout

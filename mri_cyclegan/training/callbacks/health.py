@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 ADVICE = {
     "constant": "Output of generator_{way} is nearly constant. "
-    "Lower model.learning_rate_generators or raise model.lambda_cycle.",
-    "saturated": "Output of generator_{way} is mostly black or white. Lower model.learning_rate_generators.",
+    "Lower optimization.learning_rate_generators or raise model.lambda_cycle.",
+    "saturated": "Output of generator_{way} is mostly black or white. Lower optimization.learning_rate_generators.",
     "copy": "Output of generator_{way} is nearly its source. Lower model.lambda_identity or model.lambda_cycle.",
     "discriminator": "Loss of discriminator_{way} has stayed near 0: it wins, and the generator learns little from it. "
-    "Lower model.learning_rate_discriminators or try another model.adversarial_loss.",
+    "Lower optimization.learning_rate_discriminators or try another model.adversarial_loss.",
     "inverted": "Output of generator_{way} has its contrast inverted: it correlates negatively with the truth. "
     "Raise model.lambda_identity, or try another seed.",
 }
@@ -29,7 +29,7 @@ class HealthMonitor(pl.Callback):
 
     Signs: constant output, saturated output, output that copies its source, a discriminator loss near 0 for long, and,
     where a truth exists, inverted contrast. Looks every ``trainer.log_every_n_steps`` batches, so a GPU is not
-    made to wait at every step.
+    made to wait at every step. Of several processes the first one looks, at its own batches.
 
     Args:
         patience: looks in a row that must show a sign before it is told; ten times that for discriminators.
@@ -44,7 +44,7 @@ class HealthMonitor(pl.Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: dict[str, Tensor], batch_idx: int
     ) -> None:
         """Look at the last generated images and discriminator losses."""
-        if (batch_idx + 1) % trainer.log_every_n_steps:
+        if not trainer.is_global_zero or (batch_idx + 1) % trainer.log_every_n_steps:
             return
         generated: Any = pl_module.latest
         for way, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):
@@ -56,6 +56,8 @@ class HealthMonitor(pl.Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Compare fixed paired slices with their truth."""
+        if not trainer.is_global_zero:
+            return
         cases = [case for case in trainer.datamodule.sample_cases(4) if case.paired]
         if not cases:
             return

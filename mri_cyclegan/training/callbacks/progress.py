@@ -50,9 +50,10 @@ class TrainingProgressBar(RichProgressBar):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Without a terminal, write the epoch's line."""
         super().on_train_epoch_end(trainer, pl_module)
+        # Read in every process: the first reading of an epoch's means adds them up over all.
+        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
         if self.is_enabled or not trainer.is_global_zero:
             return
-        values = {key: float(value) for key, value in trainer.callback_metrics.items()}
         names = {
             "loss/generators_epoch": "generators",
             "loss/discriminator_a_epoch": "discriminator_a",
@@ -80,11 +81,11 @@ class LearningCurves(pl.Callback):
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Score the baselines on the validation pairs."""
         datamodule = trainer.datamodule
-        if not datamodule.val_pairs:
+        if not datamodule.val_pairs or not trainer.is_global_zero:
             return
         slices = datamodule.train_slices
         methods = trivial_baselines(slices.volumes_a, slices.volumes_b)
-        scores = measure(methods, datamodule.val_dataloader(), len(datamodule.val_pairs), pl_module.device)
+        scores = measure(methods, datamodule.all_val_batches(), len(datamodule.val_pairs), pl_module.device)
         self.baselines = {
             name: {f"val/{metric}_{way}": mean for way, of_way in ways.items() for metric, mean in of_way.items()}
             for name, ways in mean_over_subjects(scores).items()

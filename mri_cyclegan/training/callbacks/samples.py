@@ -39,9 +39,11 @@ class SampleGrid(pl.Callback):
             return
         figure = sample_grid(self._rows(pl_module), f"Epoch {epoch}, all pictures in the same window")
         picture = save_png(figure, self.folder / f"epoch_{epoch:04d}.png")
+        # Not trainer.global_step: that counts the steps of every optimizer.
+        num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("samples", picture, trainer.global_step // 2, dataformats="HWC")
+                logger.experiment.add_image("samples", picture, num_batches, dataformats="HWC")
 
     def _rows(self, model: CycleGAN) -> list[Row]:
         rows: list[Row] = []

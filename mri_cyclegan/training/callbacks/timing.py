@@ -56,7 +56,7 @@ class StepTimer(pl.Callback):
 
     def _tell_time_on_cpu(self, trainer: Any) -> None:
         datamodule = trainer.datamodule
-        epoch_s = self.step_s * math.ceil(len(datamodule.train_slices) / datamodule.batch_size)
+        epoch_s = self.step_s * math.ceil(len(datamodule.train_slices) / (datamodule.batch_size * trainer.world_size))
         if epoch_s > 600:
             log.warning(
                 "On this CPU a step takes %.1f s (measured), a full epoch about %.1f hours. "

@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +216,50 @@ def test_matched_draws_follow_from_seed_epoch_and_index_alone(volume):
     assert pairs(0, 1) == pairs(0, 1)
     assert pairs(0, 1) != pairs(0, 2)
     assert pairs(0, 1) != pairs(1, 1)
+
+
+# The same subject
+
+
+def of_one_subject(volume, num_a, num_b, augmentation=None):
+    volumes = [volume(1, contrast, count) for contrast, count in (("T1w", num_a), ("T2w", num_b))]
+    for number, one in enumerate(volumes):
+        record = one.record | {"source_shape": one.record["shape"], "source_affine": np.eye(4).tolist()}
+        (one.folder / "record.json").write_text(json.dumps(record))
+        volumes[number] = CachedVolume(replace(one.scan, subject="sub-1"), one.folder)
+    return unpaired(volumes[:1], volumes[1:], matching=Matching("subject", 0.05), augmentation=augmentation)
+
+
+@pytest.mark.parametrize(
+    ("num_a", "num_b", "expected"),
+    [
+        (5, 5, [(100, 100), (101, 101), (102, 102), (103, 103), (104, 104)]),
+        (2, 5, [(100, 100), (101, 104), (100, 100), (101, 104), (100, 100)]),  # heights 0 and 1
+        (5, 3, [(100, 100), (101, {100, 101}), (102, 101), (103, {101, 102}), (104, 102)]),
+    ],
+)
+def test_slices_of_one_subject_stand_beside_each_other_whatever_their_numbers(volume, num_a, num_b, expected):
+    found = codes(of_one_subject(volume, num_a, num_b), epoch=3)
+    assert [a for a, _ in found] == [a for a, _ in expected]
+    assert all(
+        b in allowed if isinstance(allowed, set) else b == allowed for (_, b), (_, allowed) in zip(found, expected)
+    )
+
+
+def test_slices_of_one_subject_are_moved_alike_and_those_of_two_are_not(volume):
+    alike = of_one_subject(volume, 5, 5, AUGMENTATION)
+    apart = unpaired(alike.volumes_a, alike.volumes_b, augmentation=AUGMENTATION)
+    for index in range(5):
+        changes, free = alike[2, index]["changes"], apart[2, index]["changes"]
+        assert torch.equal(changes[0, :6], changes[1, :6])
+        assert (changes[0, 6:] != changes[1, 6:]).all()
+        assert (free[0, 1:] != free[1, 1:]).all()
+    # One picture under both names stays one where only geometry changes.
+    moving = Augmentation(rotation_degrees=8, shift=0.05, scale=0.1, flip=True, brightness=0, contrast=0)
+    alike.augmentation, picture = moving, torch.linspace(-1, 1, 256).reshape(1, 1, 16, 16)
+    moved = moving.of_batch({"a": picture, "b": picture, "changes": alike[0, 1]["changes"][None]})
+    assert torch.equal(moved["a"], moved["b"])
+    assert not torch.equal(moved["a"], picture)
 
 
 # Neighbouring slices

@@ -49,6 +49,7 @@ def run_batches(monitor, fake_b, num_batches, discriminator_loss=0.2):
     batch = {"a": images(1), "b": images(2)}
     generated = Generated(fake_b, images(3), images(4), images(5), images(6), images(7))
     trainer = SimpleNamespace(
+        is_global_zero=True,
         log_every_n_steps=1,
         callback_metrics={f"loss/discriminator_{name}_step": torch.tensor(discriminator_loss) for name in "ab"},
     )
@@ -83,7 +84,7 @@ def test_inverted_contrast_is_told_for_its_direction(caplog):
     truth = images(0)
     case = SimpleNamespace(a=images(1)[0], b=truth[0], paired=True)
     model = SimpleNamespace(device="cpu", translate=lambda image, way: -truth[:1] if way == "ab" else images(1)[:1])
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(sample_cases=lambda count: [case]))
+    trainer = SimpleNamespace(datamodule=SimpleNamespace(sample_cases=lambda count: [case]), is_global_zero=True)
     monitor = HealthMonitor(patience=2)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):

@@ -16,13 +16,13 @@ class Clock:
         return self.now
 
 
-def run_epoch(monkeypatch, timer, waiting_s, step_s, num_batches, device="cuda", num_slices=100):
+def run_epoch(monkeypatch, timer, waiting_s, step_s, num_batches, device="cuda", num_slices=100, world_size=1):
     clock = Clock()
     monkeypatch.setattr(timing, "perf_counter", clock)
     logged = []
     model = SimpleNamespace(device=torch.device(device), log_dict=lambda values, **_: logged.append(values))
     datamodule = SimpleNamespace(train_slices=range(num_slices), batch_size=1)
-    trainer = SimpleNamespace(datamodule=datamodule)
+    trainer = SimpleNamespace(datamodule=datamodule, world_size=world_size)
     timer.on_train_epoch_start(trainer, model)
     for index in range(num_batches):
         clock.now += 100 if index == 0 else waiting_s  # worker processes start before the first batch
@@ -56,6 +56,8 @@ def test_a_cpu_is_told_the_measured_time_of_a_long_epoch(monkeypatch, caplog):
         assert caplog.text == ""
         run_epoch(monkeypatch, StepTimer(0.3), 0.0, 1.5, 3, device="cuda", num_slices=4800)
         assert caplog.text == ""
+        run_epoch(monkeypatch, StepTimer(0.3), 0.0, 1.5, 3, device="cpu", num_slices=4800, world_size=24)
+        assert caplog.text == "", "24 processes share it"
         run_epoch(monkeypatch, StepTimer(0.3), 0.0, 1.5, 3, device="cpu", num_slices=4800)
     assert "a step takes 1.5 s (measured), a full epoch about 2.0 hours" in caplog.text
     assert "+experiment=demo" in caplog.text
