@@ -61,6 +61,7 @@ class RunConfig:
     seed: int = MISSING
     run_dir: str = MISSING
     ckpt_path: str | None = None
+    initial_model: str | None = None
     evaluate: bool = MISSING
     license: str | None = None
     data: Any = MISSING

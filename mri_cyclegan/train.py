@@ -43,6 +43,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     import torch
 
     from mri_cyclegan import results
+    from mri_cyclegan.initial_weights import start_from
     from mri_cyclegan.training.callbacks.interruption import EndTogether
 
     quieten_lightning()
@@ -80,6 +81,8 @@ def train(config: DictConfig) -> dict[str, Any]:
             trainer.callbacks.remove(callbacks.pop("best_checkpoint"))
 
     model = run_config.build(config.model)
+    if config.initial_model is not None:
+        start_from(model, config.initial_model, datamodule.contrasts)
     if trainer.world_size > 1:
         # Equal weights so far; from here each process draws for itself: dropout, the image pool.
         pl.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)

@@ -240,3 +240,27 @@ def test_a_training_whose_evaluation_fails_is_not_lost(tmp_path, compose_run, to
     assert json.loads((tmp_path / "summary.json").read_text())["training_s"] > 0
     assert load_model(tmp_path).contrasts == ("T1w", "T2w")
     assert "could not be evaluated: no subject is left" in caplog.text
+
+
+def test_training_starts_from_a_trained_model(tmp_path, compose_run, toy_overrides, toy_run):
+    """Without a step of the generators it must be that model: also the moving averages, which are what is saved."""
+    folder = toy_run[0]
+    words = [f"initial_model={folder}", "optimization.learning_rate_generators=0", "evaluate=false", "seed=7"]
+    train(compose_run(tmp_path, *toy_overrides, *words))
+    image = torch.rand(1, 1, 32, 32) * 2 - 1
+    started, trained = load_model(tmp_path), load_model(folder)
+    for way in ("ab", "ba"):
+        assert torch.allclose(started.networks[way](image), trained.networks[way](image), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("generator.base_channels=6", r"initial_model: generator_ab of .* is another network than this training's"),
+        ("data.contrasts=[T2w,T1w]", r"initial_model: .* translates T1w and T2w, this training T2w and T1w"),
+        ("data.num_adjacent_slices=1", r"initial_model: generator_ab of .*data\.num_adjacent_slices"),
+    ],
+)
+def test_an_initial_model_that_does_not_fit_is_refused(tmp_path, compose_run, toy_overrides, toy_run, change, message):
+    with pytest.raises(ValueError, match=message):
+        train(compose_run(tmp_path, *toy_overrides, f"initial_model={toy_run[0]}", change))
