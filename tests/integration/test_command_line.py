@@ -6,10 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
-
-import yaml
-from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 
 def run_train(*words, cwd, **options):
@@ -48,18 +44,6 @@ def test_a_missing_data_root_is_one_message(tmp_path):
     assert "Traceback" not in result.stderr + result.stdout
     (details,) = tmp_path.glob("outputs/train/demo/*/error.txt")
     assert "Traceback" in details.read_text()
-
-
-def test_a_sweep_gives_a_folder_for_each_value(tmp_path, toy_overrides):
-    result = run_train("-m", *toy_overrides, "trainer.max_epochs=1", "model.lambda_cycle=5,10", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    folders = sorted(path for path in tmp_path.glob("outputs/sweep/demo/*/*") if path.is_dir())
-    assert len(folders) == 2
-    weights = [yaml.safe_load((folder / "config.yaml").read_text())["model"]["lambda_cycle"] for folder in folders]
-    assert weights == [5, 10]
-    assert [folder.name for folder in folders] == ["0_lambda_cycle-5", "1_lambda_cycle-10"]
-    runs = EventMultiplexer().AddRunsFromDirectory(str(folders[0].parent)).Reload().Runs()
-    assert {Path(run).parts[0] for run in runs} == {folder.name for folder in folders}, "one TensorBoard shows both"
 
 
 def test_a_killed_run_continues_from_the_next_epoch(tmp_path, toy_overrides):

@@ -141,6 +141,7 @@ def test_torchrun_trains_as_one_process_with_the_batches_of_both(tmp_path, words
             assert torch.equal(value, other), name
 
 
+@pytest.mark.slow
 def test_lightning_starts_the_second_process_itself(tmp_path, words, alone):
     """Without identity passes, and with what follows training: the first process alone evaluates."""
     code, output = start(tmp_path, MODULE, [*words, "model.lambda_identity=0"])
@@ -169,6 +170,7 @@ def test_unfit_data_end_all_processes_with_one_message(tmp_path, words):
     assert (only_run(tmp_path) / "error.txt").is_file()
 
 
+@pytest.mark.slow
 def test_one_process_that_fails_ends_the_other(tmp_path, words):
     (tmp_path / "failing.py").write_text(FAILING)
     code, output = start(tmp_path, ["failing.py"], [*words, *WITHOUT_PICTURES])

@@ -6,8 +6,11 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 
 
 def needs(plugin, extra):
@@ -21,8 +24,9 @@ def sweep(tmp_path, toy_overrides):
     toy = [word for word in toy_overrides if not word.startswith(("trainer.", "model.", "generator.drop"))]
     toy += ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "evaluate=false"]
 
-    def run(*words):
-        command = [sys.executable, "-m", "mri_cyclegan.train", *words, *toy]
+    def run(*words, without=()):
+        kept = [word for word in toy if not word.startswith(tuple(without))]
+        command = [sys.executable, "-m", "mri_cyclegan.train", *words, *kept]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         return result.returncode, result.stdout + result.stderr
 
@@ -100,7 +104,24 @@ def test_jobs_in_other_processes_are_labelled_and_ranked(sweep, tmp_path, launch
     assert len(rows) == (2 if "," in seeds else 1)
     values = [float(row["val_ssim"]) for row in rows]
     assert values == sorted(values, reverse=True)
+    (folder,) = tmp_path.glob("outputs/sweep/demo/*")
+    configs = [yaml.safe_load((folder / name / "config.yaml").read_text()) for name in names]
+    assert [f"seed={config['seed']}" for config in configs] == [name[2:].replace("-", "=") for name in names]
+    runs = EventMultiplexer().AddRunsFromDirectory(str(folder)).Reload().Runs()
+    assert {Path(run).parts[0] for run in runs} == set(names), "one TensorBoard shows all"
     assert f" seed={rows[0]['run'].rpartition('-')[2]} " in output.partition("again")[2], "the winner's command"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "num_jobs"), [("loss_weights", 6), ("architecture", 6), ("seeds", 5)])
+def test_each_prepared_sweep(sweep, tmp_path, name, num_jobs):
+    # Not every network has the toy's arguments.
+    changed = ("generator.", "discriminator.", "data.image_size") if name == "architecture" else ()
+    words = ["data.image_size=64", "data.batch_size=1"] if name == "architecture" else []
+    status, output = sweep("-m", f"sweep={name}", *words, without=changed)
+    assert status == 0, output
+    names, rows = jobs_of(tmp_path)
+    assert len(names) == len(rows) == num_jobs
 
 
 @needs("hydra_plugins.hydra_optuna_sweeper", "optuna")
