@@ -9,5 +9,5 @@
 #SBATCH --signal=TERM@120
 set -eu
 # One process for each GPU. The first one evaluates when the others have ended: --wait=0 lets it.
-exec srun --kill-on-bad-exit=1 --wait=0 python -m mri_cyclegan.train "$@" \
+exec srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 --wait=0 python -m mri_cyclegan.train "$@" \
   trainer=ddp trainer.devices="$SLURM_NTASKS_PER_NODE" trainer.num_nodes="$SLURM_NNODES"

@@ -130,6 +130,11 @@ def keys_of_overrides(overrides: Sequence[str]) -> dict[str, bool]:
     return {override.key_or_group: override.is_sweep_override() for override in parsed}
 
 
+def was_composed() -> bool:
+    """Whether Hydra got as far as to run a job in this process."""
+    return HydraConfig.initialized()
+
+
 def in_sweep() -> bool:
     """Whether this is a job of ``-m``."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
@@ -155,17 +160,48 @@ def check_config(config: DictConfig) -> None:
         _check_node(key, node)
     if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
         raise ValueError(f"ckpt_path: {config.ckpt_path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
+    if config.initial_model is not None and not Path(config.initial_model).expanduser().is_dir():
+        raise ValueError(f"initial_model: {config.initial_model} is no folder. Give that of a finished run.")
+    _check_trainer(config)
     _check_pairs(config)
     _check_image_size(config)
 
 
-def _check_pairs(config: DictConfig) -> None:
-    """Refuse to compare fakes with real images that have nothing to do with them."""
-    if config.model.lambda_paired and config.data.match == "none":
+def _check_trainer(config: DictConfig) -> None:
+    """Refuse what Lightning would refuse later, or cannot do with two optimizers."""
+    trainer = config.trainer
+    for theirs, ours in (("gradient_clip_val", "clip_gradients"), ("accumulate_grad_batches", "accumulate_batches")):
+        if trainer.get(theirs) is not None:
+            raise ValueError(f"trainer.{theirs}: without effect on two optimizers. Set optimization.{ours} instead.")
+    if trainer.max_epochs is None or trainer.max_epochs < 1:
+        raise ValueError(f"trainer.max_epochs: expected at least 1, got {trainer.max_epochs}.")
+    if str(trainer.precision).startswith("16") and config.optimization.accumulate_batches > 1:
         raise ValueError(
-            f"model.lambda_paired={config.model.lambda_paired} compares each fake with the real image beside it, and "
-            "data.match=none puts any image there. Set data.match=subject for people scanned in both contrasts (and "
-            "data.allow_paired_subjects=true), or model.lambda_paired=0."
+            "trainer.precision=16-mixed scales gradients anew at each step, so they cannot be accumulated. "
+            "Take trainer.precision=bf16-mixed, or optimization.accumulate_batches=1."
+        )
+
+
+def _check_pairs(config: DictConfig) -> None:
+    """Refuse to compare fakes with real images that have nothing to do with them, and networks without a purpose."""
+    model, match = config.model, config.data.match
+    registrations = [model[key] for key in ("registration_a", "registration_b") if model[key] is not None]
+    if any(isinstance(node, str) for node in registrations):
+        raise ValueError(
+            "model.registration_a, model.registration_b: expected networks. Write "
+            "+registration@model.registration_a=unet +registration@model.registration_b=unet"
+        )
+    if registrations and not (len(registrations) == 2 and model.lambda_paired):
+        raise ValueError(
+            "model.registration_a, model.registration_b: they move fakes onto the real images that model.lambda_paired "
+            "compares them with. Give both networks and a weight, or neither."
+        )
+    # By position b shows another head: near enough for a registration network, not for a comparison pixel by pixel.
+    if model.lambda_paired and (match == "none" or (match == "position" and not registrations)):
+        raise ValueError(
+            f"model.lambda_paired={model.lambda_paired} compares each fake with the real image beside it, and "
+            f"data.match={match} puts another head there. Set data.match=subject for people scanned in both contrasts "
+            "(and data.allow_paired_subjects=true), or model.lambda_paired=0."
         )
 
 
@@ -174,6 +210,8 @@ def _check_image_size(config: DictConfig) -> None:
     import torch
 
     size = config.data.image_size
+    with torch.device("meta"):
+        build(config.model)  # refuses what its constructor refuses, before any scan is read
     registrations = [config.model[key] for key in ("registration_a", "registration_b")]
     networks = [("generator", config.generator), *(("registration network", node) for node in registrations if node)]
     for kind, node in networks:

@@ -122,6 +122,7 @@ def quieten_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # the loader is measured: see the callback StepTimer
+        ".*The dirpath has changed from.*",  # a run that goes on in a folder of its own chooses its best anew
         ".*exists and is not empty.*",  # the run folder holds Hydra's files
         ".*isinstance.treespec, LeafSpec.*",
         ".*Total length of `list` across ranks is zero.*",  # no pairs: said in the user's words
@@ -172,7 +173,8 @@ def main() -> None:
             sys.argv += words
             run()
         except SystemExit as stop:
-            if stop.code not in (0, None) and ranks.is_first():
+            # A configuration that was composed has no unknown keys; what it was refused for is told already.
+            if stop.code not in (0, None) and ranks.is_first() and not run_config.was_composed():
                 for line in run_config.explain_unknown_keys(sys.argv[1:]):
                     print(line, file=sys.stderr)
             raise

@@ -131,7 +131,9 @@ def _not_run_again(without_result: Mapping[Path, str], entries: Sequence[Entry])
 def _unlike(entry: Entry, commonest: Images | str | None) -> str:
     """Why a run cannot be ranked with the others."""
     if not isinstance(commonest, Images):
-        return f"{entry.folder}: validated on other images than most runs, or on other grids."
+        if "data.fold" in entry.overrides:
+            return f"{entry.folder}: a fold, validated on other people. Folds are no rivals: take their mean."
+        return f"{entry.folder}: validated on other images than those ranked, or on other grids."
     assert entry.images is not None
     if entry.images.part != commonest.part:
         reason = f"evaluated on {entry.images.part} subjects, most runs on {commonest.part} subjects"

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -63,7 +64,18 @@ def report_sweep(root: Path) -> None:
 def command_of(entry: Entry) -> str:
     """The command that runs a job of a sweep alone, quoted for the shell; its words are quoted for Hydra already."""
     words = [word for key, word in entry.words.items() if key not in OF_SWEEPS]
-    return f"{COMMAND} {shlex.join(words)}".rstrip()
+    return f"{COMMAND} {shlex.join([*_config_dir(entry.folder), *words])}".rstrip()
+
+
+def _config_dir(folder: Path) -> list[str]:
+    """Where experiments of the user's own lie, if the job had any."""
+    try:
+        hydra = yaml.safe_load((folder / ".hydra" / "hydra.yaml").read_text(encoding="utf-8"))["hydra"]
+        sources = hydra["runtime"]["config_sources"]
+        paths = [str(source["path"]) for source in sources if source["provider"] == "command-line"]
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        return []
+    return ["--config-dir", paths[0]] if paths else []
 
 
 def _print_failed(console: Console, failed: Mapping[Path, str]) -> None:

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +44,8 @@ class SweepCallback(Callback):
             require_one_device(config, num_visible=1)  # jobs count their own
             _require_workers(config.hydra.launcher)
             varying, fixed = _divide(config)
+            if "sweep" in varying:
+                raise ValueError("sweep=: expected one prepared sweep, got several. Start one after the other.")
             _label_by(config, fixed)
             if config.hydra.sweeper._target_.endswith(".OptunaSweeper"):
                 words = [word for word in config.hydra.overrides.task if _key(word) not in varying]
@@ -87,6 +90,11 @@ class SweepCallback(Callback):
 
 
 def _require_workers(launcher: DictConfig) -> None:
+    if launcher.get("_target_", "").endswith(".SlurmLauncher") and shutil.which("srun") is None:
+        raise ValueError(
+            "hydra/launcher=slurm: there is no srun on this host. Start the command where jobs are submitted from, or "
+            "try it with hydra/launcher=submitit_local."
+        )
     if launcher.get("_target_", "").endswith(".JoblibLauncher") and launcher.n_jobs == 0:
         raise ValueError(
             "hydra/launcher=gpus: this host has no GPU to run a job on. "

@@ -1,6 +1,6 @@
 """CycleGAN as a LightningModule."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from mri_cyclegan.stacks import centre_slice
 from mri_cyclegan.training.further_losses import FurtherLosses
 from mri_cyclegan.training.generated import Generated
 from mri_cyclegan.training.image_pool import ImagePool
-from mri_cyclegan.training.loss_weights import Weights
+from mri_cyclegan.training.loss_weights import Weights, require_weight
 from mri_cyclegan.training.lr_schedule import constant_then_falling
 from mri_cyclegan.training.optimization import Optimization
 
@@ -105,10 +105,12 @@ class CycleGAN(pl.LightningModule):
         _require("cycle_loss", cycle_loss, CYCLE_LOSSES)
         if gradient_penalty_every < 1:
             raise ValueError(f"model.gradient_penalty_every: expected 1 or more batches, got {gradient_penalty_every}.")
-        if not cycle_noise >= 0:
-            raise ValueError(f"model.cycle_noise: expected 0 or more, got {cycle_noise}.")
-        if len(cycle_weights) != 2:
-            raise ValueError(f"model.cycle_weights: expected two, of a and of b; got {list(cycle_weights)}.")
+        for key, value in (("cycle_noise", cycle_noise), ("lambda_gradient_penalty", lambda_gradient_penalty)):
+            require_weight(f"model.{key}", value)
+        if not isinstance(cycle_weights, Sequence) or len(cycle_weights) != 2:
+            raise ValueError(f"model.cycle_weights: expected two, of a and of b, such as [1,1]; got {cycle_weights}.")
+        for value in cycle_weights:
+            require_weight("model.cycle_weights", value)
         self.automatic_optimization = False
         self.generator_ab, self.generator_ba = generator_ab, generator_ba
         self.discriminator_a, self.discriminator_b = discriminator_a, discriminator_b
@@ -150,6 +152,11 @@ class CycleGAN(pl.LightningModule):
         """What turns b into a for use."""
         return self.generator_ba if self.ema_ba is None else self.ema_ba.network
 
+    @property
+    def loss_tells_who_wins(self) -> bool:
+        """Whether a discriminator's loss near 0 is a bad sign: a Wasserstein loss has any sign, and may pass 0."""
+        return self.adversarial_loss != "wgan" and self.weights.weights["adversarial"] > 0
+
     def translate(self, image: Tensor, way: str) -> Tensor:
         """Translate slices for use.
 
@@ -174,6 +181,16 @@ class CycleGAN(pl.LightningModule):
         fake = network(image)
         network.train(was_training)
         return fake
+
+    def on_train_start(self) -> None:
+        """Set the optimizers as this run is configured: a checkpoint brings along the values of its own run."""
+        settings = self.optimization
+        factor = self.schedule(self.current_epoch)
+        rates = (settings.learning_rate_generators, settings.learning_rate_discriminators)
+        for scheduler, rate in zip(self.lr_schedulers(), rates, strict=True):  # type: ignore[arg-type]
+            scheduler.base_lrs = [rate] * len(scheduler.base_lrs)  # type: ignore[union-attr]
+            for group in scheduler.optimizer.param_groups:
+                group.update(lr=rate * factor, initial_lr=rate, betas=(settings.beta1, 0.999))
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
@@ -211,7 +228,8 @@ class CycleGAN(pl.LightningModule):
         discriminator_a = self.judge(self.discriminator_a, real_a, self.pool_a.query(generated.fake_a.detach()))
         discriminator_b = self.judge(self.discriminator_b, real_b, self.pool_b.query(generated.fake_b.detach()))
         discriminators = discriminator_a + discriminator_b
-        if self.gradient_penalty is not None and batch_index % self.gradient_penalty_every == 0:
+        num_batches = self.trainer.fit_loop.epoch_loop.total_batch_idx
+        if self.gradient_penalty is not None and num_batches % self.gradient_penalty_every == 0:
             discriminators = discriminators + self.penalty(real_a, real_b, generated)
 
         # Step 9: gradients and weights. The two graphs share no weights, so one pair may follow the other.
@@ -311,17 +329,22 @@ class CycleGAN(pl.LightningModule):
             # Of several processes the mean, taken once an epoch.
             self.log(f"loss/{name}_epoch", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
 
+    @property
+    def schedule(self) -> Callable[[int], float]:
+        """Epoch to the factor on both learning rates."""
+        settings = self.optimization
+        return constant_then_falling(self.trainer.max_epochs or 0, settings.constant_share, settings.schedule)
+
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         """Adam for all that helps the generators, Adam for the discriminators, each with the schedule of its rate."""
         settings = self.optimization
-        schedule = constant_then_falling(self.trainer.max_epochs or 0, settings.constant_share, settings.schedule)
         optimizers = [
             settings.adam((self.generator_ab, self.generator_ba, self.further), settings.learning_rate_generators),
             settings.adam((self.discriminator_a, self.discriminator_b), settings.learning_rate_discriminators),
         ]
         names = ("learning_rate/generators", "learning_rate/discriminators")
         return optimizers, [
-            {"scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, schedule), "name": name}
+            {"scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule), "name": name}
             for optimizer, name in zip(optimizers, names, strict=True)
         ]
 

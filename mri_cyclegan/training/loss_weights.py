@@ -21,12 +21,11 @@ class Weights:
 
     def __init__(self, fades: Mapping[str, float | None], **weights: float) -> None:
         for name, weight in weights.items():
-            if not weight >= 0:
-                raise ValueError(f"model.lambda_{name}: expected 0 or more, got {weight}.")
+            require_weight(f"model.lambda_{name}", weight)
         for name, share in fades.items():
             if name not in weights:
                 raise ValueError(f"model.fades.{name}: unknown; expected one of {', '.join(weights)}.")
-            if share is not None and not 0 < share <= 1:
+            if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
                 raise ValueError(
                     f"model.fades.{name}: expected a share of the epochs in (0, 1], or null for no fading; got {share}."
                 )
@@ -37,3 +36,13 @@ class Weights:
         """Weights in an epoch, counted from 0."""
         left = {name: max(0.0, 1 - epoch / (share * num_epochs)) for name, share in self.fades.items()}
         return {name: weight * left.get(name, 1.0) for name, weight in self.weights.items()}
+
+
+def require_weight(key: str, value: float) -> None:
+    """Refuse what is no number from 0 on.
+
+    Raises:
+        ValueError: the message names the key.
+    """
+    if not (isinstance(value, int | float) and value >= 0):
+        raise ValueError(f"{key}: expected 0 or more, got {value!r}.")

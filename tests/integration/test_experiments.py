@@ -39,11 +39,23 @@ SMALL = {
     "uvcgan": TRANSFORMER,
 }
 # Losses that move the generators, beside the adversarial ones.
+STRUCTURE = {"structure_ab", "structure_ba"}
 ABOUT = {
+    "best": STRUCTURE,
     "cut": {"nce_ab", "nce_ba"},
+    "demo": STRUCTURE,
+    "fast": STRUCTURE,
     "reggan": {"paired_a", "paired_b", "smoothness_a", "smoothness_b"},
     "supervised": {"paired_a", "paired_b"},
 }
+
+
+@pytest.mark.parametrize("other", [name for name in EXPERIMENTS if name != "supervised"])
+def test_supervised_after_any_other_experiment_is_pairs_and_nothing_else(tmp_path, compose_run, other):
+    model = compose_run(tmp_path, f"+experiment=[{other},supervised]").model
+    weights = {key: value for key, value in model.items() if key.startswith("lambda_") and value}
+    assert weights.keys() - {"lambda_gradient_penalty", "lambda_smoothness"} == {"lambda_paired"}
+    assert model.gradient_penalty is model.registration_a is model.registration_b is None
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

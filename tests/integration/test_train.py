@@ -264,3 +264,21 @@ def test_training_starts_from_a_trained_model(tmp_path, compose_run, toy_overrid
 def test_an_initial_model_that_does_not_fit_is_refused(tmp_path, compose_run, toy_overrides, toy_run, change, message):
     with pytest.raises(ValueError, match=message):
         train(compose_run(tmp_path, *toy_overrides, f"initial_model={toy_run[0]}", change))
+
+
+def rates_of(folder):
+    with (folder / "metrics.csv").open(newline="") as lines:
+        rows = csv.DictReader(lines)
+        return [float(row["learning_rate/generators"]) for row in rows if row["learning_rate/generators"]]
+
+
+def test_a_run_that_goes_on_has_the_rates_that_it_is_given_from_its_first_epoch_on(
+    tmp_path, compose_run, toy_overrides
+):
+    """A finished run ends at rate 0, and its checkpoint holds that and the rates it was given."""
+    words = [*toy_overrides, "evaluate=false", "trainer.limit_train_batches=1"]
+    train(compose_run(tmp_path / "first", *words, "trainer.max_epochs=2"))
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    longer = [*words, "trainer.max_epochs=4", f"ckpt_path={last}", "optimization.learning_rate_generators=3e-4"]
+    train(compose_run(tmp_path / "second", *longer))
+    assert rates_of(tmp_path / "second") == pytest.approx([2e-4, 1e-4])

@@ -30,6 +30,11 @@ def composed(tmp_path, *overrides):
         return compose("train", overrides=[*paths, *overrides])
 
 
+def registered(option):
+    networks = [f"+registration@model.registration_{name}={option}" for name in "ab"]
+    return [*networks, "model.lambda_paired=1", "data.match=subject"]
+
+
 def build(config):
     check_config(config)
     parts = {part: instantiate(config[part]) for part in ("data", "model", "callbacks", "logger")}
@@ -48,8 +53,8 @@ def test_every_experiment_composes_and_instantiates(tmp_path, experiment):
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes_and_instantiates(tmp_path, group, option):
-    word = f"+registration@model.registration_a={option}" if group == "registration" else f"{group}={option}"
-    build(composed(tmp_path, "+experiment=demo", "data.image_size=256", word))
+    words = registered(option) if group == "registration" else [f"{group}={option}"]
+    build(composed(tmp_path, "+experiment=demo", "data.image_size=256", *words))
 
 
 def test_the_baseline_is_the_documents(tmp_path):
@@ -153,10 +158,11 @@ def test_an_image_size_that_does_not_fit_the_depth_is_refused(tmp_path):
         check_config(config)
 
 
-@pytest.mark.parametrize("key", ["registration_a", "registration_b"])
-def test_an_image_size_that_does_not_fit_a_registration_network_is_refused(tmp_path, key):
-    config = composed(tmp_path, "+experiment=demo", f"+registration@model.{key}=unet", "data.image_size=72")
-    with pytest.raises(ValueError, match=r"data\.image_size=72 does not fit the registration network Registration"):
+@pytest.mark.parametrize("name", "ab")
+def test_an_image_size_that_does_not_fit_a_registration_network_is_refused(tmp_path, name):
+    words = [*registered("unet"), f"model.registration_{name}.depth=5", "data.image_size=80"]
+    config = composed(tmp_path, "+experiment=demo", *words)
+    with pytest.raises(ValueError, match=r"data\.image_size=80 does not fit the registration network Registration"):
         check_config(config)
 
 
@@ -164,7 +170,33 @@ def test_a_loss_on_pairs_without_pairs_is_refused(tmp_path):
     config = composed(tmp_path, "+experiment=demo", "model.lambda_paired=1")
     with pytest.raises(ValueError, match=r"model\.lambda_paired=1.*data\.match=none.*data\.match=subject"):
         check_config(config)
-    check_config(composed(tmp_path, "+experiment=demo", "model.lambda_paired=1", "data.match=position"))
+    words = ["+experiment=demo", "model.lambda_paired=1", "data.match=position"]
+    with pytest.raises(ValueError, match=r"data\.match=position puts another head there"):
+        check_config(composed(tmp_path, *words))
+    check_config(composed(tmp_path, *words, *registered("unet")))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["+registration@model.registration_a=unet"], "Give both networks and a weight, or neither"),
+        (["model.registration_a=unet"], r"expected networks\. Write \+registration@model\.registration_a=unet"),
+        (["+trainer.gradient_clip_val=1"], r"trainer\.gradient_clip_val: .*Set optimization\.clip_gradients"),
+        (["+trainer.accumulate_grad_batches=2"], r"trainer\.accumulate_grad_batches: .*accumulate_batches"),
+        (["trainer.max_epochs=-1"], r"trainer\.max_epochs: expected at least 1, got -1"),
+        (["trainer.precision=16-mixed", "optimization.accumulate_batches=2"], r"trainer\.precision=16-mixed"),
+        (["initial_model=nowhere"], r"initial_model: nowhere is no folder"),
+        (["model.fades.cycle=abc"], r"model\.fades\.cycle: .*got abc"),
+        (["model.lambda_cycle=abc"], r"model\.lambda_cycle: expected 0 or more, got 'abc'"),
+        (["model.cycle_weights=1.0"], r"model\.cycle_weights: expected two"),
+        (["model.cycle_weights=[1,-5]"], r"model\.cycle_weights: expected 0 or more, got -5"),
+        (["model.lambda_gradient_penalty=-1"], r"model\.lambda_gradient_penalty: expected 0 or more, got -1"),
+        (["model.lambda_nce=1", "generator=attention_unet", "generator.depth=3"], r"model\.lambda_nce: AttentionUNet"),
+    ],
+)
+def test_mistakes_are_refused_before_any_scan_is_read(tmp_path, words, message):
+    with pytest.raises(ValueError, match=message):
+        check_config(composed(tmp_path, "+experiment=demo", *words))
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

@@ -50,6 +50,8 @@ class HealthMonitor(pl.Callback):
         for way, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):
             for sign, shown in output_signs(fake, source=batch[way[0]], target=batch[way[1]]).items():
                 self._note(sign, way, shown, self.patience)
+        if not pl_module.loss_tells_who_wins:
+            return
         for name in ("a", "b"):
             loss = trainer.callback_metrics.get(f"loss/discriminator_{name}_step")
             self._note("discriminator", name, loss is not None and float(loss) < 0.01, 10 * self.patience)

@@ -25,12 +25,13 @@ class ResourceMonitor(pl.Callback):
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
+        self.before_s = self.batches_s = 0.0
+        self.num_batches = 0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start all clocks."""
         self.device = pl_module.device
-        self.start = perf_counter()
-        self.batches_s, self.num_batches = 0.0, 0
+        self.start = self.epoch_start = self.last_end = perf_counter()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         # Jobs of a sweep may share a process; this is Linux's way to forget the peak of those before.
@@ -48,7 +49,21 @@ class ResourceMonitor(pl.Callback):
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Add the epoch up to its last batch; what came after it was validation."""
+        self._add_epoch()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it took so far, for a run that goes on."""
+        training_s = self.before_s + perf_counter() - self.start if hasattr(self, "start") else self.before_s
+        return {"training_s": training_s, "batches_s": self.batches_s, "num_batches": self.num_batches}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Add what the run took before it was interrupted, up to its checkpoint."""
+        self.before_s = state_dict["training_s"]
+        self.batches_s, self.num_batches = state_dict["batches_s"], state_dict["num_batches"]
+
+    def _add_epoch(self) -> None:
         self.batches_s += self.last_end - self.epoch_start
+        self.epoch_start = self.last_end
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Write the file."""
@@ -62,10 +77,11 @@ class ResourceMonitor(pl.Callback):
     def _write(self, trainer: Any) -> None:
         if not trainer.is_global_zero:
             return
+        self._add_epoch()  # one that was not finished
         on_gpu = self.device.type == "cuda"
         content = {
             "device": torch.cuda.get_device_name(self.device) if on_gpu else self.device.type,
-            "training_s": round(perf_counter() - self.start, 2),
+            "training_s": round(self.before_s + perf_counter() - self.start, 2),
             "num_batches": self.num_batches,
             "batches_per_s": round(self.num_batches / self.batches_s, 3) if self.batches_s else None,
             "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,

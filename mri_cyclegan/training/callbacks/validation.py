@@ -48,14 +48,13 @@ class BestValidation(pl.Callback):
             self.path.write_text(json.dumps(self.best, indent=2) + "\n", encoding="utf-8")
 
     def state_dict(self) -> dict[str, Any]:
-        """For a continued run."""
-        return {"best": self.best}
+        """For a run that goes on."""
+        return {"best": self.best, "path": str(self.path)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Of a run to continue; its best counts, and is written anew into this run's folder."""
-        self.best = state_dict["best"]
-        if self.best is not None:
-            self.path.write_text(json.dumps(self.best, indent=2) + "\n", encoding="utf-8")
+        """Of a run that goes on in its own folder; in another one the best weights are chosen anew."""
+        if state_dict["path"] == str(self.path):
+            self.best = state_dict["best"]
 
 
 def _images(trainer: Any) -> str:

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from example_training.cyclegans import make_cyclegan
 
 from mri_cyclegan.training.callbacks.health import HealthMonitor, contrast_is_inverted, output_signs
 from mri_cyclegan.training.cyclegan import Generated
@@ -45,7 +46,7 @@ def test_inversion_is_judged_within_the_head():
     assert not contrast_is_inverted(truth + 0.3 * images(1), truth)
 
 
-def run_batches(monitor, fake_b, num_batches, discriminator_loss=0.2):
+def run_batches(monitor, fake_b, num_batches, discriminator_loss=0.2, loss_tells_who_wins=True):
     batch = {"a": images(1), "b": images(2)}
     generated = Generated(fake_b, images(3), images(4), images(5), images(6), images(7))
     trainer = SimpleNamespace(
@@ -53,8 +54,9 @@ def run_batches(monitor, fake_b, num_batches, discriminator_loss=0.2):
         log_every_n_steps=1,
         callback_metrics={f"loss/discriminator_{name}_step": torch.tensor(discriminator_loss) for name in "ab"},
     )
+    model = SimpleNamespace(latest=generated, loss_tells_who_wins=loss_tells_who_wins)
     for index in range(num_batches):
-        monitor.on_train_batch_end(trainer, SimpleNamespace(latest=generated), None, batch, index)
+        monitor.on_train_batch_end(trainer, model, None, batch, index)
 
 
 def test_a_sign_is_told_once_and_only_after_patience(caplog):
@@ -68,6 +70,19 @@ def test_a_sign_is_told_once_and_only_after_patience(caplog):
         run_batches(monitor, constant, 10)
     assert caplog.text.count("generator_ab is nearly constant") == 1
     assert "generator_ba" not in caplog.text
+
+
+def test_a_loss_that_does_not_tell_who_wins_is_no_sign(caplog):
+    with caplog.at_level(logging.WARNING):
+        run_batches(HealthMonitor(patience=1), images(0), 50, discriminator_loss=0.001, loss_tells_who_wins=False)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "tells"), [({}, True), ({"adversarial_loss": "wgan"}, False), ({"lambda_adversarial": 0.0}, False)]
+)
+def test_which_losses_tell_who_wins(changes, tells):
+    assert make_cyclegan(**changes).loss_tells_who_wins is tells
 
 
 def test_a_discriminator_that_has_won_for_long_is_told(caplog):

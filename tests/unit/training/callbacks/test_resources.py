@@ -46,6 +46,23 @@ def test_training_time_has_validation_in_it_and_batches_per_second_do_not(tmp_pa
     assert 2**25 < memory <= 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def test_a_run_that_goes_on_adds_up_and_an_error_counts_the_open_epoch(tmp_path, clock):
+    first = ResourceMonitor(tmp_path / "resources.json")
+    train(first, clock)
+    second = ResourceMonitor(tmp_path / "resources.json")
+    second.load_state_dict(first.state_dict())
+    clock.s += 100  # until it is started again
+    trainer, model = SimpleNamespace(is_global_zero=True), SimpleNamespace(device=torch.device("cpu"))
+    second.on_train_start(trainer, model)
+    second.on_train_epoch_start(trainer, model)
+    clock.s += 1
+    second.on_train_batch_end(trainer, model, None, None, 0)
+    second.on_exception(trainer, model, RuntimeError())
+    content = json.loads((tmp_path / "resources.json").read_text())
+    assert (content["training_s"], content["num_batches"]) == (11.0, 9)
+    assert content["batches_per_s"] == 1.8
+
+
 def test_on_a_gpu_the_peak_of_its_own_device_counts_from_the_start(tmp_path, clock, monkeypatch):
     reset = []
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
