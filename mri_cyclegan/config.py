@@ -164,7 +164,7 @@ def check_config(config: DictConfig) -> None:
         raise ValueError(f"initial_model: {config.initial_model} is no folder. Give that of a finished run.")
     _check_trainer(config)
     _check_pairs(config)
-    _check_image_size(config)
+    _check_model(config)
 
 
 def _check_trainer(config: DictConfig) -> None:
@@ -205,34 +205,31 @@ def _check_pairs(config: DictConfig) -> None:
         )
 
 
-def _check_image_size(config: DictConfig) -> None:
-    """Refuse an image size that a network cannot take; networks are built without memory for their weights."""
+def _check_model(config: DictConfig) -> None:
+    """Refuse what the model's constructor refuses, and an image size that a network of it cannot take.
+
+    It is built without memory for its weights.
+    """
     import torch
 
-    size = config.data.image_size
     with torch.device("meta"):
-        build(config.model)  # refuses what its constructor refuses, before any scan is read
-    registrations = [config.model[key] for key in ("registration_a", "registration_b")]
-    networks = [("generator", config.generator), *(("registration network", node) for node in registrations if node)]
-    for kind, node in networks:
-        with torch.device("meta"):
-            multiple = getattr(build(node), "size_multiple", 1)
+        model = build(config.model)
+    size = config.data.image_size
+    registrations = (model.further.registration_a, model.further.registration_b)
+    networks = [("generator", model.generator_ab), *(("registration network", network) for network in registrations)]
+    for kind, network in networks:
+        multiple = getattr(network, "size_multiple", 1)
         if size % multiple:
             raise ValueError(
-                f"data.image_size={size} does not fit the {kind} {_class_name(node)}: expected a multiple of "
+                f"data.image_size={size} does not fit the {kind} {type(network).__name__}: expected a multiple of "
                 f"{multiple}. Change data.image_size, or the {kind}'s depth if it has one."
             )
-    with torch.device("meta"):
-        smallest = getattr(build(config.discriminator), "smallest_side", 1)
+    smallest = getattr(model.discriminator_a, "smallest_side", 1)
     if size < smallest:
         raise ValueError(
-            f"data.image_size={size} is too small for the discriminator {_class_name(config.discriminator)}: expected "
-            f"{smallest} or more. Raise data.image_size, or lower discriminator.num_layers."
+            f"data.image_size={size} is too small for the discriminator {type(model.discriminator_a).__name__}: "
+            f"expected {smallest} or more. Raise data.image_size, or lower discriminator.num_layers."
         )
-
-
-def _class_name(node: DictConfig) -> str:
-    return node._target_.rpartition(".")[2]
 
 
 def build(node: DictConfig, **arguments: Any) -> Any:

@@ -163,7 +163,7 @@ def test_validation_ranks_without_an_evaluation_and_only_on_the_same_images(swee
     assert [entry.folder.name for entry in ranking.entries] == ["3", "0", "1"]
     assert ranking.entries[1].metrics["ssim"] == pytest.approx(0.55)  # test subjects beside it
     assert "ssim" not in ranking.entries[0].metrics
-    assert ranking.left_out == [f"{sweep / '2'}: validated on other images than most runs, or on other grids."]
+    assert ranking.left_out == [f"{sweep / '2'}: validated on other images than those ranked, or on other grids."]
 
 
 def test_a_run_without_validation_is_left_out_of_its_ranking(sweep):

@@ -155,7 +155,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["ResNet", "TransformerUNet", "AttentionUNet"])
+@pytest.mark.parametrize("name", ["ResNet", "TransformerUNet", pytest.param("AttentionUNet", marks=pytest.mark.slow)])
 def test_other_generators(tmp_path, name, kind):
     make_model(tmp_path / "model", OTHERS[name], name=name, image_size=32, spacing_mm=8.0)
     model = load_model(tmp_path)
