@@ -83,7 +83,7 @@ LAUNCHERS = [
     pytest.param(
         ["hydra/launcher=submitit_local"],
         "choice(3)",  # each of its jobs costs a process with all imports
-        marks=needs("hydra_plugins.hydra_submitit_launcher", "submitit"),
+        marks=[needs("hydra_plugins.hydra_submitit_launcher", "submitit"), pytest.mark.slow],
         id="submitit",
     ),
     pytest.param(

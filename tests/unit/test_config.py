@@ -35,9 +35,12 @@ def registered(option):
     return [*networks, "model.lambda_paired=1", "data.match=subject"]
 
 
-def build(config):
+def build(config, device="meta"):
+    """Everything that a run is made of; networks without memory for their weights, unless they are to be used."""
     check_config(config)
-    parts = {part: instantiate(config[part]) for part in ("data", "model", "callbacks", "logger")}
+    with torch.device(device):
+        parts = {"model": instantiate(config.model)}
+    parts |= {part: instantiate(config[part]) for part in ("data", "callbacks", "logger")}
     trainer = {key: value for key, value in config.trainer.items() if key != "precision"}
     parts["trainer"] = instantiate(trainer, logger=False, accelerator="cpu")
     return parts
@@ -78,7 +81,7 @@ def test_data_can_be_replaced_under_an_experiment(tmp_path):
 
 @pytest.mark.parametrize("num_adjacent", [0, 2])
 def test_one_key_widens_every_network(tmp_path, num_adjacent):
-    parts = build(composed(tmp_path, "+experiment=demo", f"data.num_adjacent_slices={num_adjacent}"))
+    parts = build(composed(tmp_path, "+experiment=demo", f"data.num_adjacent_slices={num_adjacent}"), device="cpu")
     stack = torch.zeros(1, 2 * num_adjacent + 1, 64, 64)
     for way in ("ab", "ba"):
         assert parts["model"].translate_stack(stack, way).shape == stack.shape
