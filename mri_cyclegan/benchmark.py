@@ -51,9 +51,7 @@ def main() -> None:
     try:
         run()
     except SystemExit as stop:
-        if stop.code not in (0, None):
-            for line in run_config.explain_unknown_keys(sys.argv[1:], "benchmark"):
-                print(line, file=sys.stderr)
+        run_config.tell_unknown_keys(stop, "benchmark")
         raise
 
 

@@ -8,6 +8,7 @@ import difflib
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
@@ -128,11 +129,6 @@ def keys_of_overrides(overrides: Sequence[str]) -> dict[str, bool]:
     """
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return {override.key_or_group: override.is_sweep_override() for override in parsed}
-
-
-def was_composed() -> bool:
-    """Whether Hydra got as far as to run a job in this process."""
-    return HydraConfig.initialized()
 
 
 def in_sweep() -> bool:
@@ -285,6 +281,21 @@ def _near(name: str, known: Sequence[str]) -> str:
 
 def _did_you_mean(matches: Sequence[str]) -> str:
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def tell_unknown_keys(stop: SystemExit, config_name: str = "train") -> None:
+    """Print which words of the command line are unknown, where Hydra ended because it could not compose them.
+
+    Once it has run a job there are none: what the job was refused for is told already.
+
+    Args:
+        stop: how the command ends.
+        config_name: which configuration the words were meant for.
+    """
+    if stop.code in (0, None) or HydraConfig.initialized():
+        return
+    for line in explain_unknown_keys(sys.argv[1:], config_name):
+        print(line, file=sys.stderr)
 
 
 def explain_unknown_keys(overrides: Sequence[str], config_name: str = "train") -> list[str]:

@@ -173,10 +173,8 @@ def main() -> None:
             sys.argv += words
             run()
         except SystemExit as stop:
-            # A configuration that was composed has no unknown keys; what it was refused for is told already.
-            if stop.code not in (0, None) and ranks.is_first() and not run_config.was_composed():
-                for line in run_config.explain_unknown_keys(sys.argv[1:]):
-                    print(line, file=sys.stderr)
+            if ranks.is_first():
+                run_config.tell_unknown_keys(stop)
             raise
 
 

@@ -17,7 +17,7 @@ from mri_cyclegan.data.datasets import PairedSlices, UnpairedSlices, training_lo
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
-from mri_cyclegan.data.matching import Matching
+from mri_cyclegan.data.matching import Matching, same_grid
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.sample_cases import SampleCase, middle_case
@@ -25,7 +25,7 @@ from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.data.splits.split import Split, divide
 from mri_cyclegan.data.transforms import Preprocessing
-from mri_cyclegan.data.volume import ReadOptions, grid_difference
+from mri_cyclegan.data.volume import ReadOptions
 
 log = logging.getLogger(__name__)
 
@@ -218,9 +218,9 @@ class MRIDataModule(pl.LightningDataModule):
     def _pairs(self, scans: list[Scan]) -> list[tuple[CachedVolume, CachedVolume]]:
         """Pairs on one grid; those on different grids cannot be compared voxel by voxel and are left out."""
         pairs = [(self.cache.get(a), self.cache.get(b)) for a, b in find_pairs(scans, self.contrasts)]
-        aligned = [pair for pair in pairs if _same_grid(*pair)]
+        aligned = [pair for pair in pairs if same_grid(*pair)]
         if len(aligned) < len(pairs):
-            names = ", ".join(sorted({a.scan.subject for a, b in pairs if not _same_grid(a, b)})[:5])
+            names = ", ".join(sorted({a.scan.subject for a, b in pairs if not same_grid(a, b)})[:5])
             log.warning("Both contrasts, but on different grids, so left out of the metrics: %s. Register them.", names)
         return aligned
 
@@ -314,8 +314,3 @@ class MRIDataModule(pl.LightningDataModule):
 
 def _num_subjects(scans: Sequence[Scan]) -> int:
     return len({scan.subject for scan in scans})
-
-
-def _same_grid(*volumes: CachedVolume) -> bool:
-    shape_and_affine = [(volume.record["source_shape"], np.array(volume.record["source_affine"])) for volume in volumes]
-    return not grid_difference(*shape_and_affine)

@@ -184,13 +184,12 @@ class CycleGAN(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Set the optimizers as this run is configured: a checkpoint brings along the values of its own run."""
-        settings = self.optimization
         factor = self.schedule(self.current_epoch)
-        rates = (settings.learning_rate_generators, settings.learning_rate_discriminators)
-        for scheduler, rate in zip(self.lr_schedulers(), rates, strict=True):  # type: ignore[arg-type]
-            scheduler.base_lrs = [rate] * len(scheduler.base_lrs)  # type: ignore[union-attr]
+        schedulers: Any = self.lr_schedulers()
+        for scheduler, rate in zip(schedulers, self.optimization.learning_rates, strict=True):
+            scheduler.base_lrs = [rate] * len(scheduler.base_lrs)
             for group in scheduler.optimizer.param_groups:
-                group.update(lr=rate * factor, initial_lr=rate, betas=(settings.beta1, 0.999))
+                group.update(lr=rate * factor, initial_lr=rate, betas=self.optimization.betas)
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
@@ -337,11 +336,9 @@ class CycleGAN(pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
         """Adam for all that helps the generators, Adam for the discriminators, each with the schedule of its rate."""
-        settings = self.optimization
-        optimizers = [
-            settings.adam((self.generator_ab, self.generator_ba, self.further), settings.learning_rate_generators),
-            settings.adam((self.discriminator_a, self.discriminator_b), settings.learning_rate_discriminators),
-        ]
+        sides = (self.generator_ab, self.generator_ba, self.further), (self.discriminator_a, self.discriminator_b)
+        rates = self.optimization.learning_rates
+        optimizers = [self.optimization.adam(side, rate) for side, rate in zip(sides, rates, strict=True)]
         names = ("learning_rate/generators", "learning_rate/discriminators")
         return optimizers, [
             {"scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule), "name": name}

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mri_cyclegan.training.ema import AveragedNetwork
-from mri_cyclegan.training.lr_schedule import SCHEDULES
+from mri_cyclegan.training.lr_schedule import constant_then_falling
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ class Optimization:
                 raise ValueError(f"optimization.{name}: expected 0 or more, got {getattr(self, name)}.")
         if not 0 <= self.beta1 < 1:
             raise ValueError(f"optimization.beta1: expected a share in [0, 1), got {self.beta1}.")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"optimization.schedule: expected one of {', '.join(SCHEDULES)}, got {self.schedule!r}.")
+        constant_then_falling(1, self.constant_share, self.schedule)  # refuses what it cannot follow
         if self.clip_gradients is not None and not self.clip_gradients > 0:
             raise ValueError(
                 f"optimization.clip_gradients: expected a norm above 0, or null for none; got {self.clip_gradients}."
@@ -60,10 +59,20 @@ class Optimization:
             if getattr(self, name) < 1:
                 raise ValueError(f"optimization.{name}: expected 1 or more, got {getattr(self, name)}.")
 
+    @property
+    def learning_rates(self) -> tuple[float, float]:
+        """Of the generators and of the discriminators."""
+        return self.learning_rate_generators, self.learning_rate_discriminators
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """Of Adam."""
+        return self.beta1, 0.999
+
     def adam(self, networks: Iterable[nn.Module], learning_rate: float) -> torch.optim.Optimizer:
         """Adam for all weights of some networks."""
         parameters = [parameter for network in networks for parameter in network.parameters()]
-        return torch.optim.Adam(parameters, lr=learning_rate, betas=(self.beta1, 0.999))
+        return torch.optim.Adam(parameters, lr=learning_rate, betas=self.betas)
 
     def average_of(self, generator: nn.Module) -> AveragedNetwork | None:
         """The moving average of a generator, if there is to be one."""
