@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from monai.losses import GlobalMutualInformationLoss
 
 from mri_cyclegan.losses.mutual_information import local_mutual_information_loss, mutual_information_loss
 from tests.unit.losses.two_contrast_head import head
@@ -64,17 +65,41 @@ def test_nothing_in_common_is_a_loss_of_one(loss):
 
 
 def test_dark_intensities_are_told_apart():
-    """MONAI clamps to [0, 1]: what is below 0 would be one intensity."""
     stripes = (torch.arange(32) % 2 * 0.5 - 1).expand(1, 1, 32, 32)
     assert mutual_information_loss(stripes, stripes).item() == pytest.approx(0, abs=1e-5)
 
 
 @pytest.mark.parametrize("loss", [mutual_information_loss, local_mutual_information_loss])
-def test_flat_images_neither_help_nor_harm(loss):
+def test_each_image_counts_the_same(loss):
+    """So two batches have the mean of their losses: gradients may be accumulated, or averaged over processes."""
+    little_to_know = 0.2 * head("T1w") - 0.8
+    fakes, sources = [head("T2w", 1.0), head("T2w")], [head("T1w"), little_to_know]
+    apart = [loss(fake, source).item() for fake, source in zip(fakes, sources)]
+    together = loss(torch.cat(fakes), torch.cat(sources)).item()
+    assert together == pytest.approx(sum(apart) / 2, abs=1e-6) and abs(apart[0] - apart[1]) > 0.05
+
+
+def test_flat_patches_neither_help_nor_harm():
     fake, source = head("T2w", 1.0), head("T1w")
-    air = torch.full_like(source, -1.0)
-    with_air = loss(torch.cat([fake, air, air]), torch.cat([source, air, air])).item()
-    assert with_air == pytest.approx(loss(fake, source).item(), abs=1e-4)
+    width = source.shape[-1]
+    with_air = [torch.nn.functional.pad(image, (0, 2 * width), value=-1.0) for image in (fake, source)]
+    images_alone = [image[..., : width + 32] for image in with_air]
+    assert local_mutual_information_loss(*with_air).item() == pytest.approx(
+        local_mutual_information_loss(*images_alone).item(), abs=1e-4
+    )
+
+
+def test_agrees_with_monai():
+    fake, source = head("T2w", 1.0), head("T1w")
+    reference = GlobalMutualInformationLoss(num_bins=23)
+    images = [((image + 1) / 2).requires_grad_() for image in (fake, source)]
+    expected = 1 - reference(*images) / reference(images[1], images[1]).detach()
+    fake.requires_grad_()
+    found = mutual_information_loss(fake, source)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    (expected_gradient,) = torch.autograd.grad(expected, images[0])
+    (gradient,) = torch.autograd.grad(found, fake)
+    torch.testing.assert_close(gradient, expected_gradient / 2, atol=1e-7, rtol=1e-3)
 
 
 def test_local_follows_a_meaning_that_changes_from_place_to_place():
