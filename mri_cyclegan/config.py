@@ -64,6 +64,7 @@ class RunConfig:
     ckpt_path: str | None = None
     initial_model: str | None = None
     evaluate: bool = MISSING
+    compile: Any = MISSING
     license: str | None = None
     data: Any = MISSING
     generator: Any = MISSING

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
 from mri_cyclegan.losses.adversarial import (
@@ -17,9 +19,11 @@ from mri_cyclegan.losses.adversarial import (
 from mri_cyclegan.losses.cycle import CYCLE_LOSSES, cycle_loss, identity_loss
 from mri_cyclegan.losses.gradient_penalty import GRADIENT_PENALTIES, gradient_penalty
 from mri_cyclegan.stacks import centre_slice
+from mri_cyclegan.training.compilation import compile_networks, eager
 from mri_cyclegan.training.further_losses import FurtherLosses
 from mri_cyclegan.training.generated import Generated
 from mri_cyclegan.training.image_pool import ImagePool
+from mri_cyclegan.training.loss_means import LossMeans
 from mri_cyclegan.training.loss_weights import Weights, require_weight
 from mri_cyclegan.training.lr_schedule import constant_then_falling
 from mri_cyclegan.training.optimization import Optimization
@@ -62,6 +66,8 @@ class CycleGAN(pl.LightningModule):
         fades: of the weights named there (cycle, identity, structure, nce, paired): share of the epochs over which
             each falls straight to 0; None where it stays.
         pool_size: generated images kept for each discriminator.
+        recompute: compute each pass of a generator once more for its gradients, instead of keeping all its activations:
+            larger images fit into memory, a step takes about a third longer.
         optimization: how the weights move.
 
     Raises:
@@ -97,6 +103,7 @@ class CycleGAN(pl.LightningModule):
         lambda_smoothness: float,
         fades: Mapping[str, float | None],
         pool_size: int,
+        recompute: bool,
         optimization: Optimization,
     ) -> None:
         super().__init__()
@@ -140,7 +147,11 @@ class CycleGAN(pl.LightningModule):
         self.pool_a, self.pool_b = ImagePool(pool_size), ImagePool(pool_size)
         self.ema_ab = optimization.average_of(generator_ab)
         self.ema_ba = optimization.average_of(generator_ba)
+        self.recompute = recompute
         self.latest: Generated | None = None
+        self.latest_losses: dict[str, Tensor] = {}
+        self.loss_means = LossMeans()
+        self.compiled: str | bool = False
 
     @property
     def translator_ab(self) -> nn.Module:
@@ -178,9 +189,15 @@ class CycleGAN(pl.LightningModule):
         network = self.translator_ab if way == "ab" else self.translator_ba
         was_training = network.training
         network.eval()
-        fake = network(image)
+        with eager(self.compiled):  # or it would be compiled once more for each number of slices
+            fake = network(image)
         network.train(was_training)
         return fake
+
+    def compile_networks(self, mode: str | bool, device: torch.device, num_batches: float) -> None:
+        """See :func:`mri_cyclegan.training.compilation.compile_networks`; for training alone."""
+        networks = (self.generator_ab, self.generator_ba, self.discriminator_a, self.discriminator_b)
+        self.compiled = compile_networks(networks, mode, device, num_batches)
 
     def on_train_start(self) -> None:
         """Set the optimizers as this run is configured: a checkpoint brings along the values of its own run."""
@@ -193,6 +210,8 @@ class CycleGAN(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
+        if self.compiled == "cuda_graphs":
+            torch.compiler.cudagraph_mark_step_begin()  # what the last step made may be written over
         real_a, real_b = batch["a"], batch["b"]
         weights = self.weights.at(self.current_epoch, self.trainer.max_epochs or 0)
         generators_learn = self.optimization.generators_learn(batch_index)
@@ -262,18 +281,27 @@ class CycleGAN(pl.LightningModule):
         numbers as two passes, with fewer and larger kernels. What no loss asks for is not made: the real image stands
         in its place.
         """
+        generator_ab, generator_ba = (
+            partial(self.run_generator, one) for one in (self.generator_ab, self.generator_ba)
+        )
         if weights["identity"] or weights["nce"]:
-            fake_b, identity_b = self.generator_ab(torch.cat([real_a, real_b])).chunk(2)
-            fake_a, identity_a = self.generator_ba(torch.cat([real_b, real_a])).chunk(2)
+            fake_b, identity_b = generator_ab(torch.cat([real_a, real_b])).chunk(2)
+            fake_a, identity_a = generator_ba(torch.cat([real_b, real_a])).chunk(2)
         else:
-            fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
+            fake_b, fake_a = generator_ab(real_a), generator_ba(real_b)
             identity_b, identity_a = real_b, real_a
         if weights["cycle"]:
-            cycled_a = self.generator_ba(self.with_noise(fake_b))
-            cycled_b = self.generator_ab(self.with_noise(fake_a))
+            cycled_a = generator_ba(self.with_noise(fake_b))
+            cycled_b = generator_ab(self.with_noise(fake_a))
         else:
             cycled_a, cycled_b = real_a, real_b
         return Generated(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)
+
+    def run_generator(self, generator: nn.Module, image: Tensor) -> Tensor:
+        """One pass, (B, C, H, W) to the same; with ``recompute`` its activations are not kept for the gradients."""
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(generator, image, use_reentrant=False)
+        return generator(image)
 
     def with_noise(self, fake: Tensor) -> Tensor:
         """A fake as it sets out on the way back, (B, C, H, W)."""
@@ -282,16 +310,22 @@ class CycleGAN(pl.LightningModule):
     def judge(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """Step 8 for one discriminator: its loss on real images and detached fakes, each (B, C, H, W).
 
-        In passes of their own: a discriminator may look at how much its batch varies, and so must not mix the two.
+        In one pass where the discriminator judges each image alone, as with instance normalization: the numbers of two,
+        with fewer and larger kernels. A discriminator that looks at how much its batch varies must not mix the two.
         """
-        real_logits, fake_logits = discriminator(real), discriminator(fake.to(real))
+        fake = fake.to(real)
+        if getattr(discriminator, "judges_alone", False):
+            real_logits, fake_logits = discriminator(torch.cat([real, fake])).chunk(2)
+        else:
+            real_logits, fake_logits = discriminator(real), discriminator(fake)
         return discriminator_adversarial_loss(real_logits, fake_logits, self.adversarial_loss)
 
     def penalty(self, real_a: Tensor, real_b: Tensor, generated: Generated) -> Tensor:
         """Step 8, the gradient penalty of both discriminators, with the weight of the batches that go without it."""
         assert self.gradient_penalty is not None
-        of_a = gradient_penalty(self.discriminator_a, real_a, generated.fake_a.detach(), self.gradient_penalty)
-        of_b = gradient_penalty(self.discriminator_b, real_b, generated.fake_b.detach(), self.gradient_penalty)
+        with eager(self.compiled):  # what is compiled has no second derivative
+            of_a = gradient_penalty(self.discriminator_a, real_a, generated.fake_a.detach(), self.gradient_penalty)
+            of_b = gradient_penalty(self.discriminator_b, real_b, generated.fake_b.detach(), self.gradient_penalty)
         return self.lambda_gradient_penalty * self.gradient_penalty_every * (of_a + of_b)
 
     def update(self, optimizer: Any, loss: Tensor, batch_index: int) -> bool:
@@ -320,13 +354,22 @@ class CycleGAN(pl.LightningModule):
             self.ema_ba.update(self.generator_ba)
 
     def log_losses(self, **losses: Tensor) -> None:
-        """Log each loss per step and as the epoch's mean, without waiting for the device."""
-        for name, value in losses.items():
-            in_bar = name in ("generators", "discriminator_a", "discriminator_b")
-            value = value.detach()
-            self.log(f"loss/{name}_step", value, on_step=True, on_epoch=False, prog_bar=in_bar, batch_size=1)
-            # Of several processes the mean, taken once an epoch.
-            self.log(f"loss/{name}_epoch", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
+        """Log each loss in some batches, and its mean in the epoch's last one, without waiting for the device.
+
+        Logging takes Lightning's time: in every batch it would be a tenth of a short step.
+        """
+        self.latest_losses = {name: value.detach() for name, value in losses.items()}
+        self.loss_means.add(self.latest_losses)
+        num_batches = self.trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self.loss_means.num_batches == 1 or num_batches % every == 0:
+            for name, value in self.latest_losses.items():
+                in_bar = name in ("generators", "discriminator_a", "discriminator_b")
+                self.log(f"loss/{name}_step", value, on_step=True, on_epoch=False, prog_bar=in_bar, batch_size=1)
+        if self.trainer.is_last_batch:
+            for name, value in self.loss_means.take().items():
+                # Of several processes the mean.
+                self.log(f"loss/{name}_epoch", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
 
     @property
     def schedule(self) -> Callable[[int], float]:
@@ -338,7 +381,8 @@ class CycleGAN(pl.LightningModule):
         """Adam for all that helps the generators, Adam for the discriminators, each with the schedule of its rate."""
         sides = (self.generator_ab, self.generator_ba, self.further), (self.discriminator_a, self.discriminator_b)
         rates = self.optimization.learning_rates
-        optimizers = [self.optimization.adam(side, rate) for side, rate in zip(sides, rates, strict=True)]
+        fused = not str(self.trainer.precision).startswith("16")
+        optimizers = [self.optimization.adam(side, rate, fused) for side, rate in zip(sides, rates, strict=True)]
         names = ("learning_rate/generators", "learning_rate/discriminators")
         return optimizers, [
             {"scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule), "name": name}

@@ -69,10 +69,16 @@ class Optimization:
         """Of Adam."""
         return self.beta1, 0.999
 
-    def adam(self, networks: Iterable[nn.Module], learning_rate: float) -> torch.optim.Optimizer:
-        """Adam for all weights of some networks."""
+    def adam(self, networks: Iterable[nn.Module], learning_rate: float, fused: bool) -> torch.optim.Optimizer:
+        """Adam for all weights of some networks.
+
+        Args:
+            networks: whose weights it moves.
+            learning_rate: at the start.
+            fused: whether in one kernel, which divides scaled gradients by itself: then nobody may clip them before.
+        """
         parameters = [parameter for network in networks for parameter in network.parameters()]
-        return torch.optim.Adam(parameters, lr=learning_rate, betas=self.betas)
+        return torch.optim.Adam(parameters, lr=learning_rate, betas=self.betas, fused=fused)
 
     def average_of(self, generator: nn.Module) -> AveragedNetwork | None:
         """The moving average of a generator, if there is to be one."""

@@ -44,6 +44,7 @@ SETTINGS = dict(
     lambda_smoothness=10.0,
     fades={},
     pool_size=0,
+    recompute=False,
 )
 
 

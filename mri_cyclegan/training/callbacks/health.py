@@ -53,8 +53,8 @@ class HealthMonitor(pl.Callback):
         if not pl_module.loss_tells_who_wins:
             return
         for name in ("a", "b"):
-            loss = trainer.callback_metrics.get(f"loss/discriminator_{name}_step")
-            self._note("discriminator", name, loss is not None and float(loss) < 0.01, 10 * self.patience)
+            loss = float(pl_module.latest_losses[f"discriminator_{name}"])
+            self._note("discriminator", name, loss < 0.01, 10 * self.patience)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Compare fixed paired slices with their truth."""
