@@ -1,5 +1,6 @@
-"""Measure speed: ``python -m mri_cyclegan.benchmark part=loader``."""
+"""Measure speed: ``python -m mri_cyclegan.benchmark part=train``."""
 
+import importlib
 import logging
 import sys
 from pathlib import Path
@@ -15,25 +16,37 @@ log = logging.getLogger(__name__)
 run_config.register()
 
 
+# Part to the module and function that measure it; each takes the settings below its name, and a folder to write to.
+PARTS = {
+    "train": ("mri_cyclegan.benchmarks.training", "benchmark_training"),
+    "loader": ("mri_cyclegan.benchmarks.loader", "benchmark_loader"),
+    "translate": ("mri_cyclegan.benchmarks.translation", "benchmark_translation"),
+    "startup": ("mri_cyclegan.benchmarks.startup", "benchmark_startup"),
+}
+
+
 def benchmark(config: DictConfig) -> dict[str, Any]:
-    """Measure one part.
+    """Measure one part, or all.
 
     Args:
         config: composed from ``conf/benchmark.yaml``.
 
     Returns:
-        What the part's JSON file holds.
+        Part to what its JSON file holds.
 
     Raises:
         ValueError: the part is unknown, or a setting does not fit it.
     """
     settings: Any = OmegaConf.to_container(config, resolve=True)
-    part, output_dir = settings.pop("part"), Path(settings.pop("output_dir"))
-    if part != "loader":
-        raise ValueError(f"part: expected loader, got {part!r}.")
-    from mri_cyclegan.benchmarks.loader import benchmark_loader
-
-    return benchmark_loader(output_dir, **settings)
+    part = settings["part"]
+    if part not in (*PARTS, "all"):
+        raise ValueError(f"part: expected {', '.join(PARTS)} or all, got {part!r}.")
+    results = {}
+    for name in PARTS if part == "all" else (part,):
+        module, function = PARTS[name]
+        measure = getattr(importlib.import_module(module), function)
+        results[name] = measure(Path(settings["output_dir"]), **settings[name])
+    return results
 
 
 @hydra.main(version_base="1.3", config_path=str(run_config.CONF_DIR), config_name="benchmark")

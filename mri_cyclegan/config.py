@@ -82,12 +82,10 @@ class BenchmarkConfig:
 
     part: str = MISSING
     output_dir: str = MISSING
-    image_size: int = MISSING
-    batch_size: int = MISSING
-    num_workers: list[int] = MISSING
-    num_slices: int = MISSING
-    repeats: int = MISSING
-    device_step_ms: list[float] = MISSING
+    train: Any = MISSING
+    loader: Any = MISSING
+    translate: Any = MISSING
+    startup: Any = MISSING
 
 
 def register() -> None:

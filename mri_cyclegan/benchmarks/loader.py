@@ -1,20 +1,15 @@
 """Part ``loader``: slices a second, and how long a device would wait for them."""
 
 import json
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
-
-import torch
 
 from mri_cyclegan.benchmarks.loader_contenders import Batches, contenders, write_volumes
 from mri_cyclegan.benchmarks.loader_report import print_table, waiting_chart
+from mri_cyclegan.benchmarks.measurement import machine, summarize
 from mri_cyclegan.evaluation.pictures import save_png
 
 # Name of a ratio to what is divided by what.
@@ -90,9 +85,12 @@ def benchmark_loader(
 def _check(batch_size: int, num_workers: Sequence[int], num_slices: int, repeats: int) -> None:
     needed = 2 * batch_size * (NUM_WARM_UP + 2)
     if num_slices < needed:
-        raise ValueError(f"num_slices: expected at least {needed} for batch_size={batch_size}, got {num_slices}.")
+        raise ValueError(
+            f"loader.num_slices: expected at least {needed} for loader.batch_size={batch_size}, got {num_slices}."
+        )
     if repeats < 1 or not num_workers:
-        raise ValueError(f"repeats and num_workers: expected at least one, got {repeats} and {list(num_workers)}.")
+        given = f"{repeats} and {list(num_workers)}"
+        raise ValueError(f"loader.repeats, loader.num_workers: expected at least one, got {given}.")
 
 
 def measure_speeds(
@@ -142,18 +140,3 @@ def waiting_share(batches: Batches, step_s: float) -> float:
             waited_s, steps_s = waited_s + got - asked, steps_s + done - got
         asked = done
     return waited_s / (waited_s + steps_s)
-
-
-def summarize(values: Sequence[float]) -> dict[str, float]:
-    """Median, smallest and largest."""
-    return {"median": median(values), "min": min(values), "max": max(values)}
-
-
-def machine() -> dict[str, Any]:
-    """What the figures hold for."""
-    return {
-        "platform": platform.platform(),
-        "num_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "num_threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in ("mri-cyclegan", "torch", "monai", "numpy")},
-    }

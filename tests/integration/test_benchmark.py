@@ -8,7 +8,13 @@ import pytest
 from PIL import Image
 
 CONTENDERS = {"ours, raw from disk", "ours, augmented on the CPU", "MONAI, raw from memory", "MONAI, augmented"}
-TOY = ["image_size=32", "batch_size=2", "num_slices=48", "repeats=2", "device_step_ms=[1,3]"]
+TOY_LOADER = [
+    "loader.image_size=32",
+    "loader.batch_size=2",
+    "loader.num_slices=48",
+    "loader.repeats=2",
+    "loader.device_step_ms=[1,3]",
+]
 
 
 def run_benchmark(*words, cwd):
@@ -17,7 +23,7 @@ def run_benchmark(*words, cwd):
 
 
 def test_the_loader_is_measured_beside_monais(tmp_path):
-    result = run_benchmark("part=loader", *TOY, "num_workers=[0,1]", cwd=tmp_path)
+    result = run_benchmark("part=loader", *TOY_LOADER, "loader.num_workers=[0,1]", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     (folder,) = tmp_path.glob("outputs/benchmark/*")
     written = json.loads((folder / "loader.json").read_text())
@@ -52,13 +58,13 @@ def test_the_loader_is_measured_beside_monais(tmp_path):
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("part=lodaer", "part: expected loader, got 'lodaer'"),
-        ("num_slices=10", "num_slices: expected at least 40 for batch_size=2, got 10"),
-        ("repaets=3", "Unknown key repaets. Did you mean repeats"),
+        ("part=lodaer", "part: expected train, loader, translate, startup or all, got 'lodaer'"),
+        ("loader.num_slices=10", "loader.num_slices: expected at least 40 for loader.batch_size=2, got 10"),
+        ("loader.repaets=3", "Unknown key loader.repaets. Did you mean loader.repeats"),
     ],
 )
 def test_a_mistake_is_one_message(tmp_path, word, message):
-    result = run_benchmark(*TOY, word, cwd=tmp_path)
+    result = run_benchmark("part=loader", *TOY_LOADER, word, cwd=tmp_path)
     assert result.returncode == 1
     assert message in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr

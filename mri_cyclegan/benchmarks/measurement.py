@@ -1,0 +1,63 @@
+"""Clocks and circumstances that the benchmarks share."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+
+# Side of the square matrices that show what a device can do at most.
+MATRIX_SIDE_CPU, MATRIX_SIDE_GPU = 1024, 8192
+
+
+def summarize(values: Sequence[float]) -> dict[str, float]:
+    """Median, smallest and largest."""
+    return {"median": median(values), "min": min(values), "max": max(values)}
+
+
+def take_turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each contender returns, once a round: a machine that is busy for a while is so for all."""
+    results: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            results[name].append(contender())
+    return results
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds(work: Callable[[], Any], device: torch.device) -> float:
+    """How long some work takes, the device's part included."""
+    synchronize(device)
+    start = perf_counter()
+    work()
+    synchronize(device)
+    return perf_counter() - start
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a large matrix product, the best of five: what a device can do at most."""
+    side = MATRIX_SIDE_GPU if device.type == "cuda" else MATRIX_SIDE_CPU
+    one, other = torch.rand(2, side, side, device=device).to(dtype)
+    best_s = min(seconds(lambda: one @ other, device) for _ in range(6))
+    return 2 * side**3 / best_s
+
+
+def machine(device: torch.device | None = None) -> dict[str, Any]:
+    """What the figures hold for."""
+    names = ("mri-cyclegan", "torch", "pytorch-lightning", "monai", "numpy")
+    return {
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name(device) if device and device.type == "cuda" else "cpu",
+        "num_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "num_threads": torch.get_num_threads(),
+        "versions": {name: version(name) for name in names},
+    }
