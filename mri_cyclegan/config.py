@@ -153,6 +153,8 @@ def check_config(config: DictConfig) -> None:
             raise ValueError(f"Unknown key {key}.{_near(key, top_level)}")
     for key, node in _nodes_with_target(config, ""):
         _check_node(key, node)
+    if config.compile not in ("auto", True, False, "cuda_graphs"):
+        raise ValueError(f"compile: expected auto, true, false or cuda_graphs, got {config.compile!r}.")
     if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
         raise ValueError(f"ckpt_path: {config.ckpt_path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
     if config.initial_model is not None and not Path(config.initial_model).expanduser().is_dir():

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import PairedSlices, UnpairedSlices, training_loader
+from mri_cyclegan.data.device_slices import DeviceSlices, fits
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.integrity import find_duplicates
 from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
@@ -55,6 +56,8 @@ class MRIDataModule(pl.LightningDataModule):
         num_workers: loader processes; 0 loads in the main process.
         num_processes: that prepare slices; None for one a core, at most eight.
         cache_root: folder of the prepared slices.
+        device_cache: whether the device that trains keeps all training slices in its memory, see
+            :func:`mri_cyclegan.data.device_slices.fits`.
         seed: of sample order, draws of b and augmentation.
         phantom: makes the data set below ``root`` first; None for scans that exist.
     """
@@ -94,6 +97,7 @@ class MRIDataModule(pl.LightningDataModule):
         num_workers: int,
         num_processes: int | None,
         cache_root: str,
+        device_cache: str | bool,
         seed: int,
         phantom: Phantom | None,
     ) -> None:
@@ -136,6 +140,10 @@ class MRIDataModule(pl.LightningDataModule):
         self.batch_size = batch_size
         self.val_batch_size = val_batch_size
         self.num_workers = num_workers
+        if device_cache not in ("auto", True, False):
+            raise ValueError(f"data.device_cache: expected auto, true or false, got {device_cache!r}.")
+        self.device_cache = device_cache
+        self.device_slices: DeviceSlices | None = None
         self.seed = seed
         self.phantom = phantom
         self.is_prepared = False
@@ -250,6 +258,10 @@ class MRIDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the ``changes`` they are still to get."""
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        if self.device_slices is None and fits(self.train_slices, self.device_cache, device):
+            self.device_slices = DeviceSlices(self.train_slices, device)
+        self.train_slices.positions_only = self.device_slices is not None
         return training_loader(self.train_slices, self.batch_size, self.num_workers, self.seed, *self._rank())
 
     def _rank(self) -> tuple[int, int]:
@@ -257,7 +269,9 @@ class MRIDataModule(pl.LightningDataModule):
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
-        """Augment a training batch where it is now, on the device; others stay as they are."""
+        """Fetch and augment a training batch where it is now, on the device; others stay as they are."""
+        if self.device_slices is not None and "positions" in batch:
+            batch = self.device_slices.of_batch(batch)
         if self.augmentation is None or "changes" not in batch:
             return batch
         return self.augmentation.of_batch(batch)

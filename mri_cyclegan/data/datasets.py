@@ -29,6 +29,10 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         augmentation: draws the changes of each slice, or None; they are made later, where the batch is.
         seed: of the draws of b and of the changes.
 
+    Attributes:
+        positions_only: items hold ``positions``, (2,), of their slices among those of a and of b, not ``a`` and ``b``:
+            see :class:`mri_cyclegan.data.device_slices.DeviceSlices`.
+
     Raises:
         ValueError: no slice of a contrast has enough foreground in that range.
     """
@@ -52,6 +56,17 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         self.num_adjacent = num_adjacent
         self.augmentation = augmentation
         self.seed = seed
+        self.positions_only = False
+
+    def of_contrast(self, name: str) -> tuple[list[CachedVolume], np.ndarray]:
+        """Volumes of ``a`` or ``b``, and the volume and slice number of each slice that trains, (N, 2)."""
+        return (self.volumes_a, self.slices_a) if name == "a" else (self.volumes_b, self.slices_b)
+
+    @property
+    def num_bytes(self) -> int:
+        """What all slices take, of both contrasts."""
+        height, width = self.volumes_a[0].record["shape"][1:]
+        return 4 * (2 * self.num_adjacent + 1) * height * width * (len(self.slices_a) + len(self.slices_b))
 
     def __len__(self) -> int:
         """Number of slices of the contrast that has more; the other's repeat within an epoch."""
@@ -67,10 +82,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         random = np.random.default_rng([self.seed, epoch, index])
         index_a = index % len(self.slices_a)
         index_b = self.candidates_b.draw(index_a, random)
-        item = {
-            "a": self._load(self.volumes_a, self.slices_a[index_a]),
-            "b": self._load(self.volumes_b, self.slices_b[index_b]),
-        }
+        item = self._images(index_a, index_b)
         if self.augmentation is None:
             return item
         changes = self.augmentation.draw(random, 2)
@@ -79,7 +91,16 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
             changes[1, :num_moving] = changes[0, :num_moving]
         return item | {"changes": changes}
 
-    def _load(self, volumes: list[CachedVolume], position: np.ndarray) -> Tensor:
+    def _images(self, index_a: int, index_b: int) -> dict[str, Tensor]:
+        if self.positions_only:
+            return {"positions": torch.tensor([index_a, index_b])}
+        return {
+            "a": self.load(self.volumes_a, self.slices_a[index_a]),
+            "b": self.load(self.volumes_b, self.slices_b[index_b]),
+        }
+
+    def load(self, volumes: list[CachedVolume], position: np.ndarray) -> Tensor:
+        """Read a slice between its neighbours, (2k + 1, H, W), in [-1, 1]."""
         return torch.from_numpy(volumes[position[0]].stack(int(position[1]), self.num_adjacent))
 
 

@@ -10,8 +10,6 @@ from torch import nn
 
 log = logging.getLogger(__name__)
 
-COMPILE_MODES = ("auto", True, False, "cuda_graphs")
-
 # Below so many batches a training is over before compiled kernels have earned back the minutes that it takes to make
 # them. An estimate: nothing was measured on a GPU yet.
 MIN_BATCHES = 5_000
@@ -31,12 +29,7 @@ def compile_networks(
 
     Returns:
         The mode that ``"auto"`` came to, or the mode itself.
-
-    Raises:
-        ValueError: the mode is unknown.
     """
-    if mode not in COMPILE_MODES:
-        raise ValueError(f"compile: expected auto, true, false or cuda_graphs, got {mode!r}.")
     if mode == "auto":
         reason = _why_not(device, num_batches)
         if reason:

@@ -67,6 +67,7 @@ def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
         "val_batch_size": 5,
         "num_workers": 0,
         "cache_root": str(cache_root),
+        "device_cache": "auto",
         "seed": 0,
         "phantom": None,
     }

@@ -354,8 +354,8 @@ def test_no_augmentation_is_drawn_twice_by_workers_or_epochs(textured):
 class CarelessSlices(UnpairedSlices):
     """Augments by a random state that every worker inherits, as many data sets do."""
 
-    def _load(self, volumes, position):
-        return self.noise(super()._load(volumes, position)).as_tensor()
+    def load(self, volumes, position):
+        return self.noise(super().load(volumes, position)).as_tensor()
 
 
 def test_the_check_above_would_see_workers_that_repeat_each_other(textured):
