@@ -1,3 +1,4 @@
+import importlib
 import inspect
 import itertools
 import subprocess
@@ -12,7 +13,7 @@ from hydra.errors import ConfigCompositionException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf, open_dict
 
-from mri_cyclegan.benchmarks.loader import benchmark_loader
+from mri_cyclegan.benchmark import PARTS
 from mri_cyclegan.config import CONF_DIR, PLUGINS, check_config, explain_unknown_keys, register, sweep_label
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
@@ -120,15 +121,17 @@ def test_a_misspelt_key_is_refused_with_near_matches(tmp_path, key, suggestion):
         check_config(config)
 
 
-def test_the_benchmark_composes_and_takes_only_what_it_measures(tmp_path):
+@pytest.mark.parametrize("part", PARTS)
+def test_each_part_of_the_benchmark_has_the_settings_that_it_takes(part):
     register()
+    module, function = PARTS[part]
+    taken = set(inspect.signature(getattr(importlib.import_module(module), function)).parameters) - {"output_dir"}
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = compose("benchmark", overrides=[f"output_dir={tmp_path}", "num_workers=[4]"])
-        settings = set(config) - {"part", "output_dir"}
-        assert settings == set(inspect.signature(benchmark_loader).parameters) - {"output_dir"}
+        assert set(compose("benchmark")[part]) == taken
         with pytest.raises(ConfigCompositionException, match="num_wokers"):
-            compose("benchmark", overrides=["num_wokers=4"])
-    assert explain_unknown_keys(["num_wokers=4"], "benchmark") == ["Unknown key num_wokers. Did you mean num_workers?"]
+            compose("benchmark", overrides=["loader.num_wokers=4"])
+    (line,) = explain_unknown_keys(["loader.num_wokers=4"], "benchmark")
+    assert line == "Unknown key loader.num_wokers. Did you mean loader.num_workers?"
 
 
 def test_a_misspelt_top_level_key_is_refused(tmp_path):
@@ -188,6 +191,7 @@ def test_a_loss_on_pairs_without_pairs_is_refused(tmp_path):
         (["+trainer.accumulate_grad_batches=2"], r"trainer\.accumulate_grad_batches: .*accumulate_batches"),
         (["trainer.max_epochs=-1"], r"trainer\.max_epochs: expected at least 1, got -1"),
         (["trainer.precision=16-mixed", "optimization.accumulate_batches=2"], r"trainer\.precision=16-mixed"),
+        (["compile=yes"], r"compile: expected auto, true, false or cuda_graphs, got 'yes'"),
         (["initial_model=nowhere"], r"initial_model: nowhere is no folder"),
         (["model.fades.cycle=abc"], r"model\.fades\.cycle: .*got abc"),
         (["model.lambda_cycle=abc"], r"model\.lambda_cycle: expected 0 or more, got 'abc'"),

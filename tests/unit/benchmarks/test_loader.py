@@ -64,9 +64,9 @@ def test_a_summary_is_median_and_extremes():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"num_slices": 79}, "num_slices: expected at least 80 for batch_size=4, got 79"),
-        ({"repeats": 0}, "repeats and num_workers: expected at least one"),
-        ({"num_workers": []}, "repeats and num_workers: expected at least one"),
+        ({"num_slices": 79}, "num_slices: expected at least 80 for loader.batch_size=4, got 79"),
+        ({"repeats": 0}, "loader.num_workers: expected at least one"),
+        ({"num_workers": []}, "loader.num_workers: expected at least one"),
     ],
 )
 def test_too_little_to_measure_is_refused_by_its_key(tmp_path, changes, message):

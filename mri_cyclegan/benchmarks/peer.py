@@ -1,0 +1,136 @@
+"""The reference implementation of CycleGAN, measured beside ours in a process of its own.
+
+It is not part of this package: give a checkout of https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix.
+"""
+
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from mri_cyclegan import config as run_config
+
+
+class Peer:
+    """Its training step with networks of the same kind and size, on noise that is on the device already.
+
+    It has neither moving average nor structure loss; our step computes both besides.
+
+    Args:
+        folder: the checkout; its code is run.
+        config: of our training.
+        device: where to compute.
+
+    Raises:
+        ValueError: the folder is no such checkout, or it has no such generator.
+    """
+
+    def __init__(self, folder: Path, config: DictConfig, device: torch.device) -> None:
+        self.folder = folder.expanduser().resolve()
+        if not (self.folder / "models" / "cycle_gan_model.py").is_file():
+            raise ValueError(
+                f"train.peer: {folder} has no models/cycle_gan_model.py. Give a checkout of "
+                "https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix."
+            )
+        self.settings = {
+            "options": options(config, device),
+            "batch_size": config.data.batch_size,
+            "image_size": config.data.image_size,
+        }
+
+    def step_s(self, num_steps: int) -> float:
+        """Mean seconds of so many steps.
+
+        Raises:
+            ValueError: it fails; the message ends with its own.
+        """
+        words = [sys.executable, "-m", __name__, str(self.folder), json.dumps(self.settings | {"num_steps": num_steps})]
+        result = subprocess.run(words, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise ValueError(f"train.peer: {self.folder} cannot be run: {result.stderr.strip().splitlines()[-1]}")
+        return float(result.stdout.split()[-1])
+
+
+def options(config: DictConfig, device: torch.device) -> dict[str, Any]:
+    """What the reference calls the settings of a training.
+
+    Raises:
+        ValueError: it has no such generator.
+    """
+    channels = run_config.num_channels(config.data.num_adjacent_slices)
+    generator, model = config.generator, config.model
+    return {
+        "isTrain": True,
+        "gpu_ids": [device.index or 0] if device.type == "cuda" else [],
+        "checkpoints_dir": ".",
+        "name": "benchmark",
+        "preprocess": "none",
+        "direction": "AtoB",
+        "input_nc": channels,
+        "output_nc": channels,
+        "ngf": generator.base_channels,
+        "netG": _name_of(generator),
+        "no_dropout": not generator.get("dropout", 0.0),
+        "ndf": config.discriminator.base_channels,
+        "netD": "n_layers",
+        "n_layers_D": config.discriminator.num_layers,
+        "norm": "instance",
+        "init_type": "normal",
+        "init_gain": 0.02,
+        "lambda_A": float(model.lambda_cycle),
+        "lambda_B": float(model.lambda_cycle),
+        "lambda_identity": float(model.lambda_identity) / float(model.lambda_cycle),
+        "pool_size": model.pool_size,
+        "gan_mode": "lsgan",
+        "lr": config.optimization.learning_rate_generators,
+        "beta1": config.optimization.beta1,
+    }
+
+
+def _name_of(generator: DictConfig) -> str:
+    kind = str(generator["_target_"]).rpartition(".")[2]
+    names = {("ResNet", 6): "resnet_6blocks", ("ResNet", 9): "resnet_9blocks", ("UNet", 7): "unet_128"}
+    names[("UNet", 8)] = "unet_256"
+    name = names.get((kind, generator.get("num_blocks", generator.get("depth"))))
+    if name is None:
+        raise ValueError(
+            "train.peer: the reference has ResNets of 6 and 9 blocks and U-Nets of depth 7 and 8, not "
+            f'{OmegaConf.to_container(generator)}. Give train.overrides=["generator=resnet"].'
+        )
+    return name
+
+
+def main() -> None:
+    """In the process of its own: measure, and print the seconds a step."""
+    sys.path.insert(0, sys.argv[1])
+    settings = json.loads(sys.argv[2])
+    from models.cycle_gan_model import CycleGANModel  # type: ignore[import-not-found]
+
+    named = Namespace(**settings["options"])
+    named.device = torch.device(f"cuda:{named.gpu_ids[0]}" if named.gpu_ids else "cpu")
+    model = CycleGANModel(named)
+    side = settings["image_size"]
+    a, b = 2 * torch.rand(2, settings["batch_size"], named.input_nc, side, side, device=named.device) - 1
+    for step in range(3 + settings["num_steps"]):
+        if step == 3:
+            _wait(named.device)
+            start = perf_counter()
+        model.set_input({"A": a, "B": b, "A_paths": "", "B_paths": ""})
+        model.optimize_parameters()
+    _wait(named.device)
+    print((perf_counter() - start) / settings["num_steps"])
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+if __name__ == "__main__":
+    main()

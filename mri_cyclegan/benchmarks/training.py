@@ -1,0 +1,123 @@
+"""Part ``train``: images a second in training, beside the textbook's step and a reference implementation."""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from omegaconf import DictConfig
+
+from mri_cyclegan import config as run_config
+from mri_cyclegan.benchmarks.measurement import machine, matrix_rate, summarize, take_turns
+from mri_cyclegan.benchmarks.peer import Peer
+from mri_cyclegan.benchmarks.training_contenders import EndToEnd, OurStep, Textbook, count_flops
+from mri_cyclegan.benchmarks.training_report import print_table, speed_chart
+from mri_cyclegan.evaluation.pictures import save_png
+from mri_cyclegan.train import quieten_lightning
+
+OURS, TEXTBOOK, END_TO_END, PEER = "ours", "textbook", "ours, end to end", "peer"
+
+
+def benchmark_training(
+    output_dir: Path,
+    experiment: str,
+    overrides: Sequence[str],
+    batch_sizes: Sequence[int | None],
+    num_steps: int,
+    num_rounds: int,
+    end_to_end: bool,
+    peer: str | None,
+) -> dict[str, Any]:
+    """Measure, write ``train.json`` and ``train.png``, and print a table.
+
+    Args:
+        output_dir: made if it does not exist.
+        experiment: whose networks, losses and data are trained.
+        overrides: further words of a training.
+        batch_sizes: to measure one by one; None is the experiment's.
+        num_steps: measured in a round.
+        num_rounds: contenders take turns; the median over rounds counts.
+        end_to_end: whether to measure also with the real data and what a training does between its steps.
+        peer: checkout of a reference implementation, see :class:`mri_cyclegan.benchmarks.peer.Peer`, or None.
+
+    Returns:
+        What ``train.json`` holds.
+
+    Raises:
+        ValueError: a setting cannot be measured.
+    """
+    if num_steps < 1 or num_rounds < 1:
+        raise ValueError(f"train.num_steps, train.num_rounds: expected 1 or more, got {num_steps} and {num_rounds}.")
+    quieten_lightning()
+    output_dir.mkdir(parents=True, exist_ok=True)
+    measured = []
+    for batch_size in batch_sizes:
+        with tempfile.TemporaryDirectory(dir=output_dir) as folder:
+            config = _compose(experiment, overrides, batch_size, Path(folder))
+            measured.append(_measure(config, num_steps, num_rounds, end_to_end, peer))
+    device = OurStep.device_of(config)
+    result = {
+        "part": "train",
+        "settings": {
+            "experiment": experiment,
+            "overrides": list(overrides),
+            "num_steps": num_steps,
+            "num_rounds": num_rounds,
+            "peer": peer,
+        },
+        "machine": machine(device),
+        "by_batch_size": measured,
+    }
+    (output_dir / "train.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    save_png(speed_chart(result), output_dir / "train.png")
+    print_table(result, output_dir)
+    return result
+
+
+def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, run_dir: Path) -> DictConfig:
+    words = [f"+experiment={experiment}", f"run_dir={run_dir}", *overrides]
+    if batch_size is not None:
+        words.append(f"data.batch_size={batch_size}")
+    config = compose("train", overrides=words)
+    run_config.check_config(config)
+    return config
+
+
+def _measure(config: DictConfig, num_steps: int, num_rounds: int, end_to_end: bool, peer: str | None) -> dict[str, Any]:
+    """Every contender with one batch size."""
+    ours = OurStep(config)
+    textbook = Textbook(config, ours.device)
+    flops = count_flops(textbook)
+    contenders: dict[str, Callable[[], float]] = {
+        OURS: partial(ours.step_s, num_steps),
+        TEXTBOOK: partial(textbook.step_s, num_steps),
+    }
+    whole = EndToEnd(config) if end_to_end else None
+    if whole is not None:
+        contenders[END_TO_END] = partial(whole.step_s, num_steps)
+    if peer is not None:
+        contenders[PEER] = partial(Peer(Path(peer), config, ours.device).step_s, num_steps)
+    step_s = take_turns(contenders, num_rounds)
+    medians = {name: summarize(values)["median"] for name, values in step_s.items()}
+    batch_size = config.data.batch_size
+    most = matrix_rate(ours.device, ours.dtype)
+    return {
+        "batch_size": batch_size,
+        "image_size": config.data.image_size,
+        "precision": ours.trainer_precision,
+        "compiled": ours.model.compiled,
+        "images_per_s": {
+            name: summarize([2 * batch_size / value for value in values]) for name, values in step_s.items()
+        },
+        "times_textbook": {name: medians[TEXTBOOK] / median for name, median in medians.items()},
+        "end_to_end_share": medians[OURS] / medians[END_TO_END] if end_to_end else None,
+        "waiting_share": whole.waiting_share if whole is not None else None,
+        "flops_per_pair": flops / batch_size,
+        "matrix_flops_per_s": most,
+        "share_of_matrix_rate": {name: flops / median / most for name, median in medians.items()},
+        "peak_gpu_memory_bytes": {OURS: ours.peak_bytes, TEXTBOOK: textbook.peak_bytes},
+        "top_kernels": ours.top_kernels(num_steps) if ours.device.type == "cuda" else None,
+    }

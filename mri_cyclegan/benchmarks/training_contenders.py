@@ -1,0 +1,182 @@
+"""What part ``train`` measures: each tells how many seconds one of its steps takes."""
+
+from time import perf_counter
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+
+from mri_cyclegan import config as run_config
+from mri_cyclegan.benchmarks.measurement import seconds, synchronize
+from mri_cyclegan.benchmarks.textbook import TextbookStep
+from mri_cyclegan.train import precision_for
+
+# Steps before the clock starts, each time: worker processes have started then, and kernels are chosen.
+NUM_WARM_UP = 3
+
+# Counts as a long training, so that networks are compiled where they would be.
+MANY_BATCHES = 1e6
+
+# Callbacks that work between epochs, not between steps.
+BETWEEN_EPOCHS = ("last_checkpoint", "best_checkpoint", "samples", "curves", "best_validation")
+
+
+class Clock(pl.Callback):
+    """Seconds a step, from the end of the last one that does not count to the end of the training's last one."""
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Look at the clock where it counts."""
+        if batch_idx + 1 == NUM_WARM_UP or trainer.is_last_batch:
+            synchronize(pl_module.device)
+            now = perf_counter()
+            if batch_idx + 1 == NUM_WARM_UP:
+                self.start = now
+                if pl_module.device.type == "cuda":
+                    torch.cuda.reset_peak_memory_stats(pl_module.device)
+            else:
+                self.step_s = (now - self.start) / (batch_idx + 1 - NUM_WARM_UP)
+
+
+class OurStep:
+    """The training step as a training runs it, on slices that are on the device already.
+
+    Args:
+        config: of a training.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        pl.seed_everything(config.seed, verbose=False)
+        self.config = config
+        self.device = self.device_of(config)
+        self.trainer_precision = precision_for(config.trainer)
+        self.dtype = torch.bfloat16 if self.trainer_precision.startswith("bf16") else torch.float32
+        self.model = run_config.build(config.model)
+        self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
+        self.batch = random_batch(config, self.device)
+        self.peak_bytes: int | None = None
+
+    @staticmethod
+    def device_of(config: DictConfig) -> torch.device:
+        """Where a training would run."""
+        return run_config.build(config.trainer, logger=False, precision=32).strategy.root_device
+
+    def step_s(self, num_steps: int) -> float:
+        """Mean seconds of so many steps."""
+        clock = Clock()
+        self._fit([clock], num_steps)
+        if self.device.type == "cuda":
+            self.peak_bytes = torch.cuda.max_memory_allocated(self.device)
+        return clock.step_s
+
+    def _fit(self, callbacks: list[pl.Callback], num_steps: int) -> None:
+        trainer = run_config.build(
+            self.config.trainer,
+            max_epochs=1,
+            limit_train_batches=1.0,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            callbacks=callbacks,
+            logger=False,
+            precision=self.trainer_precision,
+        )
+        batches: Any = [self.batch] * (NUM_WARM_UP + num_steps)
+        trainer.fit(self.model, DataLoader(batches, batch_size=None))
+
+    def top_kernels(self, num_steps: int) -> list[dict[str, Any]]:
+        """The ten kernels that take most of the device's time, with their share."""
+        activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+        with torch.profiler.profile(activities=activities) as profile:
+            self._fit([], num_steps)
+        events = profile.key_averages()
+        found = [event for event in events if event.self_device_time_total > 0 and not event.cpu_time_total]
+        total = sum(event.self_device_time_total for event in found)
+        longest = sorted(found, key=lambda event: -event.self_device_time_total)[:10]
+        return [
+            {"name": event.key[:120], "calls": event.count, "share": event.self_device_time_total / total}
+            for event in longest
+        ]
+
+
+def random_batch(config: DictConfig, device: torch.device) -> dict[str, Tensor]:
+    """Noise in [-1, 1], (B, 2k + 1, H, W) for each contrast."""
+    channels = run_config.num_channels(config.data.num_adjacent_slices)
+    shape = (2, config.data.batch_size, channels, config.data.image_size, config.data.image_size)
+    a, b = (2 * torch.rand(shape, generator=torch.Generator().manual_seed(0)) - 1).to(device)
+    return {"a": a, "b": b}
+
+
+class Textbook:
+    """:class:`mri_cyclegan.benchmarks.textbook.TextbookStep` with the same kind of networks, on the same slices.
+
+    Args:
+        config: of the training.
+        device: where to compute.
+    """
+
+    def __init__(self, config: DictConfig, device: torch.device) -> None:
+        self.step = TextbookStep(run_config.build(config.model), device)
+        self.batch, self.device = random_batch(config, device), device
+        self.peak_bytes: int | None = None
+
+    def step_s(self, num_steps: int) -> float:
+        """Mean seconds of so many steps."""
+        self.run(NUM_WARM_UP)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        total_s = seconds(lambda: self.run(num_steps), self.device)
+        if self.device.type == "cuda":
+            self.peak_bytes = torch.cuda.max_memory_allocated(self.device)
+        return total_s / num_steps
+
+    def run(self, num_steps: int) -> None:
+        """Train."""
+        for _ in range(num_steps):
+            self.step(self.batch["a"], self.batch["b"])
+
+
+def count_flops(textbook: Textbook) -> int:
+    """Floating-point operations of one step's matrix products and convolutions, two for a multiply-add."""
+    with FlopCounterMode(display=False) as counter:
+        textbook.run(1)
+    return counter.get_total_flops()
+
+
+class EndToEnd:
+    """A real training: its data, its augmentation, its loggers, and the callbacks that work between steps.
+
+    Args:
+        config: of the training; its data set is made and cached where it would be.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        self.config = config
+        self.datamodule = run_config.build(config.data)
+        self.datamodule.prepare_data()
+        self.datamodule.setup()
+        self.model = run_config.build(config.model)
+        self.device = OurStep.device_of(config)
+        self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
+        self.waiting_share = 0.0
+
+    def step_s(self, num_steps: int) -> float:
+        """Mean seconds of so many steps, what lies between them included."""
+        clock = Clock()
+        callbacks = run_config.build(self.config.callbacks)
+        kept = [callback for name, callback in callbacks.items() if name not in BETWEEN_EPOCHS]
+        trainer = run_config.build(
+            self.config.trainer,
+            max_epochs=1,
+            limit_train_batches=NUM_WARM_UP + num_steps,
+            limit_val_batches=0,
+            enable_checkpointing=False,
+            callbacks=[*kept, clock],
+            logger=list(run_config.build(self.config.logger).values()),
+            precision=precision_for(self.config.trainer),
+        )
+        trainer.fit(self.model, datamodule=self.datamodule)
+        self.waiting_share = callbacks["timer"].waiting_s / callbacks["timer"].step_s
+        return clock.step_s
