@@ -1,6 +1,9 @@
 """What only a GPU can show: run with `pytest -m gpu`."""
 
+import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -68,3 +71,41 @@ def test_what_overflows_half_precision_is_computed_in_full():
     translator = VolumeTranslator({"ab": convolution}, Preprocessing("axial", 1.0, 8), device="cuda")
     fakes = translator.translate_slices(np.ones((1, 8, 8), np.float32), "ab")
     np.testing.assert_allclose(fakes, 1e6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["true", "cuda_graphs"])
+@pytest.mark.parametrize("words", [[], ["model.recompute=true"], ["+experiment=[demo,uvcgan]", "generator=unet_small"]])
+def test_compiled_networks_train_as_eager_ones(tmp_path, compose_run, toy_overrides, mode, words):
+    """In float32, where only the order of sums differs; uvcgan's gradient penalty runs eagerly."""
+    losses = {}
+    for compiled in (mode, "false"):
+        toy = [word for word in toy_overrides if not (words and word == "+experiment=demo" and "uvcgan" in words[0])]
+        exact = ["trainer=auto", "trainer.precision=32-true", "trainer.max_epochs=1", "generator.dropout=0"]
+        run_dir = tmp_path / compiled
+        train(compose_run(run_dir, *toy, *words, *exact, f"compile={compiled}", "evaluate=false"))
+        with (run_dir / "metrics.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        losses[compiled] = [float(row["loss/generators_step"]) for row in rows if row["loss/generators_step"]]
+    assert len(losses["false"]) == 3
+    assert losses[mode] == pytest.approx(losses["false"], rel=1e-2)
+
+
+def test_slices_kept_by_the_gpu_are_those_read_from_disk(tmp_path, compose_run, toy_overrides):
+    summaries = []
+    for mode in ("true", "false"):
+        exact = ["trainer=auto", "trainer.precision=32-true", "trainer.max_epochs=1", f"data.device_cache={mode}"]
+        summaries.append(train(compose_run(tmp_path / mode, *toy_overrides, *exact)))
+    for way in ("ab", "ba"):
+        kept, read = (summary["mean"]["CycleGAN"][way]["psnr"] for summary in summaries)
+        assert kept == pytest.approx(read, abs=0.05)
+
+
+def test_the_benchmark_of_training_counts_kernels_and_memory(tmp_path):
+    command = [sys.executable, "-m", "mri_cyclegan", "benchmark", "part=train", "train.num_steps=5"]
+    command += ["train.num_rounds=1", "train.end_to_end=false", f"hydra.run.dir={tmp_path}"]
+    subprocess.run(command, check=True, timeout=600)
+    (of,) = json.loads((tmp_path / "train.json").read_text())["by_batch_size"]
+    assert of["precision"] == "bf16-mixed" and of["compiled"] is True
+    assert 0 < of["peak_gpu_memory_bytes"]["ours"] < 2**34
+    assert len(of["top_kernels"]) == 10
+    assert of["times_textbook"]["ours"] > 1
