@@ -210,8 +210,8 @@ class CycleGAN(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
-        if self.compiled == "cuda_graphs":
-            torch.compiler.cudagraph_mark_step_begin()  # what the last step made may be written over
+        if self.compiled == "cuda_graphs" and self.optimization.starts_group(batch_index):
+            torch.compiler.cudagraph_mark_step_begin()  # what earlier batches made, gradients too, may be written over
         real_a, real_b = batch["a"], batch["b"]
         weights = self.weights.at(self.current_epoch, self.trainer.max_epochs or 0)
         generators_learn = self.optimization.generators_learn(batch_index)
