@@ -12,7 +12,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from mri_cyclegan import config as run_config
 
@@ -31,7 +30,7 @@ class Peer:
         ValueError: the folder is no such checkout, or it has no such generator.
     """
 
-    def __init__(self, folder: Path, config: DictConfig, device: torch.device) -> None:
+    def __init__(self, folder: Path, config: run_config.DictConfig, device: torch.device) -> None:
         self.folder = folder.expanduser().resolve()
         if not (self.folder / "models" / "cycle_gan_model.py").is_file():
             raise ValueError(
@@ -57,7 +56,7 @@ class Peer:
         return float(result.stdout.split()[-1])
 
 
-def options(config: DictConfig, device: torch.device) -> dict[str, Any]:
+def options(config: run_config.DictConfig, device: torch.device) -> dict[str, Any]:
     """What the reference calls the settings of a training.
 
     Raises:
@@ -93,7 +92,7 @@ def options(config: DictConfig, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _name_of(generator: DictConfig) -> str:
+def _name_of(generator: run_config.DictConfig) -> str:
     kind = str(generator["_target_"]).rpartition(".")[2]
     names = {("ResNet", 6): "resnet_6blocks", ("ResNet", 9): "resnet_9blocks", ("UNet", 7): "unet_128"}
     names[("UNet", 8)] = "unet_256"
@@ -101,7 +100,7 @@ def _name_of(generator: DictConfig) -> str:
     if name is None:
         raise ValueError(
             "train.peer: the reference has ResNets of 6 and 9 blocks and U-Nets of depth 7 and 8, not "
-            f'{OmegaConf.to_container(generator)}. Give train.overrides=["generator=resnet"].'
+            f'{dict(generator)}. Give train.overrides=["generator=resnet"].'
         )
     return name
 

@@ -7,9 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
-from omegaconf import DictConfig
-
 from mri_cyclegan import config as run_config
 from mri_cyclegan.benchmarks.measurement import machine, matrix_rate, summarize, take_turns
 from mri_cyclegan.benchmarks.peer import Peer
@@ -77,16 +74,18 @@ def benchmark_training(
     return result
 
 
-def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, run_dir: Path) -> DictConfig:
+def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, run_dir: Path) -> run_config.DictConfig:
     words = [f"+experiment={experiment}", f"run_dir={run_dir}", *overrides]
     if batch_size is not None:
         words.append(f"data.batch_size={batch_size}")
-    config = compose("train", overrides=words)
+    config = run_config.compose("train", overrides=words)
     run_config.check_config(config)
     return config
 
 
-def _measure(config: DictConfig, num_steps: int, num_rounds: int, end_to_end: bool, peer: str | None) -> dict[str, Any]:
+def _measure(
+    config: run_config.DictConfig, num_steps: int, num_rounds: int, end_to_end: bool, peer: str | None
+) -> dict[str, Any]:
     """Every contender with one batch size."""
     ours = OurStep(config)
     textbook = Textbook(config, ours.device)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
@@ -48,7 +47,7 @@ class OurStep:
         config: of a training.
     """
 
-    def __init__(self, config: DictConfig) -> None:
+    def __init__(self, config: run_config.DictConfig) -> None:
         pl.seed_everything(config.seed, verbose=False)
         self.config = config
         self.device = self.device_of(config)
@@ -60,7 +59,7 @@ class OurStep:
         self.peak_bytes: int | None = None
 
     @staticmethod
-    def device_of(config: DictConfig) -> torch.device:
+    def device_of(config: run_config.DictConfig) -> torch.device:
         """Where a training would run."""
         return run_config.build(config.trainer, logger=False, precision=32).strategy.root_device
 
@@ -101,7 +100,7 @@ class OurStep:
         ]
 
 
-def random_batch(config: DictConfig, device: torch.device) -> dict[str, Tensor]:
+def random_batch(config: run_config.DictConfig, device: torch.device) -> dict[str, Tensor]:
     """Noise in [-1, 1], (B, 2k + 1, H, W) for each contrast."""
     channels = run_config.num_channels(config.data.num_adjacent_slices)
     shape = (2, config.data.batch_size, channels, config.data.image_size, config.data.image_size)
@@ -117,7 +116,7 @@ class Textbook:
         device: where to compute.
     """
 
-    def __init__(self, config: DictConfig, device: torch.device) -> None:
+    def __init__(self, config: run_config.DictConfig, device: torch.device) -> None:
         self.step = TextbookStep(run_config.build(config.model), device)
         self.batch, self.device = random_batch(config, device), device
         self.peak_bytes: int | None = None
@@ -152,7 +151,7 @@ class EndToEnd:
         config: of the training; its data set is made and cached where it would be.
     """
 
-    def __init__(self, config: DictConfig) -> None:
+    def __init__(self, config: run_config.DictConfig) -> None:
         self.config = config
         self.datamodule = run_config.build(config.data)
         self.datamodule.prepare_data()

@@ -78,14 +78,14 @@ class LearningCurves(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.baselines: dict[str, dict[str, float]] = {}
 
-    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Score the baselines on the validation pairs."""
+    def _score_baselines(self, trainer: Any, device: Any) -> None:
+        """Once, with the first picture: before it, the user would wait longer for the first step."""
         datamodule = trainer.datamodule
-        if not datamodule.val_pairs or not trainer.is_global_zero:
+        if self.baselines or not datamodule.val_pairs:
             return
         slices = datamodule.train_slices
         methods = trivial_baselines(slices.volumes_a, slices.volumes_b)
-        scores = measure(methods, datamodule.all_val_batches(), len(datamodule.val_pairs), pl_module.device)
+        scores = measure(methods, datamodule.all_val_batches(), len(datamodule.val_pairs), device)
         self.baselines = {
             name: {f"val/{metric}_{way}": mean for way, of_way in ways.items() for metric, mean in of_way.items()}
             for name, ways in mean_over_subjects(scores).items()
@@ -99,6 +99,7 @@ class LearningCurves(pl.Callback):
                 row[key.removesuffix("_epoch")] = float(value)
         self.history.append(row)
         if trainer.is_global_zero:
+            self._score_baselines(trainer, pl_module.device)
             save_png(learning_curves(self.history, self.baselines), self.path)
 
     def state_dict(self) -> dict[str, Any]:
