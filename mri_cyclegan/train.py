@@ -45,6 +45,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     from mri_cyclegan import results
     from mri_cyclegan.initial_weights import start_from
     from mri_cyclegan.training.callbacks.interruption import EndTogether
+    from mri_cyclegan.training.callbacks.random_states import RandomStates
 
     quieten_lightning()
     run_config.check_config(config)
@@ -57,7 +58,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     loggers = list(run_config.build(config.logger).values())
     trainer = run_config.build(
         config.trainer,
-        callbacks=[*callbacks.values(), EndTogether()],
+        callbacks=[RandomStates(), *callbacks.values(), EndTogether()],
         logger=loggers,
         precision=precision_for(config.trainer),
     )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,6 +119,9 @@ class EpochSampler(Sampler[tuple[int, int]]):
         seed: of the order.
         rank: number of this process, from 0.
         num_ranks: number of processes.
+
+    Attributes:
+        num_left_out: at the start of the next iteration, and of that one alone.
     """
 
     def __init__(self, length: int, seed: int, rank: int = 0, num_ranks: int = 1) -> None:
@@ -126,6 +130,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.rank = rank
         self.num_ranks = num_ranks
         self.epoch = 0
+        self.num_left_out = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration."""
@@ -137,7 +142,34 @@ class EpochSampler(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
         own = np.resize(order, len(self) * self.num_ranks)[self.rank :: self.num_ranks]  # resize starts over
-        return iter([(self.epoch, int(index)) for index in own])
+        start, self.num_left_out = self.num_left_out, 0
+        return iter([(self.epoch, int(index)) for index in own[start:]])
+
+
+class ResumableLoader(DataLoader):
+    """A loader that knows how many batches of an epoch it has given, and can go on after them.
+
+    Lightning keeps :meth:`state_dict` in the checkpoint where an epoch is unfinished, and counts the batches before in.
+    """
+
+    sampler: EpochSampler
+    num_given = num_left_out = 0
+
+    def __iter__(self) -> Any:
+        """Batches of the sampler's epoch, once without those before a checkpoint."""
+        self.num_given, self.num_left_out = self.num_left_out, 0
+        self.sampler.num_left_out = self.num_given * (self.batch_size or 1)
+        for batch in super().__iter__():
+            self.num_given += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the epoch it has given."""
+        return {"num_given": self.num_given}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Leave these out in the next iteration."""
+        self.num_left_out = state_dict["num_given"]
 
 
 def training_loader(
@@ -153,7 +185,7 @@ def training_loader(
         rank: number of this process, see :class:`EpochSampler`.
         num_ranks: number of processes.
     """
-    return DataLoader(
+    return ResumableLoader(
         slices,
         batch_size=batch_size,
         sampler=EpochSampler(len(slices), seed, rank, num_ranks),

@@ -199,6 +199,15 @@ class CycleGAN(pl.LightningModule):
         networks = (self.generator_ab, self.generator_ba, self.discriminator_a, self.discriminator_b)
         self.compiled = compile_networks(networks, mode, device, num_batches)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the losses of an unfinished epoch; weights, pools and averages are part of the module's state."""
+        checkpoint["loss_means"] = self.loss_means.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with them."""
+        if "loss_means" in checkpoint:
+            self.loss_means.load_state_dict(checkpoint["loss_means"])
+
     def on_train_start(self) -> None:
         """Set the optimizers as this run is configured: a checkpoint brings along the values of its own run."""
         factor = self.schedule(self.current_epoch)

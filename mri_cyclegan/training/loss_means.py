@@ -1,6 +1,7 @@
 """Mean losses of an epoch."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ class LossMeans:
         """
         values = torch.stack([value.float() for value in losses.values()])
         self.names = tuple(losses)
-        self.sums = values if self.sums is None else self.sums + values
+        self.sums = values if self.sums is None else self.sums.to(values) + values
         self.num_batches += 1
 
     def take(self) -> dict[str, Tensor]:
@@ -32,3 +33,12 @@ class LossMeans:
         means = dict(zip(self.names, self.sums / self.num_batches, strict=True))
         self.num_batches, self.sums = 0, None
         return means
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was added up so far, for a checkpoint within an epoch."""
+        return {"num_batches": self.num_batches, "names": list(self.names), "sums": self.sums}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on adding."""
+        self.num_batches, self.names = state_dict["num_batches"], tuple(state_dict["names"])
+        self.sums = state_dict["sums"]

@@ -68,6 +68,15 @@ class HealthMonitor(pl.Callback):
             fake = pl_module.translate(images[way[0]].to(pl_module.device), way).float().cpu()
             self._note("inverted", way, contrast_is_inverted(fake, centre_slice(images[way[1]])), self.patience)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen and told so far, so that a training that goes on does not tell it again."""
+        return {"seen": [[*key, number] for key, number in self.seen.items()], "told": [list(key) for key in self.told]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what the checkpoint's training had seen."""
+        self.seen = Counter({(sign, way): number for sign, way, number in state_dict["seen"]})
+        self.told = {(sign, way) for sign, way in state_dict["told"]}
+
     def _note(self, sign: str, way: str, shown: bool, patience: int) -> None:
         key = (sign, way)
         self.seen[key] = self.seen[key] + 1 if shown else 0

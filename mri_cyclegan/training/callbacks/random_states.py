@@ -1,0 +1,47 @@
+"""Random states in the checkpoint."""
+
+import random
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+
+class RandomStates(pl.Callback):
+    """Keeps Python's, NumPy's and torch's random states in the checkpoint, and those of the GPUs.
+
+    A training that goes on then draws what it would have drawn: dropout, the image pools, noise on the way back. Of
+    several processes the first one's states are kept; the others go on with draws of their own.
+    """
+
+    def __init__(self) -> None:
+        self.to_restore: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data and tensors, so that a checkpoint is read without running code."""
+        numpys: Any = np.random.get_state()  # noqa: NPY002 - the state of those who still use it
+        return {
+            "python": random.getstate(),
+            "numpy": (numpys[0], numpys[1].tolist(), *numpys[2:]),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep them until training starts: what is set up before draws too."""
+        self.to_restore = state_dict
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Put them back before the first batch."""
+        if self.to_restore is None:
+            return
+        states, self.to_restore = self.to_restore, None
+        if not trainer.is_global_zero:
+            return
+        random.setstate(states["python"])
+        name, keys, *rest = states["numpy"]
+        np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
+        torch.set_rng_state(states["torch"].cpu())
+        if len(states["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([state.cpu() for state in states["cuda"]])
