@@ -172,6 +172,8 @@ def _check_trainer(config: DictConfig) -> None:
             raise ValueError(f"trainer.{theirs}: without effect on two optimizers. Set optimization.{ours} instead.")
     if trainer.max_epochs is None or trainer.max_epochs < 1:
         raise ValueError(f"trainer.max_epochs: expected at least 1, got {trainer.max_epochs}.")
+    if trainer.get("max_steps", -1) not in (-1, None):
+        raise ValueError("trainer.max_steps: counts the steps of every optimizer. Set trainer.max_epochs instead.")
     if str(trainer.precision).startswith("16") and config.optimization.accumulate_batches > 1:
         raise ValueError(
             "trainer.precision=16-mixed scales gradients anew at each step, so they cannot be accumulated. "

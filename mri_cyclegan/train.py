@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from math import ceil
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ def train(config: DictConfig) -> dict[str, Any]:
         pl.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)
         num_together = config.optimization.accumulate_batches
         log.info(ranks.describe_batch(trainer.world_size, datamodule.batch_size, num_together))
-    num_batches = trainer.max_epochs * len(datamodule.train_slices) / (datamodule.batch_size * trainer.world_size)
+    num_batches = trainer.max_epochs * ceil(len(datamodule.train_slices) / (datamodule.batch_size * trainer.world_size))
     model.compile_networks(config.compile, trainer.strategy.root_device, num_batches)
     start = perf_counter()
     fit(trainer, model, datamodule, config.ckpt_path, run_dir / "checkpoints" / "last.ckpt")

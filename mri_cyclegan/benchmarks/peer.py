@@ -19,7 +19,7 @@ from mri_cyclegan import config as run_config
 class Peer:
     """Its training step with networks of the same kind and size, on noise that is on the device already.
 
-    It has neither moving average nor structure loss; our step computes both besides.
+    It has neither moving average nor structure loss, and trains in float32; our step computes both besides.
 
     Args:
         folder: the checkout; its code is run.
@@ -52,7 +52,8 @@ class Peer:
         words = [sys.executable, "-m", __name__, str(self.folder), json.dumps(self.settings | {"num_steps": num_steps})]
         result = subprocess.run(words, capture_output=True, text=True, check=False)
         if result.returncode:
-            raise ValueError(f"train.peer: {self.folder} cannot be run: {result.stderr.strip().splitlines()[-1]}")
+            reason = (result.stderr.strip().splitlines() or [f"it ended with {result.returncode}"])[-1]
+            raise ValueError(f"train.peer: {self.folder} cannot be run: {reason}")
         return float(result.stdout.split()[-1])
 
 
@@ -62,6 +63,10 @@ def options(config: run_config.DictConfig, device: torch.device) -> dict[str, An
     Raises:
         ValueError: it has no such generator.
     """
+    name = _name_of(config.generator)
+    _require_patchgan(config.discriminator)
+    if not config.model.lambda_cycle:
+        raise ValueError("train.peer: the reference has no training without a cycle. Raise model.lambda_cycle.")
     channels = run_config.num_channels(config.data.num_adjacent_slices)
     generator, model = config.generator, config.model
     return {
@@ -74,7 +79,7 @@ def options(config: run_config.DictConfig, device: torch.device) -> dict[str, An
         "input_nc": channels,
         "output_nc": channels,
         "ngf": generator.base_channels,
-        "netG": _name_of(generator),
+        "netG": name,
         "no_dropout": not generator.get("dropout", 0.0),
         "ndf": config.discriminator.base_channels,
         "netD": "n_layers",
@@ -105,6 +110,14 @@ def _name_of(generator: run_config.DictConfig) -> str:
     return name
 
 
+def _require_patchgan(discriminator: run_config.DictConfig) -> None:
+    plain = str(discriminator["_target_"]).endswith(".PatchGAN") and not (
+        discriminator.spectral_norm or discriminator.minibatch_stdev
+    )
+    if not plain:
+        raise ValueError("train.peer: the reference has a PatchGAN with instance normalization. Give one of these.")
+
+
 def main() -> None:
     """In the process of its own: measure, and print the seconds a step."""
     sys.path.insert(0, sys.argv[1])
@@ -114,6 +127,8 @@ def main() -> None:
     named = Namespace(**settings["options"])
     named.device = torch.device(f"cuda:{named.gpu_ids[0]}" if named.gpu_ids else "cpu")
     model = CycleGANModel(named)
+    for name in model.model_names:  # newer versions do it later, others have done it
+        getattr(model, f"net{name}").to(named.device)
     side = settings["image_size"]
     a, b = 2 * torch.rand(2, settings["batch_size"], named.input_nc, side, side, device=named.device) - 1
     for step in range(3 + settings["num_steps"]):

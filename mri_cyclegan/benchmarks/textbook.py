@@ -138,6 +138,10 @@ def _require_textbook(model: Any) -> None:
                 f"train.overrides: the textbook's step has no model.{name}={getattr(model, name)}; "
                 f"leave it out, or take an experiment with {value}."
             )
+    mechanics = {"accumulate_batches": 1, "num_discriminator_steps": 1, "clip_gradients": None}
+    for name, value in mechanics.items():
+        if getattr(model.optimization, name) != value:
+            raise ValueError(f"train.overrides: the textbook's step has no optimization.{name}. Leave it out.")
     for name in ("nce", "paired"):
         if model.weights.weights[name]:
             raise ValueError(f"train.overrides: the textbook's step has no model.lambda_{name}. Set it to 0.")

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mri_cyclegan import config as run_config
 from mri_cyclegan.benchmarks.measurement import machine, matrix_rate, summarize, take_turns
 from mri_cyclegan.benchmarks.peer import Peer
@@ -46,9 +48,11 @@ def benchmark_training(
     Raises:
         ValueError: a setting cannot be measured.
     """
-    if num_steps < 1 or num_rounds < 1:
-        raise ValueError(f"train.num_steps, train.num_rounds: expected 1 or more, got {num_steps} and {num_rounds}.")
+    if num_steps < 1 or num_rounds < 1 or not batch_sizes:
+        given = f"{num_steps}, {num_rounds} and {list(batch_sizes)}"
+        raise ValueError(f"train.num_steps, train.num_rounds, train.batch_sizes: expected 1 or more, got {given}.")
     quieten_lightning()
+    torch.set_float32_matmul_precision("high")  # as in a training
     output_dir.mkdir(parents=True, exist_ok=True)
     measured = []
     for batch_size in batch_sizes:
@@ -117,6 +121,6 @@ def _measure(
         "flops_per_pair": flops / batch_size,
         "matrix_flops_per_s": most,
         "share_of_matrix_rate": {name: flops / median / most for name, median in medians.items()},
-        "peak_gpu_memory_bytes": {OURS: ours.peak_bytes, TEXTBOOK: textbook.peak_bytes},
+        "step_gpu_memory_bytes": {OURS: ours.gpu_bytes, TEXTBOOK: textbook.gpu_bytes},
         "top_kernels": ours.top_kernels(num_steps) if ours.device.type == "cuda" else None,
     }

@@ -13,6 +13,7 @@ from mri_cyclegan import config as run_config
 from mri_cyclegan.benchmarks.measurement import seconds, synchronize
 from mri_cyclegan.benchmarks.textbook import TextbookStep
 from mri_cyclegan.train import precision_for
+from mri_cyclegan.training.callbacks.timing import StepTimer
 
 # Steps before the clock starts, each time: worker processes have started then, and kernels are chosen.
 NUM_WARM_UP = 3
@@ -20,8 +21,22 @@ NUM_WARM_UP = 3
 # Counts as a long training, so that networks are compiled where they would be.
 MANY_BATCHES = 1e6
 
-# Callbacks that work between epochs, not between steps.
-BETWEEN_EPOCHS = ("last_checkpoint", "best_checkpoint", "samples", "curves", "best_validation")
+# Callbacks that work between epochs, not between steps; and the timer, which is asked here.
+BETWEEN_EPOCHS = ("timer", "last_checkpoint", "best_checkpoint", "samples", "curves", "best_validation")
+
+
+class StepMemory:
+    """What steps take of a GPU's memory beside all that was there before: activations, gradients, caches of kernels."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            self.before = torch.cuda.memory_allocated(device)
+
+    def most_bytes(self) -> int | None:
+        """At most, since this was made; None without a GPU."""
+        return torch.cuda.max_memory_allocated(self.device) - self.before if self.device.type == "cuda" else None
 
 
 class Clock(pl.Callback):
@@ -34,8 +49,7 @@ class Clock(pl.Callback):
             now = perf_counter()
             if batch_idx + 1 == NUM_WARM_UP:
                 self.start = now
-                if pl_module.device.type == "cuda":
-                    torch.cuda.reset_peak_memory_stats(pl_module.device)
+                self.memory = StepMemory(pl_module.device)
             else:
                 self.step_s = (now - self.start) / (batch_idx + 1 - NUM_WARM_UP)
 
@@ -52,11 +66,12 @@ class OurStep:
         self.config = config
         self.device = self.device_of(config)
         self.trainer_precision = precision_for(config.trainer)
-        self.dtype = torch.bfloat16 if self.trainer_precision.startswith("bf16") else torch.float32
+        kinds = {"bf16": torch.bfloat16, "16-t": torch.float16, "16-m": torch.float16}
+        self.dtype = kinds.get(self.trainer_precision[:4], torch.float32)
         self.model = run_config.build(config.model)
         self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
         self.batch = random_batch(config, self.device)
-        self.peak_bytes: int | None = None
+        self.gpu_bytes: int | None = None
 
     @staticmethod
     def device_of(config: run_config.DictConfig) -> torch.device:
@@ -67,8 +82,7 @@ class OurStep:
         """Mean seconds of so many steps."""
         clock = Clock()
         self._fit([clock], num_steps)
-        if self.device.type == "cuda":
-            self.peak_bytes = torch.cuda.max_memory_allocated(self.device)
+        self.gpu_bytes = clock.memory.most_bytes()
         return clock.step_s
 
     def _fit(self, callbacks: list[pl.Callback], num_steps: int) -> None:
@@ -119,16 +133,14 @@ class Textbook:
     def __init__(self, config: run_config.DictConfig, device: torch.device) -> None:
         self.step = TextbookStep(run_config.build(config.model), device)
         self.batch, self.device = random_batch(config, device), device
-        self.peak_bytes: int | None = None
+        self.gpu_bytes: int | None = None
 
     def step_s(self, num_steps: int) -> float:
         """Mean seconds of so many steps."""
         self.run(NUM_WARM_UP)
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
+        memory = StepMemory(self.device)
         total_s = seconds(lambda: self.run(num_steps), self.device)
-        if self.device.type == "cuda":
-            self.peak_bytes = torch.cuda.max_memory_allocated(self.device)
+        self.gpu_bytes = memory.most_bytes()
         return total_s / num_steps
 
     def run(self, num_steps: int) -> None:
@@ -159,11 +171,27 @@ class EndToEnd:
         self.model = run_config.build(config.model)
         self.device = OurStep.device_of(config)
         self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
-        self.waiting_share = 0.0
+        self.waiting_s = self.steps_s = 0.0
+
+    @property
+    def waiting_share(self) -> float:
+        """Of the time of all steps so far, what went into waiting for data."""
+        return self.waiting_s / self.steps_s
 
     def step_s(self, num_steps: int) -> float:
-        """Mean seconds of so many steps, what lies between them included."""
-        clock = Clock()
+        """Mean seconds of so many steps, what lies between them included.
+
+        Raises:
+            ValueError: the data has fewer batches.
+        """
+        num_batches = len(self.datamodule.train_slices) // self.datamodule.batch_size
+        if num_batches < NUM_WARM_UP + num_steps:
+            raise ValueError(
+                f"train.num_steps: expected at most {num_batches - NUM_WARM_UP}, since the data has {num_batches} full "
+                f"batches of {self.datamodule.batch_size}, of which {NUM_WARM_UP} do not count; got {num_steps}. "
+                "Or leave the data out with train.end_to_end=false."
+            )
+        clock, timer = Clock(), StepTimer(warn_above=1.0)
         callbacks = run_config.build(self.config.callbacks)
         kept = [callback for name, callback in callbacks.items() if name not in BETWEEN_EPOCHS]
         trainer = run_config.build(
@@ -172,10 +200,11 @@ class EndToEnd:
             limit_train_batches=NUM_WARM_UP + num_steps,
             limit_val_batches=0,
             enable_checkpointing=False,
-            callbacks=[*kept, clock],
+            callbacks=[*kept, timer, clock],
             logger=list(run_config.build(self.config.logger).values()),
             precision=precision_for(self.config.trainer),
         )
         trainer.fit(self.model, datamodule=self.datamodule)
-        self.waiting_share = callbacks["timer"].waiting_s / callbacks["timer"].step_s
+        self.waiting_s += timer.waiting_s
+        self.steps_s += timer.step_s
         return clock.step_s

@@ -24,7 +24,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
             title=f"Training {settings['experiment']}: images a second, {size}×{size}, batch size {of['batch_size']}",
             caption=f"Median (smallest to largest) of {settings['num_rounds']} rounds of {settings['num_steps']} "
             f"steps; {machine['device']}, {machine['num_cores']} cores, {machine['num_threads']} threads, "
-            f"{of['precision']}{', compiled' if of['compiled'] else ''}.",
+            f"ours in {of['precision']}{', compiled' if of['compiled'] else ''}, the textbook in float32.",
         )
         for heading in ("", "images a second", "times the textbook's", "share of the matrix rate"):
             table.add_column(heading, justify="left" if not heading else "right")

@@ -259,10 +259,16 @@ class MRIDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the ``changes`` they are still to get."""
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-        if self.device_slices is None and fits(self.train_slices, self.device_cache, device):
+        if (self.device_slices is None or self.device_slices.device != device) and fits(
+            self.train_slices, self.device_cache, device
+        ):
             self.device_slices = DeviceSlices(self.train_slices, device)
         self.train_slices.positions_only = self.device_slices is not None
         return training_loader(self.train_slices, self.batch_size, self.num_workers, self.seed, *self._rank())
+
+    def teardown(self, stage: str | None = None) -> None:
+        """Give the device's memory back when training has ended: evaluation needs it."""
+        self.device_slices = None
 
     def _rank(self) -> tuple[int, int]:
         """Number of this process and of all that train together."""

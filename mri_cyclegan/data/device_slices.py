@@ -18,7 +18,8 @@ class DeviceSlices:
     """
 
     def __init__(self, slices: UnpairedSlices, device: torch.device) -> None:
-        self.images = {name: _stacked(slices, name).to(device) for name in "ab"}
+        self.device = device
+        self.images = {name: _stacked(slices, name, device) for name in "ab"}
 
     def of_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Put images ``a`` and ``b``, (B, 2k + 1, H, W), in the place of a batch's ``positions``, (B, 2)."""
@@ -26,10 +27,10 @@ class DeviceSlices:
         return batch | {name: self.images[name][place] for name, place in zip("ab", places, strict=True)}
 
 
-def _stacked(slices: UnpairedSlices, name: str) -> Tensor:
+def _stacked(slices: UnpairedSlices, name: str, device: torch.device) -> Tensor:
     volumes, positions = slices.of_contrast(name)
     first = slices.load(volumes, positions[0])
-    images = torch.empty(len(positions), *first.shape)
+    images = torch.empty(len(positions), *first.shape, device=device)
     for number, position in enumerate(positions):
         images[number] = slices.load(volumes, position)
     return images

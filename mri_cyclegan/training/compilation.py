@@ -43,7 +43,7 @@ def compile_networks(
 
 def _why_not(device: torch.device, num_batches: float) -> str:
     if device.type != "cuda":
-        return "on a CPU that takes longer than it saves"
+        return f"only on a GPU of NVIDIA does it save more time than it takes, and this is {device.type}"
     if num_batches < MIN_BATCHES:
         return f"{num_batches:.0f} batches are over before it pays"
     return "" if find_spec("triton") else "Triton, which makes the kernels, is not installed"

@@ -217,6 +217,10 @@ class CycleGAN(pl.LightningModule):
             for group in scheduler.optimizer.param_groups:
                 group.update(lr=rate * factor, initial_lr=rate, betas=self.optimization.betas)
 
+    def on_train_epoch_start(self) -> None:
+        """Forget the losses of an epoch that ended early."""
+        self.loss_means = LossMeans()
+
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
         if self.compiled == "cuda_graphs" and self.optimization.starts_group(batch_index):
@@ -354,7 +358,9 @@ class CycleGAN(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradients: here they are whole, and unscaled where precision is half."""
         if self.optimization.clip_gradients is not None:
-            self.clip_gradients(optimizer, self.optimization.clip_gradients, "norm")
+            # Not by Lightning: it refuses the fused Adam wherever precision is mixed, though only float16 is scaled.
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.optimization.clip_gradients)
 
     def average(self) -> None:
         """Let the moving averages follow their generators."""

@@ -44,7 +44,8 @@ class HealthMonitor(pl.Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: dict[str, Tensor], batch_idx: int
     ) -> None:
         """Look at the last generated images and discriminator losses."""
-        if not trainer.is_global_zero or (batch_idx + 1) % trainer.log_every_n_steps:
+        num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        if not trainer.is_global_zero or num_batches % trainer.log_every_n_steps:
             return
         generated: Any = pl_module.latest
         for way, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):

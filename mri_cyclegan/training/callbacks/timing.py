@@ -51,7 +51,8 @@ class StepTimer(pl.Callback):
         self.waiting_s += self.waited_s
         if self.num_steps_seen == 1 and pl_module.device.type == "cpu":
             self._tell_time_on_cpu(trainer)
-        if (batch_idx + 1) % trainer.log_every_n_steps and not trainer.is_last_batch:
+        num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        if num_batches % trainer.log_every_n_steps and not trainer.is_last_batch:
             return  # logging takes time too
         values = {"time/step_s": self.step_s / self.num_steps, "time/waiting_share": self.waiting_s / self.step_s}
         pl_module.log_dict(values, on_step=True, on_epoch=False, batch_size=1)

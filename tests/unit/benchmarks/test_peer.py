@@ -9,11 +9,15 @@ from mri_cyclegan.config import CONF_DIR, register
 
 CPU = torch.device("cpu")
 STAND_IN = """
-import json, time
+import json, time, torch
 
 class CycleGANModel:
+    model_names = ["G_A"]
+
     def __init__(self, opt):
         json.dump({key: str(value) for key, value in vars(opt).items()}, open("options.json", "w"))
+
+        self.netG_A = torch.nn.Conv2d(1, 1, 1)
 
     def set_input(self, input):
         assert input["A"].shape == input["B"].shape == (3, 1, 64, 64)
@@ -65,6 +69,12 @@ def test_networks_of_the_same_kind_and_size(words, name):
 def test_what_it_does_not_have_is_refused(tmp_path):
     with pytest.raises(ValueError, match="ResNets of 6 and 9 blocks and U-Nets of depth 7 and 8, not .*depth"):
         options(composed("+experiment=demo"), CPU)
+    with pytest.raises(ValueError, match="ResNets of 6 and 9 blocks"):
+        options(composed("+experiment=baseline", "generator=swin_unetr"), CPU)
+    with pytest.raises(ValueError, match="a PatchGAN with instance normalization"):
+        options(composed("+experiment=baseline", "discriminator=pixel"), CPU)
+    with pytest.raises(ValueError, match="no training without a cycle"):
+        options(composed("+experiment=baseline", "model.lambda_cycle=0"), CPU)
     with pytest.raises(ValueError, match=f"train.peer: {tmp_path} has no models/cycle_gan_model.py"):
         Peer(tmp_path, composed("+experiment=baseline"), CPU)
 

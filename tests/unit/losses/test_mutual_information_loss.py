@@ -89,6 +89,20 @@ def test_flat_patches_neither_help_nor_harm():
     )
 
 
+@pytest.mark.parametrize("loss", [mutual_information_loss, local_mutual_information_loss])
+def test_precision_is_that_of_the_images(loss):
+    """Not torch's default, which is a training's own where it is bfloat16."""
+    fake, source = head("T2w", 1.0).float(), head("T1w").float()
+    expected = loss(fake, source)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found = loss(fake, source)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(expected.item(), abs=1e-6)
+
+
 def test_agrees_with_monai():
     fake, source = head("T2w", 1.0), head("T1w")
     reference = GlobalMutualInformationLoss(num_bins=23)

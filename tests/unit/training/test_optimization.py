@@ -91,6 +91,14 @@ def test_gradients_are_clipped_by_the_norm_of_each_side():
     assert clipped.norms == pytest.approx([limit, discriminators], rel=1e-5)
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_gradients_are_clipped_in_half_precision(precision):
+    batches = [{key: image.float() for key, image in batch.items()} for batch in make_batches(1)]
+    watch = Watch()
+    fit(make_cyclegan(clip_gradients=0.1).float(), batches, callbacks=[watch], precision=precision)
+    assert watch.norms == pytest.approx([0.1, 0.1], rel=0.02)
+
+
 def test_two_time_scales():
     moved = []
     for changes in ({"learning_rate_generators": 0.0}, {"learning_rate_discriminators": 0.0}):

@@ -117,3 +117,10 @@ def test_compiled_networks_give_the_same_weights(mode, settings):
     for found, wanted in zip(losses, expected_losses, strict=True):
         assert found == pytest.approx(wanted, abs=1e-9)
     assert torch.allclose(weights(model), expected, rtol=0, atol=1e-9)
+
+
+def test_an_epoch_that_ended_early_does_not_count_in_the_next(tmp_path):
+    model = make_cyclegan()
+    model.loss_means.add({"of an earlier fit": torch.tensor(1.0)})
+    fit(model, make_batches(2))
+    assert model.loss_means.num_batches == 0

@@ -50,6 +50,7 @@ def run_batches(monitor, fake_b, num_batches, discriminator_loss=0.2, loss_tells
     batch = {"a": images(1), "b": images(2)}
     generated = Generated(fake_b, images(3), images(4), images(5), images(6), images(7))
     trainer = SimpleNamespace(is_global_zero=True, log_every_n_steps=1)
+    trainer.fit_loop = SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=0))
     losses = {f"discriminator_{name}": torch.tensor(discriminator_loss) for name in "ab"}
     model = SimpleNamespace(latest=generated, latest_losses=losses, loss_tells_who_wins=loss_tells_who_wins)
     for index in range(num_batches):

@@ -16,15 +16,19 @@ class Clock:
         return self.now
 
 
-def run_epoch(monkeypatch, timer, waiting_s, step_s, num_batches, device="cuda", num_slices=100, world_size=1):
+def run_epoch(
+    monkeypatch, timer, waiting_s, step_s, num_batches, device="cuda", num_slices=100, world_size=1, num_before=0
+):
     clock = Clock()
     monkeypatch.setattr(timing, "perf_counter", clock)
     logged = []
     model = SimpleNamespace(device=torch.device(device), log_dict=lambda values, **_: logged.append(values))
     datamodule = SimpleNamespace(train_slices=range(num_slices), batch_size=1)
     trainer = SimpleNamespace(datamodule=datamodule, world_size=world_size, log_every_n_steps=2)
+    trainer.fit_loop = SimpleNamespace(epoch_loop=SimpleNamespace())
     timer.on_train_epoch_start(trainer, model)
     for index in range(num_batches):
+        trainer.fit_loop.epoch_loop.total_batch_idx = num_before + index
         trainer.is_last_batch = index == num_batches - 1
         clock.now += 100 if index == 0 else waiting_s  # worker processes start before the first batch
         timer.on_train_batch_start(trainer, model, None, index)
@@ -37,6 +41,8 @@ def run_epoch(monkeypatch, timer, waiting_s, step_s, num_batches, device="cuda",
 def test_time_per_step_and_waiting_share(monkeypatch):
     logged = run_epoch(monkeypatch, StepTimer(warn_above=0.3), waiting_s=0.25, step_s=0.75, num_batches=5)
     assert len(logged) == 3, "every other batch, and the last one"
+    logged = run_epoch(monkeypatch, StepTimer(0.3), 0.25, 0.75, num_batches=4, num_before=5)
+    assert len(logged) == 2, "with the second and the fourth: counted from the start of training, as loggers count"
     assert logged[-1] == {"time/step_s": pytest.approx(1.0), "time/waiting_share": pytest.approx(0.25)}
 
 
