@@ -61,6 +61,7 @@ class RunConfig:
     name: str = MISSING
     seed: int = MISSING
     run_dir: str = MISSING
+    resume: str | None = None
     ckpt_path: str | None = None
     initial_model: str | None = None
     evaluate: bool = MISSING
@@ -155,6 +156,10 @@ def check_config(config: DictConfig) -> None:
         _check_node(key, node)
     if config.compile not in ("auto", True, False, "cuda_graphs"):
         raise ValueError(f"compile: expected auto, true, false or cuda_graphs, got {config.compile!r}.")
+    if config.resume not in (None, "auto"):
+        raise ValueError(f"resume: expected auto, or null to start anew; got {config.resume!r}.")
+    if config.resume and config.ckpt_path:
+        raise ValueError("resume=auto goes on in run_dir, ckpt_path=… from another folder. Give one of them.")
     if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
         raise ValueError(f"ckpt_path: {config.ckpt_path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
     if config.initial_model is not None and not Path(config.initial_model).expanduser().is_dir():

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
 
+_AGREED = "MRI_CYCLEGAN_AGREED"
+
+
 def is_first() -> bool:
     """Whether this process is the first or the only one, before there is a trainer to ask.
 
@@ -104,6 +107,27 @@ def one_per_host(trainer: pl.Trainer, prepare: Callable[[], None]) -> None:
         if failed:
             raise ValueError(f"Process {failed[0]} could not prepare the data. {messages[failed[0]]}")
     dist.destroy_process_group(group)
+
+
+def agree(trainer: pl.Trainer, words: str | None) -> str | None:
+    """What the first process says, in all of them; after :func:`one_per_host`.
+
+    Args:
+        trainer: not yet fitting.
+        words: of this process.
+    """
+    import torch.distributed as dist
+
+    if trainer.world_size == 1:
+        return words
+    if dist.is_initialized():
+        said = [words]
+        dist.broadcast_object_list(said, src=0, device=trainer.strategy.root_device)
+        return said[0]
+    # Lightning's own launcher starts the others at fit, with this process's environment.
+    if trainer.is_global_zero:
+        os.environ[_AGREED] = words or ""
+    return os.environ.get(_AGREED) or None
 
 
 def _failure(prepare: Callable[[], None]) -> Exception | None:

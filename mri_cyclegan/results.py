@@ -1,5 +1,6 @@
 """What a run leaves behind: resolved configuration, environment, metrics, the model, and a table on the screen."""
 
+import fcntl
 import json
 import logging
 import shlex
@@ -9,7 +10,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TextIO
 
 import nibabel
 import numpy as np
@@ -35,21 +36,46 @@ from mri_cyclegan.provenance import provenance
 log = logging.getLogger(__name__)
 
 
-def start(run_dir: Path, config: DictConfig) -> None:
+def start(run_dir: Path, config: DictConfig, again: bool = False) -> TextIO:
     """Write ``config.yaml`` and ``environment.json`` before anything else happens.
 
+    Args:
+        run_dir: of the run.
+        config: of the run.
+        again: whether the folder may hold a run, which goes on.
+
+    Returns:
+        A lock: as long as it is open, no other training may start in the folder.
+
     Raises:
-        ValueError: the folder holds a run already, perhaps one started in the same second.
+        ValueError: the folder holds a run already, perhaps one started in the same second; or it is at work.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
+    lock = _lock(run_dir)
     try:
-        with (run_dir / "config.yaml").open("x", encoding="utf-8") as file:
+        with (run_dir / "config.yaml").open("w" if again else "x", encoding="utf-8") as file:
             file.write(OmegaConf.to_yaml(config, resolve=True))
     except FileExistsError as error:
-        raise ValueError(f"run_dir: {run_dir} holds a run already. Start again, or give another run_dir.") from error
+        raise ValueError(
+            f"run_dir: {run_dir} holds a run already. Give another run_dir, or go on with it by resume=auto."
+        ) from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     environment = {"seed": config.seed, **provenance(device)}
     (run_dir / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+    return lock
+
+
+def _lock(run_dir: Path) -> TextIO:
+    """A lock that goes with the process, however it ends."""
+    file = (run_dir / ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ValueError(f"run_dir: another training is at work in {run_dir}. Give another run_dir.") from error
+    except OSError:
+        pass  # a file system without locks
+    return file
 
 
 def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:

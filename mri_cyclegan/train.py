@@ -45,12 +45,14 @@ def train(config: DictConfig) -> dict[str, Any]:
 
     from mri_cyclegan import results
     from mri_cyclegan.initial_weights import start_from
-    from mri_cyclegan.training.callbacks.interruption import EndTogether
+    from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
     from mri_cyclegan.training.callbacks.random_states import RandomStates
 
     quieten_lightning()
     run_config.check_config(config)
     run_dir = Path(config.run_dir)
+    if config.ckpt_path is not None and not is_whole(Path(config.ckpt_path)):
+        raise ValueError(f"ckpt_path: {config.ckpt_path} is damaged. previous.ckpt beside it is the one before.")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
 
@@ -59,18 +61,25 @@ def train(config: DictConfig) -> dict[str, Any]:
     loggers = list(run_config.build(config.logger).values())
     trainer = run_config.build(
         config.trainer,
-        callbacks=[RandomStates(), *callbacks.values(), EndTogether()],
+        callbacks=[RandomStates(), *callbacks.values()],
         logger=loggers,
         precision=precision_for(config.trainer),
     )
     ranks.check_number(trainer)
 
+    lock = None
+
     def prepare() -> None:
+        nonlocal lock
         if trainer.is_global_zero:
-            results.start(run_dir, config)
+            lock = results.start(run_dir, config, again=config.resume is not None)
         datamodule.prepare_data()
 
     ranks.one_per_host(trainer, prepare)
+    checkpoint = last_good_checkpoint(run_dir / "checkpoints") if config.resume else config.ckpt_path
+    checkpoint = ranks.agree(trainer, None if checkpoint is None else str(checkpoint))
+    if checkpoint is not None:
+        log.info("Going on from %s.", checkpoint)
     datamodule.setup()
     if trainer.is_global_zero:
         datamodule.split.save(run_dir / "split.json", datamodule.scans_root)
@@ -93,29 +102,34 @@ def train(config: DictConfig) -> dict[str, Any]:
     num_batches = trainer.max_epochs * ceil(len(datamodule.train_slices) / (datamodule.batch_size * trainer.world_size))
     model.compile_networks(config.compile, trainer.strategy.root_device, num_batches)
     start = perf_counter()
-    fit(trainer, model, datamodule, config.ckpt_path, run_dir / "checkpoints" / "last.ckpt")
+    fit(trainer, model, datamodule, checkpoint, run_dir)
     training_s = perf_counter() - start
     ranks.leave(trainer)
-    if not trainer.is_global_zero:
+    if lock is None:  # another process's folder
         return {}
     weights = load_best_weights(model, callbacks.get("best_checkpoint"))
-    return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
+    with lock:
+        return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
 
 
-def fit(trainer: pl.Trainer, model: Any, datamodule: Any, ckpt_path: str | None, last_checkpoint: Path) -> None:
-    """Train; when interrupted, say how to continue and exit with the signal's code (Lightning alone would exit 0)."""
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
+def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None, run_dir: Path) -> None:
+    """Train; when interrupted, say how to go on and exit with the signal's status (Lightning alone would exit 0).
 
+    Raises:
+        ValueError: the checkpoint is of other networks.
+    """
     try:
-        trainer.fit(model, datamodule=datamodule, ckpt_path=ckpt_path, weights_only=True)
-    except Exception:
+        trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+    except Exception as error:
         ranks.end_children(trainer)
+        if isinstance(error, RuntimeError) and "loading state_dict" in str(error):
+            reason = str(error).splitlines()[1].strip()
+            raise ValueError(f"{checkpoint}: was made with other networks or losses than these ({reason}).") from error
         raise
     except SystemExit as stop:
         ranks.end_children(trainer)
-        where = f"Continue with ckpt_path={last_checkpoint}" if last_checkpoint.is_file() else "No epoch was complete."
-        log.warning("Interrupted. %s", where)
-        sys.exit(143 if isinstance(stop, SIGTERMException) else 130)
+        log.warning("Interrupted. Go on with the same command and hydra.run.dir=%s resume=auto", run_dir)
+        sys.exit(stop.code if isinstance(stop.code, int) and stop.code > 128 else 130)
 
 
 def quieten_lightning() -> None:

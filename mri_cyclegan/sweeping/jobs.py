@@ -50,14 +50,9 @@ def run_job(train: Callable[[DictConfig], Any], config: DictConfig, in_sweep: bo
 
 
 def _continue_if_requeued(config: DictConfig) -> None:
-    """Go on from the last epoch where SLURM took the node away and starts the job again, in the same folder."""
-    if int(os.environ.get("SLURM_RESTART_COUNT", "0")) == 0:
-        return
-    run_dir = Path(config.run_dir)
-    (run_dir / "config.yaml").unlink(missing_ok=True)  # or the folder would be taken for another run's
-    last = run_dir / "checkpoints" / "last.ckpt"
-    if last.is_file():
-        config.ckpt_path = str(last)
+    """Go on where SLURM took the node away and starts the job again, in the same folder."""
+    if int(os.environ.get("SLURM_RESTART_COUNT", "0")):
+        config.resume, config.ckpt_path = "auto", None
 
 
 def objective(run_dir: Path) -> float | None:

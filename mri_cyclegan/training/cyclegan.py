@@ -28,6 +28,9 @@ from mri_cyclegan.training.loss_weights import Weights, require_weight
 from mri_cyclegan.training.lr_schedule import constant_then_falling
 from mri_cyclegan.training.optimization import Optimization
 
+# Losses that the progress bar shows.
+IN_PROGRESS_BAR = ("generators", "discriminator_a", "discriminator_b")
+
 
 class CycleGAN(pl.LightningModule):
     """Two generators and two discriminators, trained in the nine steps of the method's document.
@@ -371,16 +374,21 @@ class CycleGAN(pl.LightningModule):
     def log_losses(self, **losses: Tensor) -> None:
         """Log each loss in some batches, and its mean in the epoch's last one, without waiting for the device.
 
-        Logging takes Lightning's time: in every batch it would be a tenth of a short step.
+        Logging takes Lightning's time: in every batch it would be a tenth of a short step. Rows of single batches go to
+        the loggers at once, so that none is missing when a checkpoint after the batch is where a training goes on.
         """
         self.latest_losses = {name: value.detach() for name, value in losses.items()}
         self.loss_means.add(self.latest_losses)
         num_batches = self.trainer.fit_loop.epoch_loop.total_batch_idx + 1
-        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if self.loss_means.num_batches == 1 or num_batches % every == 0:
-            for name, value in self.latest_losses.items():
-                in_bar = name in ("generators", "discriminator_a", "discriminator_b")
-                self.log(f"loss/{name}_step", value, on_step=True, on_epoch=False, prog_bar=in_bar, batch_size=1)
+        is_due = num_batches % self.trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        if is_due or self.loss_means.num_batches == 1:
+            for name in IN_PROGRESS_BAR:
+                value = self.latest_losses[name]
+                self.log(f"loss/{name}", value, on_step=True, on_epoch=False, prog_bar=True, logger=False, batch_size=1)
+        if is_due:
+            row: dict[str, Any] = {f"loss/{name}_step": value for name, value in self.latest_losses.items()}
+            for logger in self.trainer.loggers:
+                logger.log_metrics(row | {"epoch": self.current_epoch}, step=num_batches - 1)
         if self.trainer.is_last_batch:
             for name, value in self.loss_means.take().items():
                 # Of several processes the mean.

@@ -1,8 +1,5 @@
 """The commands as a user types them, each in a process of its own."""
 
-import csv
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -44,53 +41,6 @@ def test_a_missing_data_root_is_one_message(tmp_path):
     assert "Traceback" not in result.stderr + result.stdout
     (details,) = tmp_path.glob("outputs/train/demo/*/error.txt")
     assert "Traceback" in details.read_text()
-
-
-def test_a_killed_run_continues_from_the_next_epoch(tmp_path, toy_overrides):
-    words = [*toy_overrides, "trainer.max_epochs=200"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mri_cyclegan.train", *words, f"run_dir={tmp_path}/first"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
-    wait_for(checkpoint)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-
-    import torch
-
-    epochs_done = torch.load(checkpoint, weights_only=True)["epoch"] + 1
-    words = [*toy_overrides, f"trainer.max_epochs={epochs_done + 1}", f"ckpt_path={checkpoint}"]
-    result = run_train(*words, f"run_dir={tmp_path}/second", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    with (tmp_path / "second" / "metrics.csv").open() as file:
-        epochs = {int(row["epoch"]) for row in csv.DictReader(file) if row["epoch"]}
-    assert epochs == {epochs_done}
-
-
-def test_a_terminated_run_says_how_to_continue_and_exits_with_the_signals_code(tmp_path, toy_overrides):
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "mri_cyclegan.train",
-            *toy_overrides,
-            "trainer.max_epochs=500",
-            f"run_dir={tmp_path}/run",
-        ],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    wait_for(checkpoint)
-    process.terminate()
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert f"Continue with ckpt_path={checkpoint}" in output
 
 
 def test_a_missing_checkpoint_is_named(tmp_path, toy_overrides):

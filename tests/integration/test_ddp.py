@@ -51,12 +51,9 @@ main()
 
 @pytest.fixture(scope="module")
 def words(toy_overrides):
-    """A toy run without chance in its networks; pools only fill, and give every fake back as it is.
-
-    Its losses are means over slices: mutual information is weighed over a batch.
-    """
+    """A toy run without chance in its networks; pools only fill, and give every fake back as it is."""
     kept = [word for word in toy_overrides if word not in ("trainer=cpu", "data.batch_size=2")]
-    return [*kept, "generator.dropout=0", "model.structure_loss=mind"]
+    return [*kept, "generator.dropout=0"]
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +154,18 @@ def test_lightning_starts_the_second_process_itself(tmp_path, words, alone):
     assert [path.name for path in run_dir.glob("*.log")] == ["train.log"]
     assert len(list((run_dir / "samples").iterdir())) == 2
     assert json.loads((run_dir / "summary.json").read_text())["measured_on"] == "2 test subjects, 2 with pairs"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [MODULE, [*TORCHRUN, *MODULE]], ids=["lightning", "torchrun"])
+def test_they_go_on_together(tmp_path, words, launcher):
+    here = [*words, *WITHOUT_PICTURES, "hydra.run.dir=run", "resume=auto"]
+    for num_epochs in (2, 3):
+        code, output = start(tmp_path, launcher, [*here, f"trainer.max_epochs={num_epochs}"])
+        assert code == 0, output
+        assert output.count("Going on from") == (num_epochs == 3)
+    assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
+    assert len(epoch_values(tmp_path / "run")["loss/generators_epoch"]) == 3
 
 
 @pytest.mark.slow

@@ -5,10 +5,9 @@ import shutil
 
 import pytest
 import torch
-from pytorch_lightning.callbacks import ModelCheckpoint
 
 from mri_cyclegan.train import train
-from mri_cyclegan.training.callbacks.interruption import EndTogether
+from mri_cyclegan.training.callbacks.checkpoints import LastCheckpoints
 
 WORDS = ["trainer.max_epochs=3", "trainer.limit_train_batches=5", "model.pool_size=3", "model.cycle_noise=0.05"]
 WORDS += ["evaluate=false", "model.lambda_structure=1"]
@@ -50,7 +49,7 @@ def uninterrupted(request, tmp_path_factory, compose_run, toy_overrides):
     """A whole training with checkpoints along the way."""
     folder = tmp_path_factory.mktemp("whole")
     words = [*toy_overrides, *WORDS, f"data.num_workers={request.param}"]
-    save_epoch = ModelCheckpoint.on_train_epoch_end
+    save_epoch = LastCheckpoints.on_train_epoch_end
 
     def save_batch(self, trainer, *_):
         number = trainer.fit_loop.epoch_loop.total_batch_idx + 1
@@ -59,12 +58,11 @@ def uninterrupted(request, tmp_path_factory, compose_run, toy_overrides):
 
     def keep_epoch(self, trainer, pl_module):
         save_epoch(self, trainer, pl_module)
-        if (folder / "checkpoints" / "last.ckpt").exists():
-            shutil.copy(folder / "checkpoints" / "last.ckpt", folder / f"{5 * (trainer.current_epoch + 1)}.ckpt")
+        shutil.copy(folder / "checkpoints" / "last.ckpt", folder / f"{5 * (trainer.current_epoch + 1)}.ckpt")
 
     patch = pytest.MonkeyPatch()
-    patch.setattr(EndTogether, "on_train_batch_end", save_batch)
-    patch.setattr(ModelCheckpoint, "on_train_epoch_end", keep_epoch)
+    patch.setattr(LastCheckpoints, "on_train_batch_end", save_batch)
+    patch.setattr(LastCheckpoints, "on_train_epoch_end", keep_epoch)
     train(compose_run(folder, *words))
     patch.undo()
     return folder, words

@@ -39,7 +39,7 @@ def test_a_plain_folder_of_two_paired_volumes(tmp_path, compose_run, caplog):
     assert split["subjects"]["train_a"] != split["subjects"]["train_b"]
     assert summary["mean"] == {}
     assert "no paired metrics" in caplog.text
-    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["last.ckpt"]
+    assert sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir()) == ["last.ckpt", "previous.ckpt"]
     assert len(list((tmp_path / "run" / "samples").iterdir())) == 2
 
 

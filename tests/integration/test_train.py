@@ -176,7 +176,7 @@ def test_position_matched_batches_train(tmp_path, compose_run, toy_overrides, to
 def test_checkpoints_load_as_plain_data(toy_run):
     run_dir, _, summary = toy_run
     names = sorted(path.name for path in (run_dir / "checkpoints").iterdir())
-    assert names == ["best.ckpt", "last.ckpt"]
+    assert names == ["best.ckpt", "last.ckpt", "previous.ckpt"]
     last = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["epoch"] == 1
     assert len(last["optimizer_states"]) == len(last["lr_schedulers"]) == 2

@@ -83,17 +83,11 @@ def test_jobs_are_found_whether_or_not_they_came_to_training(tmp_path):
     assert list(failed(job_folders(tmp_path))) == [tmp_path / "a/0", tmp_path / "b"]
 
 
-@pytest.mark.parametrize(("restarts", "checkpoint"), [("1", True), ("2", False), ("0", True), (None, True)])
-def test_a_job_that_slurm_starts_again_goes_on_from_its_last_epoch(tmp_path, monkeypatch, restarts, checkpoint):
+@pytest.mark.parametrize(("restarts", "resume"), [("1", "auto"), ("2", "auto"), ("0", None), (None, None)])
+def test_a_job_that_slurm_starts_again_goes_on(tmp_path, monkeypatch, restarts, resume):
     if restarts is not None:
         monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
-    last = tmp_path / "checkpoints" / "last.ckpt"
-    last.parent.mkdir()
-    if checkpoint:
-        last.touch()
-    (tmp_path / "config.yaml").touch()
     seen = []
-    config = OmegaConf.create({"run_dir": str(tmp_path), "ckpt_path": None})
-    run_job(lambda config: seen.append((config.ckpt_path, (tmp_path / "config.yaml").exists())), config, in_sweep=True)
-    again = restarts in ("1", "2")
-    assert seen == [(str(last) if again and checkpoint else None, not again)]
+    config = OmegaConf.create({"run_dir": str(tmp_path), "ckpt_path": "other.ckpt", "resume": None})
+    run_job(lambda config: seen.append((config.resume, config.ckpt_path)), config, in_sweep=True)
+    assert seen == [(resume, None if resume else "other.ckpt")]

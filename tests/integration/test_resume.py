@@ -1,0 +1,127 @@
+"""A run that was ended, by whatever, goes on in its folder."""
+
+import csv
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+import torch
+
+from mri_cyclegan.train import train
+
+WORDS = ["trainer.max_epochs=6", "evaluate=false", "callbacks.last_checkpoint.every_minutes=0.01"]
+
+
+def start(folder, *words):
+    command = [sys.executable, "-m", "mri_cyclegan.train", *words, f"hydra.run.dir={folder}/run"]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(condition, process, timeout_s=240):
+    end = monotonic() + timeout_s
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert monotonic() < end
+        sleep(0.02)
+
+
+def finish(folder, *words):
+    process = start(folder, *words, "resume=auto")
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output
+
+
+def assert_complete(run_dir, num_epochs=6):
+    assert torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == num_epochs - 1
+    with (run_dir / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["step"]) for row in rows if row["loss/generators_step"]]
+    assert steps == list(range(3 * num_epochs)), "every batch once"
+    assert [row["epoch"] for row in rows if row["loss/generators_epoch"]] == [str(n) for n in range(num_epochs)]
+    for name in ("summary.json", "model/model.json", "progress.png"):
+        assert (run_dir / name).is_file()
+    assert not (run_dir / "checkpoints" / "next.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    "sent", [signal.SIGTERM, *(pytest.param(sent, marks=pytest.mark.slow) for sent in (signal.SIGINT, signal.SIGUSR1))]
+)
+def test_a_signal_ends_it_with_a_checkpoint_and_its_own_status(tmp_path, toy_overrides, sent):
+    words = [*toy_overrides, *WORDS]
+    process = start(tmp_path, *words, "trainer.max_epochs=500")
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    wait_for(checkpoint.exists, process)
+    process.send_signal(sent)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + sent
+    assert f"Go on with the same command and hydra.run.dir={tmp_path}/run resume=auto" in output
+    assert "Traceback" not in output
+    epoch = torch.load(checkpoint, weights_only=True)["epoch"]
+    if sent == signal.SIGTERM:
+        longer = f"trainer.max_epochs={epoch + 3}"
+        assert f"Going on from {checkpoint}" in finish(tmp_path, *words, longer)
+        assert_complete(tmp_path / "run", epoch + 3)
+
+
+def kill_once(folder, words, after_s):
+    """Start or go on, and kill it after a while, wherever it is then."""
+    process = start(folder, *words, "resume=auto")
+    sleep(after_s)
+    process.kill()
+    output, _ = process.communicate()
+    assert process.returncode in (-signal.SIGKILL, 0), output
+    for path in Path(folder).rglob("*.ckpt"):
+        torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize(
+    "num_kills", [pytest.param(3, id="thrice"), pytest.param(30, id="thirty times", marks=pytest.mark.slow)]
+)
+def test_killed_at_any_moment_it_goes_on_and_finishes(tmp_path, toy_overrides, num_kills):
+    words = [*toy_overrides, *WORDS]
+    draw = random.Random(num_kills)
+    for _ in range(num_kills):
+        kill_once(tmp_path, words, draw.uniform(1, 20))
+    finish(tmp_path, *words)
+    assert_complete(tmp_path / "run")
+
+
+def test_what_is_damaged_is_left_out(tmp_path, compose_run, toy_overrides, caplog):
+    words = [*toy_overrides, "evaluate=false", "resume=auto"]
+    train(compose_run(tmp_path, *words, "trainer.max_epochs=2"))
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    with caplog.at_level("INFO"):
+        train(compose_run(tmp_path, *words, "trainer.max_epochs=3"))
+    assert f"{last} is damaged" in caplog.text
+    assert f"Going on from {tmp_path}/checkpoints/previous.ckpt" in caplog.text
+    assert torch.load(last, weights_only=True)["epoch"] == 2
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path, compose_run, toy_overrides):
+    code = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); print(); time.sleep(99)"
+    words = [*toy_overrides, "evaluate=false", "resume=auto", "trainer.max_epochs=1"]
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path / ".lock"], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(ValueError, match=f"run_dir: another training is at work in {tmp_path}. Give another"):
+            train(compose_run(tmp_path, *words))
+        assert not (tmp_path / "config.yaml").exists()
+        other.kill()
+    train(compose_run(tmp_path, *words))
+
+
+def test_a_checkpoint_of_other_networks_is_told(tmp_path, compose_run, toy_overrides):
+    words = [*toy_overrides, "evaluate=false", "trainer.max_epochs=1"]
+    train(compose_run(tmp_path / "first", *words))
+    other = [*words, "generator.full_resolution_skip=false", f"ckpt_path={tmp_path}/first/checkpoints/last.ckpt"]
+    with pytest.raises(ValueError, match=r"last.ckpt: was made with other networks or losses than these \(.*key"):
+        train(compose_run(tmp_path / "second", *other))
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"damaged.ckpt is damaged. previous.ckpt beside it"):
+        train(compose_run(tmp_path / "third", *words, f"ckpt_path={damaged}"))
