@@ -104,7 +104,7 @@ def test_what_is_damaged_is_left_out(tmp_path, compose_run, toy_overrides, caplo
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path, compose_run, toy_overrides):
-    code = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX); print(); time.sleep(99)"
+    code = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); print(); time.sleep(99)"
     words = [*toy_overrides, "evaluate=false", "resume=auto", "trainer.max_epochs=1"]
     with subprocess.Popen([sys.executable, "-c", code, tmp_path / ".lock"], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
