@@ -275,6 +275,10 @@ def _check_node(key: str, node: DictConfig) -> None:
         constructor = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{key}._target_: {target} does not exist ({error}).") from error
+    # Modules hold what they import, too, and functions that do more than build something.
+    package = target.partition(".")[0]
+    if not inspect.isclass(constructor) or constructor.__module__.partition(".")[0] != package:
+        raise ValueError(f"{key}._target_: {target} is no class of {package}, and may not be built.")
     parameters = inspect.signature(constructor).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
