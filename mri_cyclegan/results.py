@@ -78,6 +78,26 @@ def _lock(run_dir: Path) -> TextIO:
     return file
 
 
+def save_split(run_dir: Path, datamodule: MRIDataModule) -> None:
+    """Write ``split.json``.
+
+    Raises:
+        ValueError: the run goes on, and others would now train, validate or test.
+    """
+    assert datamodule.split is not None
+    path, new = run_dir / "split.json", run_dir / "split.new.json"
+    datamodule.split.save(new, datamodule.scans_root)
+    if path.is_file():
+        before, now = (json.loads(one.read_text(encoding="utf-8"))["subjects"] for one in (path, new))
+        if before != now:
+            new.unlink()
+            raise ValueError(
+                f"run_dir: subjects have come or gone since {run_dir} was started, and would train, validate or test "
+                f"otherwise than before. Go on with data.split_file={path}, or start anew in another run_dir."
+            )
+    new.replace(path)
+
+
 def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
     """Write ``findings.json``, where there are any: what was doubtful about the scans, and which were left out."""
     if findings:

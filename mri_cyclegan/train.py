@@ -82,7 +82,7 @@ def train(config: DictConfig) -> dict[str, Any]:
         log.info("Going on from %s.", checkpoint)
     datamodule.setup()
     if trainer.is_global_zero:
-        datamodule.split.save(run_dir / "split.json", datamodule.scans_root)
+        results.save_split(run_dir, datamodule)
         results.save_findings(run_dir, datamodule.findings)
         results.log_configuration(trainer, config)
     log.info(datamodule.describe())

@@ -103,6 +103,17 @@ def test_what_is_damaged_is_left_out(tmp_path, compose_run, toy_overrides, caplo
     assert torch.load(last, weights_only=True)["epoch"] == 2
 
 
+def test_it_goes_on_with_the_same_subjects_or_not_at_all(tmp_path, compose_run, toy_overrides):
+    words = [*toy_overrides, "evaluate=false", "resume=auto", "trainer.limit_train_batches=1"]
+    train(compose_run(tmp_path, *words, "trainer.max_epochs=1"))
+    split = (tmp_path / "split.json").read_text()
+    fewer = [word.replace("num_val=2", "num_val=1") for word in words]
+    with pytest.raises(ValueError, match=rf"subjects have come or gone .*data.split_file={tmp_path}/split.json"):
+        train(compose_run(tmp_path, *fewer, "trainer.max_epochs=2"))
+    assert (tmp_path / "split.json").read_text() == split
+    assert not (tmp_path / "split.new.json").exists()
+
+
 def test_two_trainings_do_not_share_a_folder(tmp_path, compose_run, toy_overrides):
     code = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); print(); time.sleep(99)"
     words = [*toy_overrides, "evaluate=false", "resume=auto", "trainer.max_epochs=1"]
