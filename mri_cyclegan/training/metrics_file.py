@@ -6,32 +6,61 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.loggers.logger import rank_zero_experiment
 
 
 class MetricsFile(CSVLogger):
     """Lightning's logger, which would delete the file of before: its rows stay up to where the training goes on."""
 
-    before: list[dict[str, Any]] | None = None
+    goes_on = True
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> Any:
-        """The writer of the file; on its first use the rows of before are taken."""
-        if self.before is None:
-            self.before = _rows(Path(self.log_dir) / "metrics.csv")
-        return super().experiment
+        """The writer of the file; it goes on with one that is there."""
+        if self._experiment is None:
+            self._experiment = AppendingWriter(self.log_dir)
+            self._experiment.metrics_keys = _read(self._path)[0]
+        return self._experiment
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.log_dir) / "metrics.csv"
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:  # type: ignore[override]
-        """Add a row; before the first one, those of before."""
-        experiment = self.experiment
-        if self.before:
-            # What was logged after the checkpoint is logged again.
-            experiment.metrics += [row for row in self.before if step is None or int(row["step"]) < step]
-        self.before = []
+        """Add a row; before the first one, forget what was logged after the checkpoint: it is logged again."""
+        if self.goes_on and step is not None and self._path.is_file():
+            _forget(self._path, step)
+        self.goes_on = False
         super().log_metrics(dict(metrics), step)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+class AppendingWriter(ExperimentWriter):
+    """Leaves the file of before in place."""
+
+    def _check_log_dir_exists(self) -> None:
+        pass
+
+
+def _read(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """Header and rows; nothing where there is no file."""
     if not path.is_file():
-        return []
+        return [], []
     with path.open(newline="") as file:
-        return [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+        reader = csv.DictReader(file)
+        return list(reader.fieldnames or []), list(reader)
+
+
+def _forget(path: Path, step: int) -> None:
+    """Take out the rows from a step on; at any moment there is a whole file."""
+    names, rows = _read(path)
+    kept = [row for row in rows if row["step"] and int(row["step"]) < step]
+    if len(kept) == len(rows):
+        return
+    new = path.with_suffix(".new")
+    with new.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=names)
+        writer.writeheader()
+        writer.writerows(kept)
+    new.replace(path)
