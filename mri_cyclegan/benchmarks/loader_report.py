@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from mri_cyclegan.benchmarks.measurement import processors, spread
+
 
 def print_table(result: dict[str, Any], output_dir: Path) -> None:
     """Print speeds, ratios, and where the files are.
@@ -21,13 +23,13 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
     table = Table(
         title=f"Slices a second, {size}×{size}, batch size {settings['batch_size']}",
         caption=f"Median (smallest to largest) of {settings['repeats']} epochs of {settings['num_slices']} slices; "
-        f"{machine['num_cores']} cores, {machine['num_threads']} threads.",
+        f"{processors(machine)}.",
     )
     table.add_column("loader")
     for number in next(iter(result["slices_per_s"].values())):
         table.add_column(f"num_workers={number}", justify="right")
     for name, speeds in result["slices_per_s"].items():
-        table.add_row(name, *(f"{of['median']:.0f} ({of['min']:.0f} to {of['max']:.0f})" for of in speeds.values()))
+        table.add_row(name, *(spread(of, 0) for of in speeds.values()))
     console.print(table)
     console.print("Ours / MONAI, each with its best num_workers")
     for name, ratio in result["ratios"].items():

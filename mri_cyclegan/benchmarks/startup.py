@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mri_cyclegan import config as run_config
-from mri_cyclegan.benchmarks.measurement import machine, summarize
+from mri_cyclegan.benchmarks.measurement import machine, processors, summarize
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.formats.nifti import write_volume
 
@@ -184,8 +184,7 @@ def print_table(result: Mapping[str, Any], output_dir: Path) -> None:
     console = Console()
     table = Table(
         title=f"Seconds at the start; {settings['num_volumes']} cached volumes",
-        caption=f"Each measured {settings['repeats']} times; {of_machine['device']}, {of_machine['num_cores']} cores, "
-        f"{of_machine['num_threads']} threads.",
+        caption=f"Each measured {settings['repeats']} times; {of_machine['device']}, {processors(of_machine)}.",
     )
     table.add_column("what")
     for heading in ("median", "smallest", "largest"):

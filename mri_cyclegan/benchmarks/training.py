@@ -12,7 +12,7 @@ import torch
 from mri_cyclegan import config as run_config
 from mri_cyclegan.benchmarks.measurement import machine, matrix_rate, summarize, take_turns
 from mri_cyclegan.benchmarks.peer import Peer
-from mri_cyclegan.benchmarks.training_contenders import EndToEnd, OurStep, Textbook, count_flops
+from mri_cyclegan.benchmarks.training_contenders import EndToEnd, OurStep, Textbook, count_flops, device_of
 from mri_cyclegan.benchmarks.training_report import print_table, speed_chart
 from mri_cyclegan.evaluation.pictures import save_png
 from mri_cyclegan.train import quieten_lightning
@@ -59,7 +59,7 @@ def benchmark_training(
         with tempfile.TemporaryDirectory(dir=output_dir) as folder:
             config = _compose(experiment, overrides, batch_size, Path(folder))
             measured.append(_measure(config, num_steps, num_rounds, end_to_end, peer))
-    device = OurStep.device_of(config)
+    device = device_of(config)
     result = {
         "part": "train",
         "settings": {

@@ -54,6 +54,11 @@ class Clock(pl.Callback):
                 self.step_s = (now - self.start) / (batch_idx + 1 - NUM_WARM_UP)
 
 
+def device_of(config: run_config.DictConfig) -> torch.device:
+    """Where a training would run."""
+    return run_config.build(config.trainer, logger=False, precision=32).strategy.root_device
+
+
 class OurStep:
     """The training step as a training runs it, on slices that are on the device already.
 
@@ -64,7 +69,7 @@ class OurStep:
     def __init__(self, config: run_config.DictConfig) -> None:
         pl.seed_everything(config.seed, verbose=False)
         self.config = config
-        self.device = self.device_of(config)
+        self.device = device_of(config)
         self.trainer_precision = precision_for(config.trainer)
         kinds = {"bf16": torch.bfloat16, "16-t": torch.float16, "16-m": torch.float16}
         self.dtype = kinds.get(self.trainer_precision[:4], torch.float32)
@@ -72,11 +77,6 @@ class OurStep:
         self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
         self.batch = random_batch(config, self.device)
         self.gpu_bytes: int | None = None
-
-    @staticmethod
-    def device_of(config: run_config.DictConfig) -> torch.device:
-        """Where a training would run."""
-        return run_config.build(config.trainer, logger=False, precision=32).strategy.root_device
 
     def step_s(self, num_steps: int) -> float:
         """Mean seconds of so many steps."""
@@ -169,7 +169,7 @@ class EndToEnd:
         self.datamodule.prepare_data()
         self.datamodule.setup()
         self.model = run_config.build(config.model)
-        self.device = OurStep.device_of(config)
+        self.device = device_of(config)
         self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
         self.waiting_s = self.steps_s = 0.0
 

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from mri_cyclegan.benchmarks.measurement import processors, spread
+
 
 def print_table(result: dict[str, Any], output_dir: Path) -> None:
     """Print speeds, ratios, and where the files are.
@@ -23,7 +25,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
         table = Table(
             title=f"Training {settings['experiment']}: images a second, {size}×{size}, batch size {of['batch_size']}",
             caption=f"Median (smallest to largest) of {settings['num_rounds']} rounds of {settings['num_steps']} "
-            f"steps; {machine['device']}, {machine['num_cores']} cores, {machine['num_threads']} threads, "
+            f"steps; {machine['device']}, {processors(machine)}, "
             f"ours in {of['precision']}{', compiled' if of['compiled'] else ''}, the textbook in float32.",
         )
         for heading in ("", "images a second", "times the textbook's", "share of the matrix rate"):
@@ -31,7 +33,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
         for name, speed in of["images_per_s"].items():
             table.add_row(
                 name,
-                f"{speed['median']:.2f} ({speed['min']:.2f} to {speed['max']:.2f})",
+                spread(speed, 2),
                 f"{of['times_textbook'][name]:.2f}",
                 f"{100 * of['share_of_matrix_rate'][name]:.0f} %",
             )

@@ -16,7 +16,7 @@ from rich.table import Table
 from scipy import ndimage
 
 from mri_cyclegan import config as run_config
-from mri_cyclegan.benchmarks.measurement import machine, summarize
+from mri_cyclegan.benchmarks.measurement import machine, processors, spread, summarize
 from mri_cyclegan.data.appearance import appearance, training_appearance
 from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.intensities import ScaledVolume
@@ -239,20 +239,16 @@ def print_table(result: Mapping[str, Any], output_dir: Path) -> None:
     table = Table(
         title=f"A scan of {'×'.join(map(str, settings['shape']))} through {settings['generator']}, {size}×{size}",
         caption=f"Median (smallest to largest) of {settings['repeats']} translations; {of_machine['device']}, "
-        f"{of_machine['num_cores']} cores, {of_machine['num_threads']} threads.",
+        f"{processors(of_machine)}.",
     )
     table.add_column("part")
     table.add_column("seconds", justify="right")
     table.add_column("times the network's", justify="right")
     for part, label in {**PARTS, "total": "file to file"}.items():
         times = seconds[part]["median"] / seconds["network"]["median"]
-        table.add_row(label, _spread(seconds[part]), f"{times:.3f}", end_section=part == "writing")
+        table.add_row(label, spread(seconds[part], 3), f"{times:.3f}", end_section=part == "writing")
     console.print(table)
-    console.print(f"total / network   {_spread(result['total_over_network'])}", highlight=False)
+    console.print(f"total / network   {spread(result['total_over_network'], 3)}", highlight=False)
     if result["peak_gpu_memory_bytes"] is not None:
         console.print(f"GPU memory        {result['peak_gpu_memory_bytes'] / 2**20:.0f} MiB", highlight=False)
     console.print(f"numbers           {output_dir / 'translate.json'}", soft_wrap=True, highlight=False)
-
-
-def _spread(of: Mapping[str, float]) -> str:
-    return f"{of['median']:.3f} ({of['min']:.3f} to {of['max']:.3f})"

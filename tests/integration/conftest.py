@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from hydra import compose, initialize_config_dir
 from typer.testing import CliRunner
@@ -62,6 +65,17 @@ def toy_run(tmp_path_factory, compose_run, toy_overrides):
     run_dir = tmp_path_factory.mktemp("run")
     config = compose_run(run_dir, *toy_overrides)
     return run_dir, config, train(config)
+
+
+@pytest.fixture(scope="session")
+def run_benchmark():
+    """The benchmark as a user types it, in a folder."""
+
+    def run(*words, cwd):
+        command = [sys.executable, "-m", "mri_cyclegan", "benchmark", *words]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=500)
+
+    return run
 
 
 @pytest.fixture

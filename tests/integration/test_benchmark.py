@@ -1,8 +1,6 @@
 """The benchmark as a user types it, at toy size: what it writes, not how fast this machine is."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from PIL import Image
@@ -17,12 +15,7 @@ TOY_LOADER = [
 ]
 
 
-def run_benchmark(*words, cwd):
-    command = [sys.executable, "-m", "mri_cyclegan", "benchmark", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
-def test_the_loader_is_measured_beside_monais(tmp_path):
+def test_the_loader_is_measured_beside_monais(tmp_path, run_benchmark):
     result = run_benchmark("part=loader", *TOY_LOADER, "loader.num_workers=[0,1]", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     (folder,) = tmp_path.glob("outputs/benchmark/*")
@@ -63,7 +56,7 @@ def test_the_loader_is_measured_beside_monais(tmp_path):
         ("loader.repaets=3", "Unknown key loader.repaets. Did you mean loader.repeats"),
     ],
 )
-def test_a_mistake_is_one_message(tmp_path, word, message):
+def test_a_mistake_is_one_message(tmp_path, word, message, run_benchmark):
     result = run_benchmark("part=loader", *TOY_LOADER, word, cwd=tmp_path)
     assert result.returncode == 1
     assert message in result.stdout + result.stderr

@@ -1,8 +1,6 @@
 """Translation and startup, measured at toy size: what is written and printed, not how fast this machine is."""
 
 import json
-import subprocess
-import sys
 
 import nibabel
 import numpy as np
@@ -21,11 +19,6 @@ TOY_TRANSLATE = [
 ]
 
 
-def run_benchmark(*words, cwd):
-    command = [sys.executable, "-m", "mri_cyclegan", "benchmark", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
-
-
 def files_of(folder):
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "benchmark")))
 
@@ -36,7 +29,7 @@ def medians(written):
     return {name: of["median"] for name, of in written["seconds"].items()}
 
 
-def test_a_translation_is_measured_part_by_part(tmp_path):
+def test_a_translation_is_measured_part_by_part(tmp_path, run_benchmark):
     result = run_benchmark(*TOY_TRANSLATE, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     (folder,) = tmp_path.glob("outputs/benchmark/*")
@@ -74,7 +67,7 @@ def test_the_head_is_one_that_a_scanner_might_give():
 
 
 @pytest.mark.slow
-def test_the_start_is_measured(tmp_path):
+def test_the_start_is_measured(tmp_path, run_benchmark):
     result = run_benchmark("part=startup", "startup.num_volumes=6", "startup.repeats=1", cwd=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     (folder,) = tmp_path.glob("outputs/benchmark/*")

@@ -43,7 +43,7 @@ class TrainingProgressBar(RichProgressBar):
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         """What stands beside the bar."""
         found = super().get_metrics(trainer, pl_module)
-        shown = {key.split("/")[-1].removesuffix("_step"): value for key, value in found.items() if "_epoch" not in key}
+        shown = {key.split("/")[-1]: value for key, value in found.items() if "_epoch" not in key}
         shown.pop("v_num", None)
         return {**shown, "left": self.time_left(trainer, trainer.fit_loop.epoch_loop.batch_idx + 1)}
 
