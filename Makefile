@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+TOOLS  := build/tools
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train test test-all lint typecheck clean
+.PHONY: help install demo train test test-all lint typecheck lock audit clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +39,26 @@ lint: $(STAMP) ## Check style
 
 typecheck: $(STAMP) ## Check types
 	$(BIN)/mypy
+
+# In an environment of their own: what locks and judges the dependencies is not one of them.
+$(TOOLS)/bin/%:
+	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet $*
+
+# For every platform and Python at once. Versions already locked stay as long as pyproject.toml allows them.
+lock: $(TOOLS)/bin/uv ## Pin dependencies in requirements.lock: make lock ARGS=--upgrade for the newest
+	$(TOOLS)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --custom-compile-command 'make lock    (the newest releases: make lock ARGS=--upgrade)' \
+	  --quiet --output-file requirements.lock $(ARGS)
+
+# Looks up what this Python on this platform would install. Fails with 1 for vulnerabilities and with 2 where it found
+# out nothing, since an audit that did not happen must not pass. Without --strict it would: a mirror that knows nothing
+# of vulnerabilities counts as one that knows of none.
+audit: $(TOOLS)/bin/pip-audit ## Look up known vulnerabilities of the dependencies in requirements.lock
+	@$(TOOLS)/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict \
+	  --progress-spinner off $(ARGS) >$(TOOLS)/audit.log 2>&1; status=$$?; \
+	if [ $$status = 0 ] || grep -q '^Found [0-9]' $(TOOLS)/audit.log; then cat $(TOOLS)/audit.log; exit $$status; fi; \
+	echo "NOT AUDITED: no complete answer from the database of vulnerabilities; see $(TOOLS)/audit.log" >&2; exit 2
 
 clean: ## Remove caches and build products (outputs/ and .venv stay)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .coverage

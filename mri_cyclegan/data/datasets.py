@@ -79,10 +79,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         See :class:`mri_cyclegan.data.augmentation.Augmentation`. Slices of the same subject are moved alike, so that
         they still show the same place; brightness and contrast change for each by itself.
         """
-        epoch, index = key
-        random = np.random.default_rng([self.seed, epoch, index])
-        index_a = index % len(self.slices_a)
-        index_b = self.candidates_b.draw(index_a, random)
+        index_a, index_b, random = self._draw(key)
         item = self._images(index_a, index_b)
         if self.augmentation is None:
             return item
@@ -91,6 +88,18 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
             num_moving = CHANGES.index("brightness")
             changes[1, :num_moving] = changes[0, :num_moving]
         return item | {"changes": changes}
+
+    def sources(self, key: tuple[int, int]) -> list[tuple[CachedVolume, int]]:
+        """Volume and slice number of ``a`` and of ``b`` in an item."""
+        index_a, index_b, _ = self._draw(key)
+        places = (self.volumes_a, self.slices_a[index_a]), (self.volumes_b, self.slices_b[index_b])
+        return [(volumes[volume], int(number)) for volumes, (volume, number) in places]
+
+    def _draw(self, key: tuple[int, int]) -> tuple[int, int, np.random.Generator]:
+        epoch, index = key
+        random = np.random.default_rng([self.seed, epoch, index])
+        index_a = index % len(self.slices_a)
+        return index_a, self.candidates_b.draw(index_a, random), random
 
     def _images(self, index_a: int, index_b: int) -> dict[str, Tensor]:
         if self.positions_only:
@@ -140,10 +149,14 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return math.ceil(self.length / self.num_ranks)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        own = np.resize(order, len(self) * self.num_ranks)[self.rank :: self.num_ranks]  # resize starts over
+        own = self.keys(self.epoch)[self.rank :: self.num_ranks]
         start, self.num_left_out = self.num_left_out, 0
-        return iter([(self.epoch, int(index)) for index in own[start:]])
+        return iter(own[start:])
+
+    def keys(self, epoch: int) -> list[tuple[int, int]]:
+        """Of an epoch, those of all processes in turn."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.length)
+        return [(epoch, int(index)) for index in np.resize(order, len(self) * self.num_ranks)]  # it starts over
 
 
 class ResumableLoader(DataLoader):
@@ -154,6 +167,11 @@ class ResumableLoader(DataLoader):
 
     sampler: EpochSampler
     num_given = num_left_out = 0
+
+    def keys_of_batch(self, epoch: int, batch: int) -> list[tuple[int, int]]:
+        """What a batch of an epoch holds, in all processes together."""
+        num_keys = (self.batch_size or 1) * self.sampler.num_ranks
+        return self.sampler.keys(epoch)[batch * num_keys : (batch + 1) * num_keys]
 
     def __iter__(self) -> Any:
         """Batches of the sampler's epoch, once without those before a checkpoint."""

@@ -27,6 +27,7 @@ from mri_cyclegan.training.loss_means import LossMeans
 from mri_cyclegan.training.loss_weights import Weights, require_weight
 from mri_cyclegan.training.lr_schedule import constant_then_falling
 from mri_cyclegan.training.optimization import Optimization
+from mri_cyclegan.training.skipped_steps import SkippedSteps, Step, has_finite_weights
 
 # Losses that the progress bar shows.
 IN_PROGRESS_BAR = ("generators", "discriminator_a", "discriminator_b")
@@ -154,6 +155,8 @@ class CycleGAN(pl.LightningModule):
         self.latest: Generated | None = None
         self.latest_losses: dict[str, Tensor] = {}
         self.loss_means = LossMeans()
+        self.skipped_steps = SkippedSteps()
+        self.learning_rate_factor = 1.0
         self.compiled: str | bool = False
 
     @property
@@ -205,20 +208,42 @@ class CycleGAN(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the losses of an unfinished epoch; weights, pools and averages are part of the module's state."""
         checkpoint["loss_means"] = self.loss_means.state_dict()
+        checkpoint["learning_rate_factor"] = self.learning_rate_factor
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with them."""
         if "loss_means" in checkpoint:
             self.loss_means.load_state_dict(checkpoint["loss_means"])
+        self.learning_rate_factor = checkpoint.get("learning_rate_factor", 1.0)
 
     def on_train_start(self) -> None:
         """Set the optimizers as this run is configured: a checkpoint brings along the values of its own run."""
-        factor = self.schedule(self.current_epoch)
+        self.set_learning_rates()
+
+    def set_learning_rates(self) -> None:
+        """As configured, times ``learning_rate_factor``, at the schedule's place."""
         schedulers: Any = self.lr_schedulers()
         for scheduler, rate in zip(schedulers, self.optimization.learning_rates, strict=True):
-            scheduler.base_lrs = [rate] * len(scheduler.base_lrs)
-            for group in scheduler.optimizer.param_groups:
-                group.update(lr=rate * factor, initial_lr=rate, betas=self.optimization.betas)
+            self.optimization.set_rate(scheduler, rate * self.learning_rate_factor, self.schedule(self.current_epoch))
+
+    def go_back_to(self, checkpoint: Mapping[str, Any], learning_rate_factor: float) -> None:
+        """Take weights, averages, pools and optimizers of a checkpoint while training, and go on more slowly.
+
+        Args:
+            checkpoint: of the same configuration, as it was saved.
+            learning_rate_factor: on both learning rates from here on, beside earlier ones.
+        """
+        self.load_state_dict(checkpoint["state_dict"])
+        for optimizer, state in zip(self.trainer.optimizers, checkpoint["optimizer_states"], strict=True):
+            optimizer.load_state_dict(state)
+        self.learning_rate_factor *= learning_rate_factor
+        self.set_learning_rates()
+        self.skipped_steps = SkippedSteps()
+
+    def is_sound(self) -> bool:
+        """Whether weights and averages are finite and the last batch moved them; waits for the device."""
+        self.skipped_steps.read()
+        return not self.skipped_steps.in_a_row and has_finite_weights(self)
 
     def on_train_epoch_start(self) -> None:
         """Forget the losses of an epoch that ended early."""
@@ -352,18 +377,19 @@ class CycleGAN(pl.LightningModule):
         """
         if self.optimization.starts_group(batch_index):
             optimizer.zero_grad()
-        self.manual_backward(loss / self.optimization.accumulate_batches)
+        # A loss that is not finite makes all its gradients so, in each of several processes: its own may be 0.
+        self.manual_backward(loss * (0 * loss.detach() + 1) / self.optimization.accumulate_batches)
         moves = self.optimization.ends_group(batch_index) or self.trainer.is_last_batch
         if moves:
             optimizer.step()
         return moves
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the gradients: here they are whole, and unscaled where precision is half."""
-        if self.optimization.clip_gradients is not None:
-            # Not by Lightning: it refuses the fused Adam wherever precision is mixed, though only float16 is scaled.
-            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.optimization.clip_gradients)
+        """Clip or refuse the gradients: here they are whole, and unscaled where precision is half."""
+        skipped = self.optimization.prepare_gradients(optimizer)
+        if skipped is not None:
+            side = "generators" if optimizer is self.trainer.optimizers[0] else "discriminators"
+            self.skipped_steps.add(Step(self.current_epoch, self.trainer.fit_loop.batch_idx, side), skipped)
 
     def average(self) -> None:
         """Let the moving averages follow their generators."""
@@ -389,6 +415,8 @@ class CycleGAN(pl.LightningModule):
             row: dict[str, Any] = {f"loss/{name}_step": value for name, value in self.latest_losses.items()}
             for logger in self.trainer.loggers:
                 logger.log_metrics(row | {"epoch": self.current_epoch}, step=num_batches - 1)
+        if is_due or self.trainer.is_last_batch:
+            self.skipped_steps.read()
         if self.trainer.is_last_batch:
             for name, value in self.loss_means.take().items():
                 # Of several processes the mean.
@@ -404,7 +432,7 @@ class CycleGAN(pl.LightningModule):
         """Adam for all that helps the generators, Adam for the discriminators, each with the schedule of its rate."""
         sides = (self.generator_ab, self.generator_ba, self.further), (self.discriminator_a, self.discriminator_b)
         rates = self.optimization.learning_rates
-        fused = not str(self.trainer.precision).startswith("16")
+        fused = self.trainer.precision != "16-mixed"
         optimizers = [self.optimization.adam(side, rate, fused) for side, rate in zip(sides, rates, strict=True)]
         names = ("learning_rate/generators", "learning_rate/discriminators")
         return optimizers, [

@@ -10,7 +10,8 @@ class ImagePool(nn.Module):
     While the pool is filling, every fake is stored and returned as it is. Once full, each fake is, with probability
     one half, swapped with a random stored one; otherwise it is returned and not stored.
 
-    The images live in a buffer, so that they are part of a checkpoint and move with the module.
+    The images live in a buffer, so that they are part of a checkpoint and move with the module. What is not finite in
+    an image is stored as grey: it would come back long after the step that made it was skipped.
 
     Args:
         size: number of images kept; 0 returns every fake as it is.
@@ -45,13 +46,13 @@ class ImagePool(nn.Module):
 
     def _query_one(self, fake: Tensor) -> Tensor:
         if len(self.images) < self.size:
-            self.images = torch.cat([self.images.to(fake).reshape(-1, *fake.shape), fake[None]])
+            self.images = torch.cat([self.images.to(fake).reshape(-1, *fake.shape), _finite(fake)[None]])
             return fake
         if torch.rand(()) < 0.5:
             return fake
         position = int(torch.randint(self.size, ()))
         old = self.images[position].clone()
-        self.images[position] = fake
+        self.images[position] = _finite(fake)
         return old
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
@@ -60,3 +61,7 @@ class ImagePool(nn.Module):
         if stored is not None:
             self.images = self.images.new_empty(stored.shape)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[arg-type]
+
+
+def _finite(image: Tensor) -> Tensor:
+    return image.nan_to_num(nan=0, posinf=0, neginf=0)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mri_cyclegan.training.ema import AveragedNetwork
 from mri_cyclegan.training.lr_schedule import constant_then_falling
@@ -22,6 +22,7 @@ class Optimization:
         schedule: how the learning rates fall, see
             :func:`mri_cyclegan.training.lr_schedule.constant_then_falling`; likewise ``constant_share``.
         clip_gradients: largest norm of the gradients of one optimizer, all its weights together; None for any.
+        skip_non_finite: leave the weights of a side as they are where its loss or a gradient is not finite.
         accumulate_batches: batches whose mean gradient moves the weights once. With instance normalization that is
             one larger batch; the last group of an epoch may have fewer batches, which then count less.
         num_discriminator_steps: updates of the discriminators for each of the generators, which then learn from every
@@ -39,6 +40,7 @@ class Optimization:
     schedule: str
     constant_share: float
     clip_gradients: float | None
+    skip_non_finite: bool
     accumulate_batches: int
     num_discriminator_steps: int
     ema_decay: float | None
@@ -79,6 +81,44 @@ class Optimization:
         """
         parameters = [parameter for network in networks for parameter in network.parameters()]
         return torch.optim.Adam(parameters, lr=learning_rate, betas=self.betas, fused=fused)
+
+    def set_rate(self, scheduler: torch.optim.lr_scheduler.LambdaLR, rate: float, factor: float) -> None:
+        """Set an optimizer as configured here: a checkpoint brings along the values of its own run.
+
+        Args:
+            scheduler: of the optimizer.
+            rate: at the start.
+            factor: of the schedule, now.
+        """
+        scheduler.base_lrs = [rate] * len(scheduler.base_lrs)
+        for group in scheduler.optimizer.param_groups:
+            group.update(lr=rate * factor, initial_lr=rate, betas=self.betas)
+
+    def prepare_gradients(self, optimizer: torch.optim.Optimizer) -> Tensor | None:
+        """Clip the gradients, and keep the coming step from moving weights if one of them is not finite.
+
+        Nobody waits for the device: the fused Adam looks there whether to move anything, which torch's gradient scaler
+        has it do too; where Adam is not fused the scaler skips the step itself.
+
+        Args:
+            optimizer: from :meth:`adam`, about to step; gradients of several processes are their mean already.
+
+        Returns:
+            Scalar, 1 where the step is skipped, on the gradients' device; None if none ever is.
+        """
+        if self.clip_gradients is None and not self.skip_non_finite:
+            return None
+        weights = [weight for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
+        norm = nn.utils.get_total_norm([weight.grad for weight in weights])
+        if self.clip_gradients is not None:
+            # Not by Lightning: it refuses the fused Adam wherever precision is mixed, though only float16 is scaled.
+            nn.utils.clip_grads_with_norm_(weights, self.clip_gradients, norm)
+        if not self.skip_non_finite:
+            return None
+        skipped = (~norm.isfinite()).float()
+        if optimizer.defaults["fused"]:
+            optimizer.found_inf = skipped  # type: ignore[attr-defined]
+        return skipped
 
     def average_of(self, generator: nn.Module) -> AveragedNetwork | None:
         """The moving average of a generator, if there is to be one."""

@@ -18,6 +18,7 @@ OPTIMIZATION = dict(
     schedule="linear",
     constant_share=1.0,
     clip_gradients=None,
+    skip_non_finite=True,
     accumulate_batches=1,
     num_discriminator_steps=1,
     ema_decay=0.9,

@@ -78,7 +78,7 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         is_due = self.every_minutes is not None and monotonic() - self.saved_at > 60 * self.every_minutes
         told = self._any(trainer, bool(self.signal))
         if told or self._any(trainer, is_due):
-            self.save(trainer)
+            self.save(trainer, pl_module)
         if told:
             raise Interrupted(self.signal or signal.SIGTERM)
 
@@ -88,12 +88,16 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         Raises:
             Interrupted: by a signal.
         """
-        self.save(trainer)
+        self.save(trainer, pl_module)
         if self._any(trainer, bool(self.signal)):
             raise Interrupted(self.signal or signal.SIGTERM)
 
-    def save(self, trainer: Any) -> None:
-        """Write a file of another name first: at any moment there is a whole checkpoint."""
+    def save(self, trainer: Any, pl_module: Any) -> None:
+        """Write a file of another name first: at any moment there is a whole checkpoint, and a good one."""
+        self.saved_at = monotonic()
+        if not pl_module.is_sound():
+            log.warning("No checkpoint now, as numbers are not finite: the last good one stays.")
+            return
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.folder / NEXT)
@@ -101,7 +105,6 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
             if (self.folder / LAST).exists():
                 (self.folder / LAST).replace(self.folder / PREVIOUS)
             (self.folder / NEXT).replace(self.folder / LAST)
-        self.saved_at = monotonic()
 
     @staticmethod
     def _any(trainer: Any, decision: bool) -> bool:
@@ -117,11 +120,11 @@ def last_good_checkpoint(folder: Path) -> Path | None:
     Args:
         folder: of the checkpoints.
     """
-    found = [path for name in (NEXT, LAST, PREVIOUS) if (path := folder / name).is_file()]
-    for path in sorted(found, key=lambda path: -path.stat().st_mtime_ns):
+    for path in (folder / NEXT, folder / LAST, folder / PREVIOUS):  # not by their times: clocks are put back
         if is_whole(path):
             return path
-        log.warning("%s is damaged and is left out.", path)
+        if path.exists():
+            log.warning("%s is damaged and is left out.", path)
     return None
 
 

@@ -63,3 +63,14 @@ def test_the_pool_is_part_of_a_checkpoint():
 def test_a_negative_size_is_refused():
     with pytest.raises(ValueError, match=r"model\.pool_size.*-1"):
         ImagePool(-1)
+
+
+def test_what_is_not_finite_is_shown_once_and_stored_as_grey():
+    torch.manual_seed(0)
+    pool = ImagePool(2)
+    nan, inf = float("nan"), float("inf")
+    assert torch.equal(pool.query(numbered(nan, -inf)).isfinite(), torch.tensor([False, False]).reshape(2, 1, 1, 1))
+    assert torch.equal(pool.images, numbered(0, 0))
+    for _ in range(20):
+        pool.query(numbered(nan))
+    assert torch.equal(pool.images, numbered(0, 0))

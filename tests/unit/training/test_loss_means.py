@@ -20,3 +20,12 @@ def test_many_small_losses_do_not_vanish():
     for _ in range(5000):
         means.add({"cycle": torch.tensor(0.1, dtype=torch.bfloat16)})
     assert float(means.take()["cycle"]) == pytest.approx(0.1, rel=0.01)
+
+
+def test_what_is_not_finite_does_not_count():
+    means = LossMeans()
+    for cycle, identity in ((1.0, float("nan")), (float("inf"), float("nan")), (3.0, float("nan"))):
+        means.add({"cycle": torch.tensor(cycle), "identity": torch.tensor(identity)})
+    found = means.take()
+    assert float(found["cycle"]) == 2.0
+    assert found["identity"].isnan()

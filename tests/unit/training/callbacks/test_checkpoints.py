@@ -48,8 +48,9 @@ class Trainer:
         torch.save({"number": self.num_saved}, path)
 
 
-def module(accumulate=1):
-    return SimpleNamespace(optimization=SimpleNamespace(ends_group=lambda index: (index + 1) % accumulate == 0))
+def module(accumulate=1, sound=True):
+    optimization = SimpleNamespace(ends_group=lambda index: (index + 1) % accumulate == 0)
+    return SimpleNamespace(optimization=optimization, is_sound=lambda: sound)
 
 
 def started(folder, trainer, every_minutes=None):
@@ -75,6 +76,19 @@ def test_the_last_two_are_kept(tmp_path):
         assert number(tmp_path / "last.ckpt") == epoch + 1
     assert number(tmp_path / "previous.ckpt") == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "previous.ckpt"]
+
+
+def test_where_numbers_are_not_finite_the_last_good_one_stays(tmp_path, caplog):
+    trainer = Trainer()
+    callback = started(tmp_path, trainer)
+    callback.on_train_epoch_end(trainer, module())
+    callback.on_train_epoch_end(trainer, module(sound=False))
+    assert number(tmp_path / "last.ckpt") == 1
+    assert "the last good one stays" in caplog.text
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        callback.on_train_epoch_end(trainer, module(sound=False))
+    assert trainer.num_saved == 1
 
 
 def test_every_so_many_minutes(tmp_path, clock):
@@ -195,3 +209,12 @@ def test_one_that_was_written_but_not_renamed_counts(tmp_path):
     assert last_good_checkpoint(tmp_path) == tmp_path / "next.ckpt"
     (tmp_path / "last.ckpt").replace(tmp_path / "previous.ckpt")
     assert last_good_checkpoint(tmp_path) == tmp_path / "next.ckpt"
+
+
+def test_a_clock_that_was_put_back_does_not_make_an_old_one_the_newest(tmp_path):
+    trainer = Trainer()
+    callback = started(tmp_path, trainer)
+    for _ in range(2):
+        callback.on_train_epoch_end(trainer, module())
+    os.utime(tmp_path / "last.ckpt", (0, 0))
+    assert last_good_checkpoint(tmp_path) == tmp_path / "last.ckpt"

@@ -1,0 +1,163 @@
+"""What happens when numbers go wrong: they are told, training goes back, and in the end it stops and says why."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.training.callbacks.checkpoints import last_good_checkpoint
+from mri_cyclegan.training.skipped_steps import Step, has_finite_weights
+
+log = logging.getLogger(__name__)
+
+# Slices named in one message.
+MAX_NAMED = 6
+
+
+class Diverged(ValueError):
+    """Training has gone wrong for good."""
+
+
+class DivergenceGuard(pl.Callback):
+    """Tells which steps were skipped, since a loss or gradient was not finite, and ends a row of them.
+
+    Steps are skipped by ``optimization.skip_non_finite``; single ones are told with the slices of their batch. After
+    many batches in a row weights, averages, pools and optimizers go back to the last good checkpoint, with lower
+    learning rates; the data goes on. Looks every ``trainer.log_every_n_steps`` batches, so a GPU is not made to wait at
+    every step. Checkpoints are not written within such a row.
+
+    Args:
+        folder: of the checkpoints.
+        max_in_a_row: batches with a skipped step after which to go back.
+        max_returns: so often in a run; the next time it stops.
+        learning_rate_factor: on both learning rates each time, in (0, 1].
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    def __init__(self, folder: str, max_in_a_row: int, max_returns: int, learning_rate_factor: float) -> None:
+        if max_in_a_row < 1:
+            raise ValueError(f"callbacks.divergence.max_in_a_row: expected 1 or more batches, got {max_in_a_row}.")
+        if max_returns < 0:
+            raise ValueError(f"callbacks.divergence.max_returns: expected 0 or more, got {max_returns}.")
+        if not 0 < learning_rate_factor <= 1:
+            raise ValueError(
+                f"callbacks.divergence.learning_rate_factor: expected a share in (0, 1], got {learning_rate_factor}."
+            )
+        self.folder = Path(folder)
+        self.max_in_a_row, self.max_returns = max_in_a_row, max_returns
+        self.learning_rate_factor = learning_rate_factor
+        self.num_returns = 0
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Look at what the model has read from the device; it reads now and then.
+
+        Raises:
+            Diverged: there is nothing to go back to, or it was tried often enough.
+        """
+        steps = pl_module.skipped_steps.take()
+        if steps and trainer.is_global_zero:
+            log.warning("%s These steps are skipped.", described(trainer, steps))
+        if pl_module.skipped_steps.in_a_row >= self.max_in_a_row:
+            self._go_back(trainer, pl_module, steps)
+
+    def _go_back(self, trainer: Any, pl_module: Any, steps: Sequence[Step]) -> None:
+        found = last_good_checkpoint(self.folder) if trainer.is_global_zero else None
+        checkpoint = trainer.strategy.broadcast(found)
+        if checkpoint is None or self.num_returns == self.max_returns:
+            raise Diverged(diagnosis(trainer, pl_module, steps, self.num_returns, checkpoint))
+        self.num_returns += 1
+        log.warning(
+            "%d batches in a row: going back to %s, with %g times the learning rates (%d of at most %d times).",
+            pl_module.skipped_steps.in_a_row,
+            checkpoint,
+            self.learning_rate_factor,
+            self.num_returns,
+            self.max_returns,
+        )
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        pl_module.go_back_to(content, self.learning_rate_factor)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How often it went back, for a run that goes on."""
+        return {"num_returns": self.num_returns}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what the checkpoint's training had done."""
+        self.num_returns = state_dict["num_returns"]
+
+
+def described(trainer: Any, steps: Sequence[Step]) -> str:
+    """Which batches and slices had a loss or gradient that was not finite.
+
+    Args:
+        trainer: at work.
+        steps: skipped ones, at least one.
+    """
+    sides = " and ".join(sorted({step.side for step in steps}, reverse=True))
+    batches = sorted({(step.epoch, step.batch) for step in steps})
+    places = [f"epoch {epoch + 1}, batch {batch + 1}" for epoch, batch in batches]
+    where = places[0] if len(places) == 1 else f"{places[0]} to {places[-1]} ({len(places)} batches)"
+    names, damaged = _slices(trainer, batches)
+    return f"A loss or gradient of the {sides} is not finite, {where}; slices: {_some(names)}." + (
+        f" Their prepared slices hold numbers that are not finite: {_some(damaged)}." if damaged else ""
+    )
+
+
+def _slices(trainer: Any, batches: Sequence[tuple[int, int]]) -> tuple[list[str], list[str]]:
+    """Names of all slices of some batches, and files of those that are not finite themselves."""
+    loader, slices = trainer.train_dataloader, trainer.datamodule.train_slices
+    num_together = trainer.lightning_module.optimization.accumulate_batches
+    groups = [(epoch, batch - k) for epoch, batch in batches for k in reversed(range(batch % num_together + 1))]
+    sources = [source for group in groups for key in loader.keys_of_batch(*group) for source in slices.sources(key)]
+    names = [f"{volume.scan.path.name} {number}" for volume, number in sources]
+    return names, sorted({str(volume.folder) for volume, number in sources if not _is_finite(volume, number)})
+
+
+def _is_finite(volume: CachedVolume, number: int) -> bool:
+    return bool(np.isfinite(volume.stack(number, 0)).all())
+
+
+def _some(names: Sequence[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    more = f" and {len(unique) - MAX_NAMED} more" if len(unique) > MAX_NAMED else ""
+    return ", ".join(unique[:MAX_NAMED]) + more
+
+
+def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_returns: int, checkpoint: Path | None) -> str:
+    """Why training stops, and what may help.
+
+    Args:
+        trainer: at work.
+        model: that it trains.
+        steps: the last ones that were skipped.
+        num_returns: how often it has gone back.
+        checkpoint: the last good one; None where there is none yet.
+    """
+    words = [
+        f"Training has diverged: for {model.skipped_steps.in_a_row} batches in a row a loss or gradient was not finite."
+    ]
+    if num_returns:
+        words.append(f"Going back to a good checkpoint {num_returns} times did not help.")
+    elif checkpoint is None:
+        words.append("There is no checkpoint yet to go back to.")
+    if steps:
+        words.append(described(trainer, steps))
+    losses = [name for name, value in model.latest_losses.items() if not value.isfinite()]
+    networks = [name for name, network in model.named_children() if not has_finite_weights(network)]
+    for kind, names in (("Losses", losses), ("Weights of", networks)):
+        if names:
+            words.append(f"{kind} not finite: {', '.join(names)}.")
+    words.append(
+        "What may help: lower optimization.learning_rate_generators and optimization.learning_rate_discriminators, "
+        "optimization.clip_gradients=1, trainer.precision=32-true; remove prepared slices that are damaged."
+    )
+    if checkpoint is not None:
+        words.append(f"{checkpoint} is from before: resume=auto goes on from it.")
+    return " ".join(words)
