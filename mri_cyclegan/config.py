@@ -22,6 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 
+from mri_cyclegan import hydra_checks
 from mri_cyclegan.sweeping.devices import num_gpus, require_one_device
 
 _PACKAGE = Path(__file__).parent
@@ -90,12 +91,13 @@ class BenchmarkConfig:
 
 
 def register() -> None:
-    """Tell Hydra about the schemas and the resolvers."""
+    """Tell Hydra about the schemas, the resolvers, and what it may not build."""
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
     ConfigStore.instance().store(name="benchmark_schema", node=BenchmarkConfig)
     OmegaConf.register_new_resolver("sweep_label", sweep_label, replace=True)
     OmegaConf.register_new_resolver("num_channels", num_channels, replace=True)
     OmegaConf.register_new_resolver("num_gpus", num_gpus, replace=True)
+    hydra_checks.install()
 
 
 def num_channels(num_adjacent_slices: int) -> int:

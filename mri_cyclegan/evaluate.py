@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from mri_cyclegan.data.walking import leads_out
+from mri_cyclegan.printable import printable
+
 if TYPE_CHECKING:
     from mri_cyclegan.evaluation.run_evaluation import Options
 
@@ -112,7 +115,7 @@ def command(
             assert prediction is not None
             _evaluate_predictions(prediction, target, source, output, prediction_range, plane.value, resample_target)
     except (ValueError, OSError) as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_ERROR) from None
 
 
@@ -140,7 +143,11 @@ def _evaluate_runs(folders: list[Path], output: Path | None, options: "Options")
 
 
 def default_output(folders: Sequence[Path], options: "Options") -> Path:
-    """``evaluation`` in the run's folder; with another name for everything but the plain evaluation of one run."""
+    """``evaluation`` in the run's folder; with another name for everything but the plain evaluation of one run.
+
+    Raises:
+        ValueError: the run, which may come from others, has a link to elsewhere there.
+    """
     words = [] if options.part == "test" else [options.part]
     if options.data_root is not None:
         words.append(options.data_root.resolve().name)
@@ -149,7 +156,10 @@ def default_output(folders: Sequence[Path], options: "Options") -> Path:
         words.append(f"ensemble-{hashlib.sha256(names.encode()).hexdigest()[:6]}")
     words += ["tta"] if options.test_time_augmentation else []
     words += ["resampled"] if options.resample_target else []
-    return folders[0] / "-".join([PLAIN, *words])
+    output = folders[0] / "-".join([PLAIN, *words])
+    if leads_out(output, folders[0]):
+        raise ValueError(f"{output}: leads out of the run's folder. Remove that link, or give another --output.")
+    return output
 
 
 def _evaluate_predictions(

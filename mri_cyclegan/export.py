@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from mri_cyclegan.printable import printable
+
 EXIT_ERROR = 2
 
 FormatName = StrEnum("FormatName", "onnx torch_export monai_bundle")
@@ -38,7 +40,7 @@ def command(
 
         folder, record = export(source.expanduser(), format_name.value, output and output.expanduser(), overwrite)
     except (ValueError, OSError) as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_ERROR) from None
     _print(folder, record)
 

@@ -12,18 +12,20 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
 
-import nibabel
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
 
+from mri_cyclegan.atomic_files import require_writable, write_text_atomically
 from mri_cyclegan.data.appearance import training_appearance
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.splits.content_hash import content_hash
+from mri_cyclegan.data.volume import voxel_sizes_mm
+from mri_cyclegan.environment import record_data, record_start
 from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, paired_images, summary_for_model
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
@@ -31,37 +33,40 @@ from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.inference.description import NOT_STATED
 from mri_cyclegan.inference.portable import save_evaluation, save_model
-from mri_cyclegan.provenance import provenance
 
 log = logging.getLogger(__name__)
 
 
-def start(run_dir: Path, config: DictConfig, again: bool = False) -> TextIO:
+def start(run_dir: Path, config: DictConfig, trainer: pl.Trainer, again: bool = False) -> TextIO:
     """Write ``config.yaml`` and ``environment.json`` before anything else happens.
 
     Args:
         run_dir: of the run.
         config: of the run.
+        trainer: not yet fitting.
         again: whether the folder may hold a run, which goes on.
 
     Returns:
         A lock: as long as it is open, no other training may start in the folder.
 
     Raises:
-        ValueError: the folder holds a run already, perhaps one started in the same second; or it is at work.
+        ValueError: the folder holds a run already, perhaps one started in the same second; or it is at work; or it
+            cannot be written.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
+    require_writable(run_dir, "run_dir")
     lock = _lock(run_dir)
+    path, text = run_dir / "config.yaml", OmegaConf.to_yaml(config, resolve=True)
     try:
-        with (run_dir / "config.yaml").open("w" if again else "x", encoding="utf-8") as file:
-            file.write(OmegaConf.to_yaml(config, resolve=True))
+        if again:
+            write_text_atomically(path, text)
+        else:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
     except FileExistsError as error:
         raise ValueError(
             f"run_dir: {run_dir} holds a run already. Give another run_dir, or go on with it by resume=auto."
         ) from error
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    environment = {"seed": config.seed, **provenance(device)}
-    (run_dir / "environment.json").write_text(json.dumps(environment, indent=2) + "\n", encoding="utf-8")
+    record_start(run_dir, config, trainer)
     return lock
 
 
@@ -79,7 +84,7 @@ def _lock(run_dir: Path) -> TextIO:
 
 
 def save_split(run_dir: Path, datamodule: MRIDataModule) -> None:
-    """Write ``split.json``.
+    """Write ``split.json``, and the fingerprint of the data into ``environment.json``.
 
     Raises:
         ValueError: the run goes on, and others would now train, validate or test.
@@ -96,6 +101,7 @@ def save_split(run_dir: Path, datamodule: MRIDataModule) -> None:
                 f"otherwise than before. Go on with data.split_file={path}, or start anew in another run_dir."
             )
     new.replace(path)
+    record_data(run_dir, content_hash(datamodule.split, datamodule.cache))
 
 
 def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
@@ -103,7 +109,7 @@ def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
     if findings:
         content = [finding.as_json() for finding in sorted(findings)]
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        (run_dir / "findings.json").write_text(text, encoding="utf-8")
+        write_text_atomically(run_dir / "findings.json", text)
 
 
 def log_configuration(trainer: pl.Trainer, config: DictConfig) -> None:
@@ -160,7 +166,7 @@ def report(
         summary |= _in_short(evaluation.content)
         summary["evaluation_s"] = round(perf_counter() - start_s, 1)
         _log_final_metrics(trainer, config, evaluation.content)
-    (run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_text_atomically(run_dir / "summary.json", json.dumps(summary, indent=2) + "\n")
     print_files(run_dir, weights)
     return summary
 
@@ -229,7 +235,7 @@ def _save_portable(
 def _training_scans(volumes: Sequence[CachedVolume]) -> dict[str, Any]:
     """See :class:`mri_cyclegan.inference.description.TrainingScans`."""
     records = [volume.record for volume in volumes]
-    sizes = np.array([_voxel_sizes_mm(np.array(record["source_affine"])) for record in records])
+    sizes = np.array([voxel_sizes_mm(np.array(record["source_affine"])) for record in records])
     return {
         "num_subjects": len({volume.scan.subject for volume in volumes}),
         "voxel_sizes_mm": [[float(of_axis.min()), float(of_axis.max())] for of_axis in sizes.T],
@@ -237,12 +243,6 @@ def _training_scans(volumes: Sequence[CachedVolume]) -> dict[str, Any]:
         "intensity_high": float(np.median([record["intensity_high"] for record in records])),
         "appearance": training_appearance([record["appearance"] for record in records]),
     }
-
-
-def _voxel_sizes_mm(affine: np.ndarray) -> np.ndarray:
-    """From left to right, from back to front, and upwards."""
-    axes = nibabel.io_orientation(affine)[:, 0].argsort()
-    return nibabel.affines.voxel_sizes(affine)[axes]
 
 
 def print_files(run_dir: Path, weights: str) -> None:

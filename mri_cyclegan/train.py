@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import warnings
+from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
 from time import perf_counter
@@ -18,6 +20,7 @@ from omegaconf import DictConfig
 
 from mri_cyclegan import config as run_config
 from mri_cyclegan import ranks
+from mri_cyclegan.faults import how_to_go_on
 from mri_cyclegan.sweeping.jobs import run_job
 
 if TYPE_CHECKING:
@@ -40,6 +43,17 @@ def train(config: DictConfig) -> dict[str, Any]:
     Raises:
         ValueError: the configuration or the data is unfit.
     """
+    with ExitStack() as held:
+        return _train(config, held)
+
+
+def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
+    """See :func:`train`.
+
+    Args:
+        config: of the run.
+        held: takes the lock on the run folder.
+    """
     import pytorch_lightning as pl
     import torch
 
@@ -47,6 +61,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     from mri_cyclegan.initial_weights import start_from
     from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
     from mri_cyclegan.training.callbacks.random_states import RandomStates
+    from mri_cyclegan.training.checkpoint_io import AtomicCheckpointIO
 
     quieten_lightning()
     run_config.check_config(config)
@@ -64,15 +79,14 @@ def train(config: DictConfig) -> dict[str, Any]:
         callbacks=[RandomStates(), *callbacks.values()],
         logger=loggers,
         precision=precision_for(config.trainer),
+        plugins=[AtomicCheckpointIO()],
     )
     ranks.check_number(trainer)
 
-    lock = None
-
     def prepare() -> None:
-        nonlocal lock
         if trainer.is_global_zero:
-            lock = results.start(run_dir, config, again=config.resume is not None)
+            lock = results.start(run_dir, config, trainer, again=config.resume is not None)
+            held.enter_context(lock)
         datamodule.prepare_data()
 
     ranks.one_per_host(trainer, prepare)
@@ -105,38 +119,49 @@ def train(config: DictConfig) -> dict[str, Any]:
     fit(trainer, model, datamodule, checkpoint, run_dir)
     training_s = perf_counter() - start
     ranks.leave(trainer)
-    if lock is None:  # another process's folder
+    if not trainer.is_global_zero:
         return {}
     weights = load_best_weights(model, callbacks.get("best_checkpoint"))
-    with lock:
-        return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
+    return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
 
 
 def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None, run_dir: Path) -> None:
     """Train; when interrupted, say how to go on and exit with the signal's status (Lightning alone would exit 0).
 
     Raises:
-        ValueError: the checkpoint is of other networks.
+        ValueError: the checkpoint is of other networks, or memory does not hold a batch; the message says how many it
+            holds.
     """
+    from pytorch_lightning.utilities.memory import is_oom_error
+
+    from mri_cyclegan.training.memory import advice
+
     try:
         trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     except Exception as error:
         ranks.end_children(trainer)
+        if is_oom_error(error):
+            raise ValueError(advice(error, trainer, model, datamodule)) from error
         if isinstance(error, RuntimeError) and "loading state_dict" in str(error):
             reason = str(error).splitlines()[1].strip()
             raise ValueError(f"{checkpoint}: was made with other networks or losses than these ({reason}).") from error
         raise
     except SystemExit as stop:
         ranks.end_children(trainer)
-        log.warning("Interrupted. Go on with the same command and hydra.run.dir=%s resume=auto", run_dir)
+        log.warning("Interrupted. %s", how_to_go_on(run_dir))
         sys.exit(stop.code if isinstance(stop.code, int) and stop.code > 128 else 130)
 
 
 def quieten_lightning() -> None:
     """Keep what Lightning says of itself off the screen; its real warnings stay, in the first of several processes."""
+    threading.excepthook = _tell_unless_told_again
     if not ranks.is_first():
         warnings.simplefilter("ignore")
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.distributed"):
+    for name in (
+        "pytorch_lightning.utilities.rank_zero",
+        "pytorch_lightning.trainer.connectors.checkpoint_connector",
+        "lightning_fabric.utilities.distributed",
+    ):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",  # the loader is measured: see the callback StepTimer
@@ -150,6 +175,12 @@ def quieten_lightning() -> None:
         ".*recommended to use `self.log.'val/.*",  # these are equal in every process already
     ):
         warnings.filterwarnings("ignore", message)
+
+
+def _tell_unless_told_again(arguments: threading.ExceptHookArgs) -> None:
+    """A full disk met by TensorBoard's thread comes back in the main one."""
+    if not issubclass(arguments.exc_type, OSError):
+        threading.__excepthook__(arguments)
 
 
 def precision_for(trainer_config: DictConfig) -> str:

@@ -121,7 +121,12 @@ def _progress() -> "Iterator[OnProgress]":
     """A bar with files and time left; where the output is no terminal, a line for each file."""
     console = Console(stderr=True)
     seen: set[str] = set()
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[files]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[files]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Loading", total=None, files="")
 

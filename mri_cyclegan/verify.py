@@ -12,6 +12,7 @@ from rich.console import Console
 from mri_cyclegan.data.layouts import LAYOUTS
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.printable import printable
 from mri_cyclegan.verification.data_set import verify
 from mri_cyclegan.verification.detection import detect_layout
 from mri_cyclegan.verification.report import print_report, write_reports
@@ -52,7 +53,7 @@ def command(
         folder = output or Path("outputs", "verify", root.resolve().name, f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
         write_reports(verification, folder)
     except (ValueError, OSError) as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        Console(stderr=True).print(printable(str(error)), style="red", markup=False, highlight=False)
         raise typer.Exit(EXIT_ERRORS) from None
     print_report(verification, folder)
     if verification.num_errors:

@@ -112,5 +112,11 @@ class CachedVolume:
         """Slices ``start`` to ``stop`` of an array in the folder, and no more of it than these."""
         _, height, width = self.record["shape"]
         offset = NPY_HEADER_BYTES + start * height * width * np.dtype(dtype).itemsize
-        values = np.fromfile(self.folder / name, dtype, (stop - start) * height * width, offset=offset)
-        return values.reshape(stop - start, height, width)
+        try:
+            values = np.fromfile(self.folder / name, dtype, (stop - start) * height * width, offset=offset)
+            return values.reshape(stop - start, height, width)
+        except (OSError, ValueError) as error:
+            raise OSError(
+                f"{self.folder / name}: the prepared slices of {self.scan.path} are gone or damaged ({error}). "
+                "They are prepared anew when the command is started again"
+            ) from error

@@ -64,10 +64,15 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         return (self.volumes_a, self.slices_a) if name == "a" else (self.volumes_b, self.slices_b)
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Of each image, (2k + 1, H, W)."""
+        height, width = self.volumes_a[0].record["shape"][1:]
+        return 2 * self.num_adjacent + 1, height, width
+
+    @property
     def num_bytes(self) -> int:
         """What all slices take, of both contrasts."""
-        height, width = self.volumes_a[0].record["shape"][1:]
-        return 4 * (2 * self.num_adjacent + 1) * height * width * (len(self.slices_a) + len(self.slices_b))
+        return 4 * math.prod(self.image_shape) * (len(self.slices_a) + len(self.slices_b))
 
     def __len__(self) -> int:
         """Number of slices of the contrast that has more; the other's repeat within an epoch."""

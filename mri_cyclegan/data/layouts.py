@@ -183,7 +183,8 @@ def _find_bids(root: Path, contrasts: Sequence[str], findings: list[Finding]) ->
         root, only = root.parent, root.name
     else:
         only = ""
-    names = {contrast: re.compile(rf".+_{re.escape(contrast)}\.nii(\.gz)?", re.IGNORECASE) for contrast in contrasts}
+    kind = re.IGNORECASE | re.DOTALL  # a name may have several lines
+    names = {contrast: re.compile(rf".+_{re.escape(contrast)}\.nii(\.gz)?", kind) for contrast in contrasts}
     scans = []
     for subject in sorted(root.glob(only or "sub-*")):
         findings += _unreachable(subject)

@@ -25,7 +25,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from mri_cyclegan.data.atomic_folder import atomic_folder
+from mri_cyclegan.atomic_files import atomic_folder
 from mri_cyclegan.data.formats.nifti import write_volume
 
 # Changes whenever the files would change at the same settings.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_cyclegan.atomic_files import atomic_folder, remove_abandoned
 from mri_cyclegan.data.appearance import appearance
-from mri_cyclegan.data.atomic_folder import atomic_folder, remove_abandoned
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
 from mri_cyclegan.data.integrity import voxel_hash

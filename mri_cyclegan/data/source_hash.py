@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.reading import unreadable
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import nibabel
 import numpy as np
 
 from mri_cyclegan.data.findings import Finding
@@ -59,6 +60,23 @@ class ReadOptions:
             len(codes) == 3 and all(sum(code in pair for code in codes) == 1 for pair in ("LR", "PA", "IS"))
         ):
             raise ValueError(f"data.assume_orientation: expected axis codes such as RAS or LPS, got {codes!r}.")
+
+
+def voxel_sizes_mm(affine: np.ndarray) -> np.ndarray:
+    """Along the axes of the world, however the array lies: from left to right, from back to front, and upwards.
+
+    Args:
+        affine: (4, 4), voxel indices to RAS+ millimetres.
+
+    Returns:
+        (3,).
+
+    Example:
+        >>> voxel_sizes_mm(np.array([[0, 0, 2, 0], [-1, 0, 0, 0], [0, 3, 0, 0], [0, 0, 0, 1]])).tolist()
+        [2.0, 1.0, 3.0]
+    """
+    axes = nibabel.io_orientation(affine)[:, 0].argsort()
+    return nibabel.affines.voxel_sizes(affine)[axes]
 
 
 def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Sequence[int], np.ndarray]) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import reprlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,10 +12,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any
 
-import yaml
-
 from mri_cyclegan.data.layouts import Found, Scan, find_scans
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.inference.portable import PortableModel, load_model
 
 ALL = "all"
@@ -35,7 +35,7 @@ class FinishedRun:
     def config(self) -> Mapping[str, Any]:
         """The resolved configuration."""
         path = self.folder / "config.yaml"
-        return self._read(path, lambda: yaml.safe_load(path.read_text(encoding="utf-8")))
+        return self._read(path, lambda: read_yaml(path))
 
     @cached_property
     def split(self) -> Mapping[str, Any]:
@@ -51,7 +51,7 @@ class FinishedRun:
     @property
     def name(self) -> str:
         """Of the experiment."""
-        return str(self.setting("name"))
+        return self.setting("name", str)
 
     def setting(self, key: str, kind: type | UnionType = object) -> Any:
         """A value of the configuration, such as ``data.layout``.
@@ -70,7 +70,8 @@ class FinishedRun:
             value = value[part]
         if not isinstance(value, kind):
             expected = getattr(kind, "__name__", str(kind))
-            raise ValueError(f"{self.folder}/config.yaml: {key} is {value!r}, expected {expected}. Copy the run again.")
+            got = reprlib.repr(value)[:200]  # some lines of YAML can stand for more than memory holds
+            raise ValueError(f"{self.folder}/config.yaml: {key} is {got}, expected {expected}. Copy the run again.")
         return value
 
     @property
@@ -89,15 +90,15 @@ class FinishedRun:
         path = self.folder / "metrics.csv"
         if not path.is_file():
             return []
-        epochs: dict[int, dict[str, float]] = defaultdict(dict)
+        epochs: dict[float, dict[str, float]] = defaultdict(dict)
         with path.open(newline="", encoding="utf-8", errors="replace") as lines:
             for row in csv.DictReader(lines):
                 # A damaged row is missing from the learning curves; that is no reason to evaluate nothing.
-                with suppress(ValueError):
+                with suppress(ValueError, OverflowError):
                     epoch, values = _of_epoch(row)
                     if values:
                         epochs[epoch] |= values
-        return [{"epoch": float(epoch), **values} for epoch, values in sorted(epochs.items())]
+        return [{"epoch": epoch, **values} for epoch, values in sorted(epochs.items())]
 
     def scans(self, root: Path) -> Found:
         """Every scan below a folder, found as in training, and what could not be searched.
@@ -130,7 +131,7 @@ class FinishedRun:
     def _read(self, path: Path, read: Any) -> Mapping[str, Any]:
         try:
             return read()
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"{path}: cannot be read ({reason}). Give the folder of a finished run.") from error
 
@@ -147,11 +148,11 @@ def _checked(split: Any) -> Mapping[str, Any]:
     return split
 
 
-def _of_epoch(row: Mapping[str, str]) -> tuple[int, dict[str, float]]:
+def _of_epoch(row: Mapping[str, str]) -> tuple[float, dict[str, float]]:
     """Epoch of a row of ``metrics.csv`` and what is known at its end; most rows hold a few of the columns."""
     values = {
         name.removesuffix("_epoch"): float(value)
         for name, value in row.items()
         if name and value and (name.endswith("_epoch") or name.startswith("val/"))
     }
-    return int(row.get("epoch") or ""), values
+    return float(int(row.get("epoch") or "")), values

@@ -21,7 +21,9 @@ def failed(folders: Iterable[Path]) -> dict[Path, str]:
 
 def _why(folder: Path) -> str:
     try:
-        text = (folder / ERROR).read_text(encoding="utf-8")
+        text = (folder / ERROR).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return "did not end: killed, interrupted, or still running"
+    except OSError as error:
+        return f"{ERROR} cannot be read ({error.strerror})"
     return text.partition("\n\nTraceback (most recent call last)")[0].strip()

@@ -7,14 +7,15 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.leaderboard import Leaderboard, metric_named, rank_runs
+from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.evaluation.sweep_runs import VALIDATION, Entry
+from mri_cyclegan.printable import printable
 
 COMMAND = "python -m mri_cyclegan.train"
 
@@ -34,13 +35,13 @@ def save_and_print(ranking: Leaderboard, root: Path) -> None:
     console = Console()
     console.print(_table(ranking, root))
     for reason in ranking.left_out:
-        console.print(Text(f"Left out: {reason}", "yellow"), soft_wrap=True)
+        console.print(Text(printable(f"Left out: {reason}"), "yellow"), soft_wrap=True)
     _print_failed(console, ranking.failed)
     winner = ranking.entries[0].words
     words = shlex.join(winner[key] for key in ranking.differing if key in winner)
     if words:
-        console.print(Text(f"best    {words}"), soft_wrap=True)
-    console.print(Text(f"again   {command_of(ranking.entries[0])}"), soft_wrap=True)
+        console.print(Text(printable(f"best    {words}")), soft_wrap=True)
+    console.print(Text(printable(f"again   {command_of(ranking.entries[0])}")), soft_wrap=True)
     console.print(Text(f"table   {path}"), soft_wrap=True)
 
 
@@ -58,7 +59,7 @@ def report_sweep(root: Path) -> None:
             reasons.append(str(error))
             continue
         return
-    Console().print(Text(reasons[0], "yellow"), soft_wrap=True)
+    Console().print(Text(printable(reasons[0]), "yellow"), soft_wrap=True)
 
 
 def command_of(entry: Entry) -> str:
@@ -70,17 +71,16 @@ def command_of(entry: Entry) -> str:
 def _config_dir(folder: Path) -> list[str]:
     """Where experiments of the user's own lie, if the job had any."""
     try:
-        hydra = yaml.safe_load((folder / ".hydra" / "hydra.yaml").read_text(encoding="utf-8"))["hydra"]
-        sources = hydra["runtime"]["config_sources"]
-        paths = [str(source["path"]) for source in sources if source["provider"] == "command-line"]
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        sources = read_yaml(folder / ".hydra" / "hydra.yaml")["hydra"]["runtime"]["config_sources"]
+        paths = [source["path"] for source in sources if source["provider"] == "command-line"]
+    except (OSError, ValueError, TypeError, KeyError):
         return []
-    return ["--config-dir", paths[0]] if paths else []
+    return ["--config-dir", paths[0]] if paths and isinstance(paths[0], str) else []
 
 
 def _print_failed(console: Console, failed: Mapping[Path, str]) -> None:
     for folder, why in failed.items():
-        console.print(Text(f"Failed: {folder}: {why}", "red"), soft_wrap=True)
+        console.print(Text(printable(f"Failed: {folder}: {why}"), "red"), soft_wrap=True)
 
 
 def _table(ranking: Leaderboard, root: Path) -> Table:
@@ -90,7 +90,7 @@ def _table(ranking: Leaderboard, root: Path) -> Table:
     table.add_column("")
     table.add_column(ranking.metric, justify="right")
     for key in ranking.differing:
-        table.add_column(Text(key), overflow="fold")
+        table.add_column(Text(printable(key)), overflow="fold")
     measured = {name: cells for name, cells in _resources(ranking.entries).items() if any(cells)}
     for name in measured:
         table.add_column(name, justify="right")
@@ -99,8 +99,8 @@ def _table(ranking: Leaderboard, root: Path) -> Table:
         overrides = [entry.overrides.get(key, "") for key in ranking.differing]
         cells = [of_all[index] for of_all in measured.values()]
         value = f"{entry.metrics[ranking.metric]:.{digits}f}"
-        run = Text(str(entry.folder.relative_to(root)))
-        table.add_row(str(index + 1), value, *map(Text, overrides), *cells, run)
+        run = Text(printable(str(entry.folder.relative_to(root))))
+        table.add_row(str(index + 1), value, *map(Text, map(printable, overrides)), *cells, run)
     return table
 
 

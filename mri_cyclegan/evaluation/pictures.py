@@ -9,6 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mri_cyclegan.atomic_files import write_bytes_atomically
+from mri_cyclegan.printable import printable
+
 # One row of a sample grid: its label, and its pictures by column title, (H, W) in [-1, 1]; None leaves a gap.
 Row = tuple[str, Mapping[str, np.ndarray | None]]
 
@@ -23,9 +26,10 @@ def sample_grid(rows: Sequence[Row], title: str) -> Figure:
             axes = figure.add_subplot(len(rows), num_columns, number * num_columns + column + 1)
             axes.set_xticks([])
             axes.set_yticks([])
-            axes.set_title(name if picture is not None else "", fontsize=8)
+            # A dollar in a name is no formula.
+            axes.set_title(printable(name) if picture is not None else "", fontsize=8, parse_math=False)
             if column == 0:
-                axes.set_ylabel(label, fontsize=7)
+                axes.set_ylabel(printable(label), fontsize=7, parse_math=False)
             if picture is None:
                 axes.set_axis_off()
             else:
@@ -77,5 +81,5 @@ def save_png(figure: Figure, path: Path) -> np.ndarray:
     """Write the figure and return it as (H, W, 3) uint8."""
     png = to_png(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png)
+    write_bytes_atomically(path, png)
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 from rich.progress import track
 
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
@@ -96,7 +97,7 @@ def evaluate_predictions(
     records = RecordFolder(output / "subjects", settings)
     title = prediction.resolve().name
     gathered = []
-    for case in track(cases, f"Evaluating {title}", transient=True):
+    for case in track(cases, f"Evaluating {escape(title)}", transient=True):
         record = records.find(case.key, case.paths)
         if record is None:
             record = _measure(case, references, options)

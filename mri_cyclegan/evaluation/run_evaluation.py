@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.progress import track
 
 from mri_cyclegan.data.findings import Finding, UnfitData, UnfitFile
@@ -131,7 +132,7 @@ def _gather(
 ) -> tuple[list[Record], list[Finding]]:
     """Records of all subjects, measured now where there are none, and what is wrong with those that have none."""
     gathered, refused = [], []
-    for subject in track(subjects, f"Evaluating {name}", transient=True):
+    for subject in track(subjects, f"Evaluating {escape(name)}", transient=True):
         paths = [*subject.paths, *label_files(root, subject.name, subject.session, subject.scan)]
         try:
             record = records.find(subject.key, paths)
@@ -245,8 +246,8 @@ def _provenance_of(runs: Sequence[FinishedRun]) -> dict[str, Any]:
         "weights": run.model.description.training.weights,
         "training": {
             "experiment": run.name,
-            "seed": run.setting("seed"),
-            "epochs": run.setting("trainer.max_epochs"),
+            "seed": run.setting("seed", int),
+            "epochs": run.setting("trainer.max_epochs", int),
             "training subjects": {
                 contrast: len(run.split["subjects"][part])
                 for part, contrast in zip(("train_a", "train_b"), run.model.contrasts, strict=True)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mri_cyclegan.evaluation.comparison import Differences
 from mri_cyclegan.evaluation.protocol import METRICS
+from mri_cyclegan.printable import printable
 
 # The report has them all.
 SHOWN = ("psnr", "ssim")
@@ -35,9 +36,9 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
             console.print(_results_table(f"{source} → {target}", content["summary"][way], content))
     console.print(_audit_table(content))
     for warning in content["warnings"]:
-        console.print(Text(warning, "yellow"), soft_wrap=True)
+        console.print(Text(printable(warning), "yellow"), soft_wrap=True)
     for sentence in content["verdict"]:
-        console.print(Text(sentence, "bold"), soft_wrap=True)
+        console.print(Text(printable(sentence), "bold"), soft_wrap=True)
     console.print(Text(f"report      {folder / 'report.html'}"), soft_wrap=True)
     console.print(Text(f"numbers     {folder / 'metrics.json'}"), soft_wrap=True)
 
@@ -56,7 +57,7 @@ def _results_table(name: str, of_direction: Mapping[str, Any], content: Mapping[
 
 
 def _table(title: str) -> Table:
-    return Table(title=Text(title, "table.title"))
+    return Table(title=Text(printable(title), "table.title"))
 
 
 def _with_interval(metric: str, values: Mapping[str, float]) -> str:
@@ -71,7 +72,10 @@ def _audit_table(content: Mapping[str, Any]) -> Table:
     for audit in content["audits"]:
         way = "" if audit["way"] is None else " → ".join(content["directions"][audit["way"]])
         table.add_row(
-            Text(audit["name"]), Text(way), Text(audit["level"], LEVEL_STYLES[audit["level"]]), Text(audit["figure"])
+            Text(audit["name"]),
+            Text(printable(way)),
+            Text(audit["level"], LEVEL_STYLES[audit["level"]]),
+            Text(printable(audit["figure"])),
         )
     return table
 

@@ -2,14 +2,14 @@
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from mri_cyclegan.evaluation.comparison import read_evaluation
+from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
 
 # What a sweep is judged by, since test subjects must not choose: of the best epoch, on the networks' own grid.
@@ -110,8 +110,15 @@ def _numbers(path: Path, names: Sequence[str]) -> dict[str, float]:
     return {
         name: value
         for name, value in found.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
     }
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _validated_on(folder: Path) -> str | None:
@@ -164,9 +171,9 @@ def command_line(folder: Path) -> list[str]:
     if not path.is_file():
         return []
     try:
-        words = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())}). Copy the run again.") from error
+        words = read_yaml(path) or []
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}). Copy the run again.") from error
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise ValueError(f"{path}: expected a list of overrides, got {words!r}. Copy the run again.")
+        raise ValueError(f"{path}: expected a list of overrides, got {reprlib.repr(words)[:200]}. Copy the run again.")
     return words

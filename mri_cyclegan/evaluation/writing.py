@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.atomic_files import write_text_atomically
+from mri_cyclegan.data.walking import leads_out
 from mri_cyclegan.evaluation.assembling import (
     choose_cases,
     compare_without_pairs,
@@ -67,8 +68,10 @@ def require_output(folder: Path) -> None:
     """Make the folder of the results, unless it is a run's or a model's own.
 
     Raises:
-        ValueError: it is, or it cannot be made or written.
+        ValueError: it is, it holds a link to elsewhere, or it cannot be made or written.
     """
+    if leads_out(folder / "subjects" / "sources", folder):
+        raise ValueError(f"--output: {folder}/subjects leads out of it. Remove that link, or give another folder.")
     for name in ("config.yaml", "model.json"):
         if (folder / name).exists():
             raise ValueError(f"--output: {folder} holds {name} of a run, which results would mix with. Give another.")

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mri_cyclegan.data.atomic_folder import PREFIX, atomic_folder
+from mri_cyclegan.atomic_files import PREFIX, atomic_folder
+from mri_cyclegan.data.walking import leads_out
 from mri_cyclegan.exporting.model_card import model_card
 from mri_cyclegan.exporting.parity import Parity
 from mri_cyclegan.exporting.programs import write_programs
@@ -95,7 +96,10 @@ def export(source: Path, name: str, output: Path | None = None, overwrite: bool 
             give the model's outputs.
     """
     kind = FORMATS[name]
-    output = output or source / "export" / name
+    if output is None:
+        output = source / "export" / name
+        if leads_out(output, source):
+            raise ValueError(f"{output}: leads out of {source}. Remove that link, or give another folder as --output.")
     _refuse_taken(output, overwrite)
     versions = _versions(name)
     model = load_model(source)

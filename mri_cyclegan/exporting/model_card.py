@@ -39,11 +39,11 @@ def model_card(model: PortableModel, library: str, usage: str) -> str:
         "Training": _training(model),
         "Results": _results(model),
         "How to use it": usage,
-        "License": f"{_line(model.description.license)}. The code that made it, {PACKAGE}: Apache License 2.0.",
+        "License": f"{one_line(model.description.license)}. The code that made it, {PACKAGE}: Apache License 2.0.",
         "Weights": _weights(model),
     }
     text = "\n\n".join(f"## {title}\n\n{content}" for title, content in sections.items())
-    return f"{_front_matter(model, library)}\n# {_line(a)} ↔ {_line(b)}\n\n**{NOTICE}**\n\n{text}\n"
+    return f"{_front_matter(model, library)}\n# {one_line(a)} ↔ {one_line(b)}\n\n**{NOTICE}**\n\n{text}\n"
 
 
 def _front_matter(model: PortableModel, library: str) -> str:
@@ -77,8 +77,8 @@ def _purpose(model: PortableModel) -> str:
 
 
 def _limits(model: PortableModel) -> str:
-    limits = "\n".join(f"- {_line(limit)}" for limit in model.description.limits)
-    return f"{_line(model.description.intended_use)}\n\n{limits}"
+    limits = "\n".join(f"- {one_line(limit)}" for limit in model.description.limits)
+    return f"{one_line(model.description.intended_use)}\n\n{limits}"
 
 
 def _preprocessing(model: PortableModel) -> str:
@@ -107,8 +107,8 @@ def _training(model: PortableModel) -> str:
     rows = [_scans_row(name, training.of(letter)) for letter, name in zip("ab", model.contrasts, strict=True)]
     header = ["contrast", "scans", "subjects", "voxels: left–right, back–front, up (mm)", "typical intensities"]
     return (
-        f"Experiment `{_line(training.experiment)}`, seed {training.seed}, {training.num_epochs} epochs; weights: "
-        f"{_line(training.weights)}. Data set layout: {_line(training.layout)}.\n\n{_table(header, rows)}"
+        f"Experiment `{one_line(training.experiment)}`, seed {training.seed}, {training.num_epochs} epochs; weights: "
+        f"{one_line(training.weights)}. Data set layout: {one_line(training.layout)}.\n\n{_table(header, rows)}"
     )
 
 
@@ -128,12 +128,12 @@ def _results(model: PortableModel) -> str:
     if evaluation is None:
         return "It was not evaluated: nobody knows how far it can be trusted."
     parts = [
-        f"Measured on {_line(evaluation.measured_on)}, in the foreground, by version {evaluation.protocol_version} of "
-        f"{PACKAGE}'s evaluation protocol; trivial methods beside it, by the same code."
+        f"Measured on {one_line(evaluation.measured_on)}, in the foreground, by version {evaluation.protocol_version} "
+        f"of {PACKAGE}'s evaluation protocol; trivial methods beside it, by the same code."
     ]
     for way, means in evaluation.means.items():
-        parts.append(f"{' → '.join(_names(model, way))}:\n\n{_means_table(means, evaluation.method)}")
-    parts += ["\n".join(f"- {_line(sentence)}" for sentence in evaluation.verdict)] if evaluation.verdict else []
+        parts.append(f"{one_line(' → '.join(_names(model, way)))}:\n\n{_means_table(means, evaluation.method)}")
+    parts += ["\n".join(f"- {one_line(sentence)}" for sentence in evaluation.verdict)] if evaluation.verdict else []
     parts += [_audits(model, evaluation)] if evaluation.audits else []
     return "\n\n".join(parts)
 
@@ -142,7 +142,10 @@ def _means_table(means: dict[str, dict[str, float | None]], method: str) -> str:
     metrics = [name for name in METRICS if any(name in values for values in means.values())]
     header = [f"{METRICS[name].label} {METRICS[name].unit}".strip() for name in metrics]
     rows = [
-        [f"**{_line(name)}**" if name == method else name, *(_number(values.get(metric), metric) for metric in metrics)]
+        [
+            f"**{one_line(name)}**" if name == method else name,
+            *(_number(values.get(metric), metric) for metric in metrics),
+        ]
         for name, values in means.items()
     ]
     return _table(["", *header], rows)
@@ -163,7 +166,7 @@ def _audits(model: PortableModel, evaluation: EvaluationSummary) -> str:
 def _weights(model: PortableModel) -> str:
     rows = [[weights_name(way), f"`{digest}`"] for way, digest in model.hashes.items()]
     table = _table(["weights as trained", "SHA-256"], rows)
-    return f"{table}\n\nTrained with {PACKAGE} {_line(model.description.code_version)}."
+    return f"{table}\n\nTrained with {PACKAGE} {one_line(model.description.code_version)}."
 
 
 def _names(model: PortableModel, way: str) -> tuple[str, str]:
@@ -173,9 +176,9 @@ def _names(model: PortableModel, way: str) -> tuple[str, str]:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_line(cell) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(one_line(cell) for cell in line)} |" for line in lines)
 
 
-def _line(text: str) -> str:
-    """Words that may come from anybody, as one line that ends no table cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+def one_line(text: str) -> str:
+    """Words that may come from anybody, as one line that ends no table cell and holds no HTML."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -12,8 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.exporting.parity import size_multiple
-from mri_cyclegan.inference.description import FILE_NAME, weights_name
+from mri_cyclegan.inference.description import FILE_NAME, EvaluationSummary, weights_name
 from mri_cyclegan.inference.portable import WAYS, PortableModel
 from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
 
@@ -88,11 +89,13 @@ def write_bundle(model: PortableModel, folder: Path) -> None:
 
 
 def metadata(model: PortableModel) -> dict[str, Any]:
-    """Content of ``configs/metadata.json``."""
+    """Content of ``configs/metadata.json``.
+
+    MONAI evaluates what begins with ``$``, and follows ``@`` and ``%``: words of the model, which may come from
+    anybody, never stand first.
+    """
     description = model.description
     a, b = model.contrasts
-    evaluation = description.evaluation
-    means = {way: of_way[evaluation.method] for way, of_way in evaluation.means.items()} if evaluation else {}
     return {
         "schema": SCHEMA,
         "version": "1.0.0",
@@ -102,22 +105,28 @@ def metadata(model: PortableModel) -> dict[str, Any]:
         "numpy_version": version("numpy"),
         "required_packages_version": {name: version(name) for name in (PACKAGE, "nibabel", "pytorch-ignite")},
         "supported_apps": {},
-        "name": f"{a} and {b} into each other",
+        "name": f"CycleGAN of {a} and {b}",
         "task": f"Translation of {a} into {b} and back",
         "description": f"CycleGAN trained on unpaired {a} and {b} scans: direction ab makes {b} of {a}, ba the reverse",
         "authors": "not stated",
         "copyright": f"License of the model: {description.license}",
-        "data_source": f"{description.training.layout} data set of whoever trained the model",
+        "data_source": f"data set of whoever trained the model, layout {description.training.layout}",
         "data_type": "nibabel",
-        "image_classes": f"{a} (direction ab) or {b} (direction ba)",
-        "pred_classes": f"{b} (direction ab) or {a} (direction ba), synthetic",
-        "eval_metrics": means,
-        "intended_use": f"{description.intended_use} {NOTICE}",
+        "image_classes": f"real {a} (direction ab) or {b} (direction ba)",
+        "pred_classes": f"synthetic {b} (direction ab) or {a} (direction ba)",
+        "eval_metrics": {} if description.evaluation is None else _metrics(description.evaluation),
+        "intended_use": f"{NOTICE} {description.intended_use}",
         "references": [
             "Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks, 2017"
         ],
         "network_data_format": _network_data_format(model),
     }
+
+
+def _metrics(evaluation: EvaluationSummary) -> dict[str, dict[str, float | None]]:
+    """Of the model itself, by direction."""
+    of_model = {way: of_way.get(evaluation.method, {}) for way, of_way in evaluation.means.items()}
+    return {way: {name: means[name] for name in METRICS if name in means} for way, means in of_model.items()}
 
 
 def _network_data_format(model: PortableModel) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """How to use an export: sections of its model card, with code that runs beside the files."""
 
+from mri_cyclegan.exporting.model_card import one_line
 from mri_cyclegan.exporting.parity import size_multiple, takes_any_size
 from mri_cyclegan.exporting.programs import INPUT, OUTPUT
 from mri_cyclegan.inference.portable import WAYS, PortableModel
@@ -38,7 +39,7 @@ with torch.inference_mode():
 
 def bundle_usage(model: PortableModel) -> str:
     """Whole scans with MONAI, or with this package alone."""
-    a, b = model.contrasts
+    a, b = map(one_line, model.contrasts)
     return f"""\
 The bundle needs MONAI's bundle commands and this package, whose code prepares the scans:
 
@@ -65,7 +66,7 @@ image = load_model("models").translate("scan.nii.gz", "ab")
 
 
 def _of_programs(model: PortableModel, other: str, runtime: str, of_slices: str, of_scan: str) -> str:
-    a, b = model.contrasts
+    a, b = map(one_line, model.contrasts)
     reach = model.num_adjacent
     channels = f"a slice between its {reach} neighbours on either side" if reach else "a slice"
     multiple, size = max(size_multiple(model, way) for way in WAYS), model.preprocessing.image_size

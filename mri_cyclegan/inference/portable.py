@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from mri_cyclegan.data.atomic_folder import write_bytes_atomically, write_text_atomically
+from mri_cyclegan.atomic_files import write_bytes_atomically, write_text_atomically
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.inference.description import (

@@ -12,6 +12,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from mri_cyclegan.atomic_files import require_writable
 from mri_cyclegan.config import keys_of_overrides
 from mri_cyclegan.evaluation.job_folders import failed, job_folders
 from mri_cyclegan.sweeping.devices import num_gpus, require_one_device, take_gpu
@@ -30,13 +31,14 @@ class SweepCallback(Callback):
         self.reported = False
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse to make one run of a sweep."""
+        """Refuse to make one run of a sweep, and a folder where nothing can be written."""
         sweep = config.hydra.runtime.choices.get("sweep")
         if sweep:
             print(
                 f"sweep={sweep} is many runs. Add -m: python -m mri_cyclegan.train -m sweep={sweep} …", file=sys.stderr
             )
             sys.exit(1)
+        _require_folder(config.hydra.run.dir, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Before any job, in the launching process. Only SystemExit leaves a callback of Hydra."""
@@ -54,6 +56,7 @@ class SweepCallback(Callback):
         except Exception as error:
             print(error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}", file=sys.stderr)
             sys.exit(1)
+        _require_folder(config.hydra.sweep.dir, "hydra.sweep.dir")
         self.folder = Path(config.hydra.sweep.dir)
         self.earlier = set(job_folders(self.folder))
         self.pid = os.getpid()
@@ -87,6 +90,15 @@ class SweepCallback(Callback):
 
             report_sweep(self.folder)
         return len(failed(jobs - self.earlier))
+
+
+def _require_folder(folder: str, key: str) -> None:
+    """Hydra alone would end in a traceback."""
+    try:
+        require_writable(Path(folder), key)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
 
 
 def _require_workers(launcher: DictConfig) -> None:

@@ -1,6 +1,7 @@
 """metrics.csv, also of a training that goes on."""
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
+
+from mri_cyclegan.atomic_files import write_text_atomically
 
 
 class MetricsFile(CSVLogger):
@@ -37,30 +40,39 @@ class MetricsFile(CSVLogger):
 
 
 class AppendingWriter(ExperimentWriter):
-    """Leaves the file of before in place."""
+    """Leaves the file of before in place, and rewrites it as a whole or not at all."""
 
     def _check_log_dir_exists(self) -> None:
         pass
 
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        path = Path(self.metrics_file_path)
+        _write(path, fieldnames, _read(path)[1])
+
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """Header and rows; nothing where there is no file."""
+    """Header and rows, without one that was cut off; nothing where there is no file."""
     if not path.is_file():
         return [], []
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(line for line in file if line.endswith("\n"))
         return list(reader.fieldnames or []), list(reader)
 
 
+def _write(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=names)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text_atomically(path, text.getvalue())
+
+
 def _forget(path: Path, step: int) -> None:
-    """Take out the rows from a step on; at any moment there is a whole file."""
+    """Take out the rows from a step on, and what is left of one that was cut off."""
     names, rows = _read(path)
-    kept = [row for row in rows if row["step"] and int(row["step"]) < step]
-    if len(kept) == len(rows):
+    if not names:
+        path.unlink()  # not even its header
         return
-    new = path.with_suffix(".new")
-    with new.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=names)
-        writer.writeheader()
-        writer.writerows(kept)
-    new.replace(path)
+    kept = [row for row in rows if row["step"] and int(row["step"]) < step]
+    if len(kept) < len(rows) or not path.read_bytes().endswith(b"\n"):
+        _write(path, names, kept)

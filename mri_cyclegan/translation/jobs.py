@@ -11,7 +11,7 @@ from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.layouts import find_scans, is_bids, names_contrast, strip_contrast
 from mri_cyclegan.data.reading import unknown_type
-from mri_cyclegan.data.walking import is_folder, walk
+from mri_cyclegan.data.walking import is_folder, leads_out, walk
 from mri_cyclegan.inference.directions import direction_of, named_direction
 from mri_cyclegan.translation.names import (
     PICTURE_OUTPUT,
@@ -102,6 +102,8 @@ def plan(source: Path, output: Path, contrasts: Sequence[str], direction: str | 
         found = _bids(source, output, contrasts, direction)
     else:
         found = _folder(source, output, contrasts, direction)
+    if found.jobs[0].target != output:
+        _require_inside(output, found.jobs)
     _require_places(found.jobs)
     return found
 
@@ -221,6 +223,13 @@ def _renamed(folder: str, direction: str, contrasts: Sequence[str]) -> str:
     """A folder's name, with the target contrast in place of the source's."""
     origin, target = (contrasts["ab".index(letter)] for letter in direction)
     return target if names_contrast(folder, origin) and strip_contrast(folder, origin) == folder else folder
+
+
+def _require_inside(output: Path, jobs: Sequence[Job]) -> None:
+    """Refuse to write through a link to elsewhere: the folder may come from others, as the names of the scans do."""
+    for folder in sorted({job.target.parent for job in jobs}):
+        if leads_out(folder, output):
+            raise ValueError(f"{folder}: leads out of {output}. Remove that link, or give another output.")
 
 
 def _require_places(jobs: Sequence[Job]) -> None:

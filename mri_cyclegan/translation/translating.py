@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from mri_cyclegan.data.atomic_folder import remove_abandoned_files
+from mri_cyclegan.atomic_files import remove_abandoned_files
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.inference.devices import choose_device

@@ -14,7 +14,7 @@ from typing import Any
 
 import nibabel
 
-from mri_cyclegan.data.atomic_folder import atomic_file, write_bytes_atomically
+from mri_cyclegan.atomic_files import atomic_file, write_bytes_atomically
 from mri_cyclegan.data.formats.picture import write_picture
 from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
 from mri_cyclegan.inference.synthetic_image import (

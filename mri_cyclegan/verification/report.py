@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.pages import environment
+from mri_cyclegan.printable import printable
 from mri_cyclegan.verification.data_set import Verification
 from mri_cyclegan.verification.examination import AXES
 
@@ -72,7 +73,8 @@ def _findings_table(verification: Verification) -> Table:
     for finding in verification.findings[:MAX_ROWS]:
         style = "red" if finding.severity == "error" else "yellow"
         path = finding.path.relative_to(verification.root) if finding.path != verification.root else finding.path
-        table.add_row(Text(finding.severity, style), *map(Text, (str(path), finding.problem, finding.remedy)))
+        cells = map(printable, (str(path), finding.problem, finding.remedy))
+        table.add_row(Text(finding.severity, style), *map(Text, cells))
     if len(verification.findings) > MAX_ROWS:
         table.caption = f"… and {len(verification.findings) - MAX_ROWS} more, in the report"
     return table

@@ -1,6 +1,7 @@
 """A run that was ended, by whatever, goes on in its folder."""
 
 import csv
+import json
 import random
 import signal
 import subprocess
@@ -112,6 +113,10 @@ def test_it_goes_on_with_the_same_subjects_or_not_at_all(tmp_path, compose_run, 
         train(compose_run(tmp_path, *fewer, "trainer.max_epochs=2"))
     assert (tmp_path / "split.json").read_text() == split
     assert not (tmp_path / "split.new.json").exists()
+    refused = json.loads((tmp_path / "environment.json").read_text())
+    (before,) = refused["earlier_starts"]
+    assert before["data_fingerprint"]
+    assert refused["data_fingerprint"] is None, "it has trained on nothing"
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path, compose_run, toy_overrides):

@@ -61,4 +61,4 @@ def test_only_entry_points_and_configuration_import_hydra():
         for path in ROOT.rglob("*.py")
         if any(name.split(".")[0] == "hydra" for name in imported_names(path))
     }
-    assert using == {"benchmark.py", "config.py", "train.py", "sweeping/callback.py"}
+    assert using == {"benchmark.py", "config.py", "train.py", "sweeping/callback.py", "hydra_checks.py"}

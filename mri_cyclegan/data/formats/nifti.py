@@ -13,7 +13,7 @@ import nibabel
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
-from mri_cyclegan.data.atomic_folder import atomic_file
+from mri_cyclegan.atomic_files import atomic_file
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.nifti_affine import voxel_affine
 from mri_cyclegan.data.volume import MAX_VOXELS, ReadOptions, Volume

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.splits.drawing import draw_parts, unit_hash
 from mri_cyclegan.data.splits.participants import MISSING, name_some, read_column
@@ -83,7 +84,7 @@ class Split:
             "files": {part: [str(scan.path) for scan in scans] for part, scans in parts.items()},
             "subjects_in_both_training_domains": self.subjects_in_both_domains(),
         }
-        Path(path).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text_atomically(Path(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def divide(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, participants: Path) -> Split:

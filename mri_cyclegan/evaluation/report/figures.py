@@ -74,7 +74,9 @@ def bland_altman(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     axes.set_xlabel("mean of output and truth")
     axes.set_ylabel("output − truth")
     axes.grid(color="#d0d7de", linewidth=0.6)
-    figure.legend(loc="outside upper center", ncols=len(pairs), frameon=False, fontsize=8.5, handletextpad=0.2)
+    legend = figure.legend(loc="outside upper center", ncols=len(pairs), frameon=False, fontsize=8.5, handletextpad=0.2)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a dollar in a name is no formula
     return figure
 
 

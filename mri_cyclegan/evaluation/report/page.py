@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mri_cyclegan.data.atomic_folder import write_text_atomically
+from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.reference import COPY
 from mri_cyclegan.evaluation.report.cases import MAX_ERROR, Case, error_colours
 from mri_cyclegan.evaluation.report.illustrations import agreement, calibration, distributions, learning

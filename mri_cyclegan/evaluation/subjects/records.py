@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mri_cyclegan.data.atomic_folder import remove_abandoned, write_bytes_atomically, write_text_atomically
+from mri_cyclegan.atomic_files import remove_abandoned, write_bytes_atomically, write_text_atomically
 from mri_cyclegan.data.source_hash import SourceHashes
 
 
@@ -32,10 +32,10 @@ class Record:
 def record_key(name: str, place: bytes) -> str:
     """Name of a record's file that is no other's: readable, and a hash of where its subject's images lie.
 
-    Sixty letters, since a file's name may have 255 bytes.
+    Sixty letters of three bytes, since a file's name may have 255 bytes.
     """
-    safe = re.sub(r"[^\w.-]", "-", name).lstrip(".")
-    return f"{safe[:60]}-{hashlib.sha256(place).hexdigest()[:8]}"
+    safe = re.sub(r"[^\w.-]", "-", name).lstrip(".")[:60].encode()[:180].decode(errors="ignore")
+    return f"{safe}-{hashlib.sha256(place).hexdigest()[:8]}"
 
 
 class RecordFolder:
@@ -64,7 +64,7 @@ class RecordFolder:
                 return None
             with np.load(self._npz(key), allow_pickle=False) as arrays:
                 return Record(values, dict(arrays))
-        except (OSError, ValueError, KeyError, BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, BadZipFile):
             return None
 
     def save(self, key: str, sources: list[Path], record: Record) -> None:

@@ -1,6 +1,7 @@
 """Checkpoints to go on from: after every epoch, every few minutes, and when a signal ends the training."""
 
 import logging
+import shutil
 import signal
 import threading
 import zipfile
@@ -9,6 +10,9 @@ from time import monotonic
 from typing import Any
 
 import pytorch_lightning as pl
+from torch import nn
+
+from mri_cyclegan.atomic_files import remove_abandoned
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +20,9 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 LAST, PREVIOUS, NEXT = "last.ckpt", "previous.ckpt", "next.ckpt"
+
+# These, and the best one of another callback, may be there at a time.
+NUM_FILES = 4
 
 
 class Interrupted(SystemExit):
@@ -46,6 +53,25 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         self.folder = Path(folder)
         self.every_minutes = every_minutes
         self.signal = 0
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Remove what a killed process left half-written, and see that there is room.
+
+        Raises:
+            ValueError: there is not.
+        """
+        if not trainer.is_global_zero:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self.folder)
+        there = sum(path.stat().st_size for path in self.folder.glob("*.ckpt"))
+        needed = NUM_FILES * checkpoint_bytes(pl_module) - there
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise ValueError(
+                f"run_dir: the checkpoints need {needed / 1e9:.2f} GB more, but {self.folder} has {free / 1e9:.2f} GB "
+                "free. Make room, or give another run_dir."
+            )
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock and take the signals; Lightning puts back what was there when training ends."""
@@ -112,6 +138,13 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         if trainer.world_size == 1:
             return decision
         return bool(trainer.strategy.reduce_boolean_decision(decision, all=False))
+
+
+def checkpoint_bytes(module: nn.Module) -> int:
+    """What a checkpoint takes: weights and buffers, and of each weight that is trained two moments of Adam."""
+    tensors = (*module.parameters(), *module.buffers())
+    trained = (weight for weight in module.parameters() if weight.requires_grad)
+    return sum(one.nbytes for one in tensors) + 2 * sum(weight.nbytes for weight in trained)
 
 
 def last_good_checkpoint(folder: Path) -> Path | None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.training.callbacks.checkpoints import last_good_checkpoint
 from mri_cyclegan.training.skipped_steps import Step, has_finite_weights
 
@@ -117,11 +116,7 @@ def _slices(trainer: Any, batches: Sequence[tuple[int, int]]) -> tuple[list[str]
     groups = [(epoch, batch - k) for epoch, batch in batches for k in reversed(range(batch % num_together + 1))]
     sources = [source for group in groups for key in loader.keys_of_batch(*group) for source in slices.sources(key)]
     names = [f"{volume.scan.path.name} {number}" for volume, number in sources]
-    return names, sorted({str(volume.folder) for volume, number in sources if not _is_finite(volume, number)})
-
-
-def _is_finite(volume: CachedVolume, number: int) -> bool:
-    return bool(np.isfinite(volume.stack(number, 0)).all())
+    return names, sorted({str(v.folder) for v, number in sources if not np.isfinite(v.stack(number, 0)).all()})
 
 
 def _some(names: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from mri_cyclegan.atomic_files import write_text_atomically
+
 
 class ResourceMonitor(pl.Callback):
     """Writes ``resources.json`` when training ends, also by an error: what a sweep's ranking shows beside the scores.
@@ -70,9 +72,10 @@ class ResourceMonitor(pl.Callback):
         self._write(trainer)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Write the file: memory may be the reason."""
+        """Write the file: memory may be the reason. Another reason must not hide behind this file's."""
         if hasattr(self, "start"):
-            self._write(trainer)
+            with suppress(OSError):
+                self._write(trainer)
 
     def _write(self, trainer: Any) -> None:
         if not trainer.is_global_zero:
@@ -87,7 +90,7 @@ class ResourceMonitor(pl.Callback):
             "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,
             "peak_memory_bytes": peak_memory_bytes(),
         }
-        self.path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_text_atomically(self.path, json.dumps(content, indent=2) + "\n")
 
 
 def peak_memory_bytes() -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from mri_cyclegan.atomic_files import write_text_atomically
+
 
 class BestValidation(pl.Callback):
     """Writes ``validation.json``: the best mean foreground SSIM of both directions and its epoch.
@@ -45,7 +47,7 @@ class BestValidation(pl.Callback):
             return
         self.best = {"ssim": float(ssim), "epoch": trainer.current_epoch + 1, "images": _images(trainer)}
         if trainer.is_global_zero:
-            self.path.write_text(json.dumps(self.best, indent=2) + "\n", encoding="utf-8")
+            write_text_atomically(self.path, json.dumps(self.best, indent=2) + "\n")
 
     def state_dict(self) -> dict[str, Any]:
         """For a run that goes on."""

@@ -66,6 +66,11 @@ def test_bids_takes_scans_of_the_contrasts_alone(tmp_path):
     assert names == ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T2w.nii.gz"]
 
 
+def test_a_name_of_several_lines_is_a_name(tmp_path):
+    touch(tmp_path, *[f"sub-0\n1/anat/sub-0\n1_{name}.nii.gz" for name in CONTRASTS])
+    assert [scan.subject for scan in scans_of("bids", tmp_path, CONTRASTS)] == ["sub-0\n1"] * 2
+
+
 def test_hidden_files_of_bids_are_ignored(tmp_path):
     # A Mac leaves a file ._NAME of attributes beside each NAME on foreign disks.
     touch(tmp_path, *[f"sub-01/anat/{dot}sub-01_{name}.nii.gz" for dot in ("", "._") for name in CONTRASTS])

@@ -128,3 +128,27 @@ def test_scans_come_with_what_could_not_be_searched(run, monkeypatch, tmp_path):
     monkeypatch.setattr(finished_run, "find_scans", lambda *_: found)
     monkeypatch.setattr(FinishedRun, "model", type("Model", (), {"contrasts": ("T1w", "T2w")}))
     assert run.scans(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["!!bool x", "!!int ''", "!!timestamp x", "2026-99-99", "[&a [*b]]", "{[1]: 2}"],
+)
+def test_values_that_are_not_what_their_tags_say_are_refused(run, text):
+    (run.folder / "config.yaml").write_text(f"name: {text}\n")
+    with pytest.raises(ValueError, match=r"config\.yaml: cannot be read"):
+        _ = run.config
+
+
+def test_a_setting_that_stands_for_more_than_memory_holds_is_not_printed(run):
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{name}: &{name} [{', '.join([f'*{of}'] * 9)}]" for of, name in zip("abcdefghi", "bcdefghij")]
+    (run.folder / "config.yaml").write_text("\n".join([*lines, "name: *j\n"]))
+    with pytest.raises(ValueError, match=r"config\.yaml: name is \[+.*, expected str") as error:
+        _ = run.name
+    assert len(str(error.value)) < 1000
+
+
+def test_an_epoch_that_no_number_holds_is_left_out(run):
+    (run.folder / "metrics.csv").write_text(f"epoch,val/ssim\n{'9' * 400},0.5\n1,0.4\n")
+    assert run.history == [{"epoch": 1.0, "val/ssim": 0.4}]

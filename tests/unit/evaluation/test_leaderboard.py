@@ -236,3 +236,29 @@ def test_a_run_that_validated_but_did_not_end_is_not_ranked(sweep):
     assert [entry.folder.name for entry in ranking.entries] == ["0"]
     assert list(ranking.failed) == [sweep / "1"]
     assert [entry.folder.name for entry in rank_runs(sweep).entries] == ["1", "2", "0"], "its evaluation counts"
+
+
+def test_numbers_that_are_too_large_are_none(sweep):
+    for name, key in (("validation.json", "ssim"), ("resources.json", "training_s")):
+        (sweep / "0" / name).write_text(f'{{"{key}": 1{"0" * 400}}}')
+    (entry,) = (entry for entry in rank_runs(sweep).entries if entry.folder.name == "0")
+    assert "val_ssim" not in entry.metrics
+    assert entry.resources == {}
+
+
+@pytest.mark.parametrize("text", ["- !!int ''", "- !!bool x", "- [&a [*a]]", "- !!python/object/apply:os.getcwd []"])
+def test_words_that_cannot_be_read_leave_a_run_out(sweep, text):
+    (sweep / "1" / ".hydra" / "overrides.yaml").write_text(text)
+    ranking = rank_runs(sweep)
+    assert [entry.folder.name for entry in ranking.entries] == ["2", "0"]
+    assert any("overrides.yaml: " in reason for reason in ranking.left_out)
+
+
+def test_why_a_job_failed_may_be_unreadable(sweep):
+    (sweep / "3" / "summary.json").unlink()
+    (sweep / "3" / "error.txt").write_bytes(b"\xff\n\nTraceback (most recent call last)")
+    (sweep / "2" / "summary.json").unlink()
+    (sweep / "2" / "evaluation" / "metrics.json").unlink()
+    (sweep / "2" / "error.txt").mkdir()
+    failed = {folder.name: why for folder, why in rank_runs(sweep).failed.items()}
+    assert failed == {"3": "\ufffd", "2": "error.txt cannot be read (Is a directory)"}

@@ -71,3 +71,24 @@ def test_a_sweep_without_any_result_is_told_as_such(tmp_path, capsys):
     assert "no validated run is below it" in output
     assert f"- {folder}: failed: did not end" in output
     assert not (tmp_path / "leaderboard.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hydra: !!bool x", "hydra: {runtime: {config_sources: [{provider: command-line, path: [x]}]}}", "[", "hydra: 1"],
+)
+def test_a_job_that_does_not_say_where_its_experiments_lie(tmp_path, text):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "hydra.yaml").write_text(text)
+    assert command_of(entry_of(tmp_path, ["seed=1"])).endswith("mri_cyclegan.train seed=1")
+
+
+def test_nothing_that_a_terminal_would_obey_is_printed(tmp_path, capsys):
+    name = "\x1b]0;title\x07"
+    ranking = Leaderboard(
+        [entry_of(tmp_path / name, [f"k{name}={name}"])], "ssim", [f"k{name}"], [name], {tmp_path: name}
+    )
+    save_and_print(ranking, tmp_path)
+    output = capsys.readouterr().out
+    assert "\x1b" not in output
+    assert "Left out: \\x1b]0;title\\x07" in output

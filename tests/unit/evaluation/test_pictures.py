@@ -24,3 +24,10 @@ def test_curves_show_every_epoch_and_the_baselines():
     assert lines["ssim_ab"].get_xdata().tolist() == [1, 2, 3]
     assert lines["copy ab"].get_ydata() == [-0.2, -0.2]
     assert Image.open(io.BytesIO(to_png(figure))).size[0] > 500
+
+
+def test_names_in_pictures_are_no_formulas_and_can_all_be_drawn():
+    figure = sample_grid([("sub-$x^{$\x00\udce9", {"real $y_{$": np.zeros((8, 8))})], "title")
+    assert Image.open(io.BytesIO(to_png(figure))).size[0] > 100
+    (axes,) = figure.axes
+    assert (axes.get_ylabel(), axes.get_title()) == ("sub-$x^{$\\x00\\udce9", "real $y_{$")

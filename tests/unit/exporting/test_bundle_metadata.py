@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from example_model.models import DESCRIPTION
 from monai.bundle import verify_metadata, verify_net_in_out
 
 from mri_cyclegan.exporting.monai_bundle import metadata
@@ -42,6 +43,15 @@ SCHEMA = {
     ],
 }
 
+EVALUATION = {
+    "protocol_version": 1,
+    "measured_on": "6",
+    "method": "toy",
+    "means": {"ab": {"toy": {"psnr": 15.9, "ssim": 0.4}, "copy": {"psnr": 10.6, "ssim": -0.2}}},
+    "audits": (),
+    "verdict": (),
+}
+
 
 def test_its_metadata_is_verified(model_of, bundle_of, tmp_path):
     bundle = bundle_of(model_of())
@@ -56,16 +66,7 @@ def test_its_metadata_is_verified(model_of, bundle_of, tmp_path):
 
 
 def test_its_metadata_tells_of_the_model(model_of):
-    means = {"ab": {"toy": {"psnr": 15.9, "ssim": 0.4}, "copy": {"psnr": 10.6, "ssim": -0.2}}}
-    evaluation = {
-        "protocol_version": 1,
-        "measured_on": "6",
-        "method": "toy",
-        "means": means,
-        "audits": (),
-        "verdict": (),
-    }
-    content = metadata(model_of(description={"evaluation": evaluation, "license": "CC0-1.0"}))
+    content = metadata(model_of(description={"evaluation": EVALUATION, "license": "CC0-1.0"}))
     assert content["eval_metrics"] == {"ab": {"psnr": 15.9, "ssim": 0.4}}
     assert content["copyright"] == "License of the model: CC0-1.0"
     assert "mri-cyclegan" in content["required_packages_version"]
@@ -84,3 +85,26 @@ def test_its_network_takes_what_its_metadata_says(any_model, bundle_of, directio
         bundle_root=str(bundle),
         direction=direction,
     )
+
+
+@pytest.mark.parametrize("mark", ["$", "@", "%", "$import os #", "@#####"])
+def test_nothing_that_a_model_says_is_evaluated_by_monai(model_of, mark):
+    """Monai evaluates what begins with a dollar, and follows references."""
+    description = {
+        "contrasts": {"a": f"{mark}T1w", "b": f"{mark}T2w"},
+        "training": DESCRIPTION["training"] | {"layout": f"{mark}bids"},
+        **dict.fromkeys(("intended_use", "license", "code_version"), f"{mark}words"),
+        "evaluation": EVALUATION | {"means": {"ab": {"toy": {"psnr": 15.9, "_target_": 1.0, mark: 2.0}}, "ba": {}}},
+    }
+    content = metadata(model_of(description=description))
+    assert [word for word in words_of(content) if word.startswith(("$", "@", "%"))] == []
+    assert content["eval_metrics"] == {"ab": {"psnr": 15.9}, "ba": {}}
+
+
+def words_of(content):
+    """Every string in it, keys included."""
+    if isinstance(content, dict):
+        return [word for pair in content.items() for part in pair for word in words_of(part)]
+    if isinstance(content, list):
+        return [word for part in content for word in words_of(part)]
+    return [content] if isinstance(content, str) else []

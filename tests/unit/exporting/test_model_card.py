@@ -2,9 +2,11 @@ import re
 
 import pytest
 import yaml
+from example_model.models import DESCRIPTION
 
 from mri_cyclegan.data.transforms import PLANES
 from mri_cyclegan.exporting.model_card import model_card
+from mri_cyclegan.exporting.usage import bundle_usage, onnx_usage, torch_export_usage
 
 EVALUATION = {
     "protocol_version": 1,
@@ -113,3 +115,21 @@ def test_its_front_matter_is_yaml(model_of, stated, expected):
     assert content["tags"][-2:] == ["PD: x", "FLAIR"]
     assert content["library_name"] == "onnx"
     assert stated in section_of(card, "License")
+
+
+@pytest.mark.parametrize("usage", [onnx_usage, torch_export_usage, bundle_usage])
+def test_words_of_a_stranger_are_no_html(model_of, usage):
+    words = "<script>alert(1)</script>"
+    model = model_of(
+        description={
+            "contrasts": {"a": "<b>T1w", "b": "<i>T2w"},
+            "training": DESCRIPTION["training"] | dict.fromkeys(("experiment", "weights", "layout"), words),
+            **dict.fromkeys(("license", "intended_use", "code_version"), words),
+            "limits": (words,),
+            "evaluation": EVALUATION
+            | {"measured_on": words, "verdict": (words,), "method": words, "means": {"ab": {words: {"psnr": 1.0}}}},
+        }
+    )
+    card = model_card(model, "onnx", usage(model)).split("---\n", 2)[2]  # less the front matter, which is YAML
+    assert re.findall("<(?:script|b|i)>", card) == []
+    assert card.count("&lt;script>") >= 8

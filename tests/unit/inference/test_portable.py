@@ -154,6 +154,7 @@ LOOKS = ("training", "a", "appearance")
         (("contrasts",), {"a": 1, "b": "T2w"}, r"contrasts\.a: "),
         (("contrasts", "a"), "../../T1w", r"contrasts\.a: "),
         (("contrasts", "a"), "T1\x9bw", r"contrasts\.a: "),
+        (("contrasts", "a"), "..", r"contrasts\.a: "),
         (("\x1b]0;title\x07",), 1, r"\\x1b\]0;title\\x07: Extra"),
         (("training", "b", "intensity_low"), -1.5e308, r"intensity_low: "),
         (("training", "weights"), 3, r"training\.weights: "),

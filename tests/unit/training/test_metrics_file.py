@@ -1,4 +1,8 @@
 import csv
+import errno
+from pathlib import Path
+
+import pytest
 
 from mri_cyclegan.training.metrics_file import MetricsFile
 
@@ -35,8 +39,28 @@ def test_the_file_of_before_stays_while_nothing_is_logged(tmp_path):
     assert written(tmp_path, []) == before, "a killed process had opened it"
 
 
-def test_a_row_that_was_cut_off_is_left_out(tmp_path):
-    written(tmp_path, [(0, {"loss": 1.0}), (4, {"loss": 0.5})])
-    with (tmp_path / "metrics.csv").open("a") as file:
-        file.write("0.2")
-    assert [row["step"] for row in written(tmp_path, [(5, {"loss": 0.1})])] == ["0", "4", "5"]
+@pytest.mark.parametrize("kept", [-1, -2, -5])
+def test_a_row_that_was_cut_off_is_left_out(tmp_path, kept):
+    written(tmp_path, [(0, {"loss": 1.0}), (4, {"loss": 0.5}), (13, {"loss": 0.25})])
+    content = (tmp_path / "metrics.csv").read_bytes()
+    (tmp_path / "metrics.csv").write_bytes(content[:kept])
+    rows = written(tmp_path, [(20, {"loss": 0.1})])
+    assert [(row["step"], row["loss"]) for row in rows] == [("0", "1.0"), ("4", "0.5"), ("20", "0.1")]
+
+
+def test_a_header_that_was_cut_off_is_written_anew(tmp_path):
+    (tmp_path / "metrics.csv").write_text("los")
+    assert written(tmp_path, [(3, {"loss": 0.1})]) == [{"loss": "0.1", "step": "3"}]
+
+
+def test_a_full_disk_leaves_the_rows_of_before(tmp_path, monkeypatch):
+    before = written(tmp_path, [(0, {"loss": 1.0}), (4, {"loss": 0.5})])
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        written(tmp_path, [(8, {"other": 2.0})])
+    monkeypatch.undo()
+    assert written(tmp_path, []) == before

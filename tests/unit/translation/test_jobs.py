@@ -254,3 +254,20 @@ def test_nothing_to_translate(tmp_path):
     for output in ("one.nii.gz", "file"):
         with pytest.raises(ValueError, match=rf"{output}: a file, but .*scans is a folder of scans"):
             plan(tmp_path / "scans", tmp_path / output, CONTRASTS, None)
+
+
+@pytest.mark.parametrize("link", ["sub-01", "sub-01/anat"])
+def test_a_link_in_the_output_leads_nowhere_else(tmp_path, link):
+    touch(tmp_path, "bids/sub-01/anat/sub-01_T1w.nii.gz", "elsewhere/file", "out/dataset_description.json")
+    (tmp_path / "out" / link).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / link).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=r"out/sub-01/anat: leads out of .*/out\. Remove that link"):
+        plan(tmp_path / "bids", tmp_path / "out", CONTRASTS, None)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    assert plan(tmp_path / "bids", tmp_path / "link", CONTRASTS, None).jobs  # chosen by whoever typed it
+
+
+def test_a_contrast_of_dots_leads_nowhere_else(tmp_path):
+    touch(tmp_path, "scans/T1w/T1w/T1w/x.nii.gz")
+    with pytest.raises(ValueError, match=r"leads out of .*/out\. "):
+        plan(tmp_path / "scans", tmp_path / "out", ("T1w", ".."), None)

@@ -99,3 +99,10 @@ def test_drawing_changes_no_global_setting(values):
     svg(box_plot(values, "PSNR (dB)"))
     svg(bland_altman({"gm": [(0.4, 0.5), (0.5, 0.5)]}))
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("name", ["$x^{$", "$\\frac{$ <script>"])
+def test_a_dollar_in_the_name_of_a_tissue_is_no_formula(name):
+    figure = bland_altman({name: [(0.1, 0.2), (0.3, 0.3)]})
+    ElementTree.fromstring(svg(figure))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [name]

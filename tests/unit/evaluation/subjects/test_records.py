@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
+from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder, record_key
 
 
 @pytest.fixture
@@ -52,3 +52,21 @@ def test_half_written_files_of_killed_processes_are_removed(tmp_path):
     (tmp_path / "r" / ".partial-1-sub-01.json").write_text(json.dumps({}))
     RecordFolder(tmp_path / "r", {})
     assert list((tmp_path / "r").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '"word"', "[" * 10**5])
+def test_what_is_no_record_is_none(tmp_path, source, content):
+    folder = RecordFolder(tmp_path / "r", {})
+    folder.save("sub-01", [source], record())
+    (tmp_path / "r" / "sub-01.json").write_text(content)
+    assert folder.find("sub-01", [source]) is None
+
+
+@pytest.mark.parametrize("name", ["..", "../../x", "/abs", "a\nb\x00", "\U0001d400" * 100, "头" * 100, "\udce9", ""])
+def test_a_record_of_any_name_lies_in_its_folder(tmp_path, source, name):
+    folder = RecordFolder(tmp_path / "r", {})
+    key = record_key(name, b"place")
+    folder.save(key, [source], record())
+    assert folder.find(key, [source]) is not None
+    assert len(list((tmp_path / "r").glob("*.*"))) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r", "scan.nii.gz"]

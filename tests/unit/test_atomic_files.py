@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mri_cyclegan.data.atomic_folder import (
+from mri_cyclegan.atomic_files import (
     atomic_file,
     atomic_folder,
     remove_abandoned,
@@ -118,3 +118,27 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
         remove_abandoned(tmp_path)
         (folder / "b").touch()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii", "folder"]
+
+
+def test_a_link_in_the_place_of_the_temporary_file_is_not_written_through(tmp_path):
+    """Whoever made the folder may have guessed the process's number."""
+    victim = tmp_path / "victim"
+    victim.write_text("as it was")
+    (tmp_path / f".partial-{os.getpid()}-report.html").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"):
+        write_text_atomically(tmp_path / "report.html", "hostile")
+    assert victim.read_text() == "as it was"
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("as it was")
+    (tmp_path / "report.html").symlink_to(victim)
+    write_text_atomically(tmp_path / "report.html", "new")
+    assert victim.read_text() == "as it was"
+    assert (tmp_path / "report.html").read_text() == "new"
+
+
+def test_names_that_are_not_utf8_are_written_as_escapes(tmp_path):
+    write_text_atomically(tmp_path / "file", os.fsdecode(b"sub-\xe9 \xc3\xa9"))
+    assert (tmp_path / "file").read_bytes() == b"sub-\\udce9 \xc3\xa9"

@@ -1,4 +1,4 @@
-"""Folders and files that appear whole or not at all, whatever stops the process or the machine."""
+"""Files and folders that appear whole or not at all, whatever stops the process or the machine."""
 
 import errno
 import fcntl
@@ -67,8 +67,11 @@ def _remove_if_abandoned(partial: Path) -> None:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a small file that can be made again: whole or not at all, but not forced to disk at once."""
-    write_bytes_atomically(path, text.encode("utf-8"))
+    r"""Write a small file that can be made again: whole or not at all, but not forced to disk at once.
+
+    Names of files need not be UTF-8: what is not becomes an escape, such as ``\udce9``.
+    """
+    write_bytes_atomically(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
@@ -116,7 +119,8 @@ def remove_abandoned_files(paths: Iterable[Path]) -> None:
 def _locked_file(path: Path) -> int:
     """A new file, locked as long as this process lives, so that no other takes it for abandoned."""
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # Not through a link: whoever made the folder could have written elsewhere by it.
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         _lock(file, fcntl.LOCK_EX)
         if path.exists():
             return file
@@ -154,3 +158,19 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def require_writable(folder: Path, key: str) -> None:
+    """Make a folder, and see that files can be written there.
+
+    Raises:
+        ValueError: they cannot; the message names the configuration key.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(2**16))
+    except OSError as error:
+        raise ValueError(
+            f"{key}: {folder} cannot be written ({error.strerror or error}). Give another folder, or make room."
+        ) from error

@@ -1,0 +1,74 @@
+"""What fails outside of the program: full disks, lost files and processes, too little memory; in a user's words."""
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+# Below it a disk is called full.
+FULL_BYTES = 20_000_000
+
+_FROM_WORKER = re.compile(r"Caught \S+ in DataLoader worker process .*\n\S+: (?P<message>.*)\Z", re.DOTALL)
+_LOST_WORKER = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)")
+
+
+def explain(error: BaseException, folders: Mapping[str, Path]) -> str | None:
+    """What failed and what to do, if the error is a user's mistake or a fault of the machine.
+
+    Args:
+        error: that ended a command.
+        folders: that it writes to, by the configuration key that names each.
+
+    Returns:
+        One message; None where nobody but who wrote the program could do something.
+    """
+    if isinstance(error, ValueError):
+        return without_worker(str(error))
+    if isinstance(error, OSError):
+        return _of_files(error, folders)
+    if _LOST_WORKER.search(str(error)):
+        return (
+            "A loader process was killed, most likely by the system because memory ran out. Lower data.num_workers "
+            "(0 loads in the main process) or data.batch_size."
+        )
+    return None
+
+
+def without_worker(message: str) -> str:
+    """The message of an error as it was raised: torch adds the traceback of the loader process that it came from."""
+    found = _FROM_WORKER.match(message)
+    return found["message"].strip() if found else message
+
+
+def _of_files(error: OSError, folders: Mapping[str, Path]) -> str:
+    reason = error.strerror or without_worker(str(error))
+    place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    if error.errno in NO_ROOM:
+        full = [f"{key} ({folder})" for key, folder in folders.items() if _free_bytes(folder) < FULL_BYTES]
+        if _free_bytes(Path(tempfile.gettempdir())) < FULL_BYTES:
+            full.append(f"the folder of temporary files ({tempfile.gettempdir()}, TMPDIR)")
+        keys = ", ".join(full or folders)
+        return f"{place}{reason}. Make room on the disk of {keys}, or choose another one."
+    if error.errno in NOT_ALLOWED:
+        return f"{place}{reason}. Give folders that can be written: {', '.join(folders)}."
+    return f"{place}{reason}."
+
+
+def _free_bytes(folder: Path) -> int:
+    existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
+    return shutil.disk_usage(existing).free
+
+
+def how_to_go_on(run_dir: Path) -> str:
+    """The words that continue a run from its last good checkpoint, or start it anew where there is none.
+
+    Args:
+        run_dir: of the run.
+    """
+    return f"Go on with the same command and hydra.run.dir={run_dir} resume=auto"

@@ -1,0 +1,88 @@
+"""What to do when memory does not hold a batch."""
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
+from torch.utils.data import DataLoader
+
+
+def advice(error: BaseException, trainer: pl.Trainer, model: Any, datamodule: Any) -> str:
+    """Which settings would fit, in words; tried with one batch each, where one process trains.
+
+    Args:
+        error: that said memory is full.
+        trainer: that has stopped.
+        model: that it trained; its weights change.
+        datamodule: that it trained on.
+    """
+    where = "This machine's" if trainer.strategy.root_device.type == "cpu" else "The device's"
+    if any(frame.name == "validation_step" for frame in traceback.extract_tb(error.__traceback__)):
+        return (
+            f"{where} memory does not hold a validation batch of {datamodule.val_batch_size} slices. "
+            "Lower data.val_batch_size."
+        )
+    size = datamodule.batch_size
+    said = f"{where} memory does not hold a training batch of {size} slices of each contrast"
+    others = "model.recompute=true keeps fewer activations; data.device_cache=false leaves the slices on the disk."
+    if trainer.world_size > 1:
+        return f"{said} in each process. Lower data.batch_size. {others}"
+    traceback.clear_frames(error.__traceback__)  # what failed holds on to its images
+    fitting = largest(size - 1, lambda number: _holds(number, trainer, model, datamodule))
+    if not fitting:
+        return f"{said}, nor one of a single slice. Lower data.image_size, or take smaller networks. {others}"
+    together = -(-size // fitting)
+    return (
+        f"{said}; tried: {fitting} fit. Set data.batch_size={fitting} (with optimization.accumulate_batches={together} "
+        f"about as many move the weights together). {others}"
+    )
+
+
+def largest(limit: int, fits: Callable[[int], bool]) -> int:
+    """The largest number that fits; 0 if 1 does not.
+
+    Args:
+        limit: the largest to try.
+        fits: whether a number does; smaller ones do, too.
+
+    >>> largest(15, lambda number: number <= 6), largest(0, lambda number: True), largest(9, lambda number: False)
+    (6, 0, 0)
+    """
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def _holds(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) -> bool:
+    """Whether one batch can be trained, beside the slices that the device keeps."""
+    device = trainer.strategy.root_device
+    model.zero_grad(set_to_none=True)
+    kept = datamodule.train_slices.num_bytes if datamodule.train_slices.positions_only else 0
+    shape = datamodule.train_slices.image_shape
+    batch = {name: torch.rand(batch_size, *shape) * 2 - 1 for name in "ab"}
+    try:
+        beside = torch.empty(kept, dtype=torch.uint8, device=device)
+        pl.Trainer(
+            accelerator=device.type if device.type == "cpu" else "auto",
+            devices=1 if device.type == "cpu" else [device.index or 0],
+            precision=trainer.precision,
+            max_epochs=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        ).fit(model, train_dataloaders=DataLoader([batch], batch_size=None))  # type: ignore[arg-type]
+        del beside
+    except RuntimeError as error:
+        if not is_oom_error(error):
+            raise
+        traceback.clear_frames(error.__traceback__)
+        return False
+    finally:
+        garbage_collection_cuda()
+    return True
