@@ -14,6 +14,8 @@ from datetime import timedelta
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from mri_cyclegan.orphans import end_with
+
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
@@ -37,12 +39,15 @@ def is_first() -> bool:
 def aside() -> Iterator[list[str]]:
     """What to tell Hydra so that a further process leaves no folder and says nothing; for the first one, nothing.
 
+    A further process ends with the one that started it.
+
     Yields:
         Words for the command line.
     """
     if is_first():
         yield []
         return
+    end_with(os.getppid())
     with TemporaryDirectory(prefix="mri_cyclegan_") as folder:
         yield [f"hydra.run.dir='{folder}'", "hydra.output_subdir=null", "hydra.job_logging.root.handlers=[file]"]
 

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
 
-from mri_cyclegan.atomic_files import require_writable, write_text_atomically
+from mri_cyclegan.atomic_files import remove_abandoned, require_writable, write_text_atomically
 from mri_cyclegan.data.appearance import training_appearance
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datamodule import MRIDataModule
@@ -55,6 +55,8 @@ def start(run_dir: Path, config: DictConfig, trainer: pl.Trainer, again: bool = 
     """
     require_writable(run_dir, "run_dir")
     lock = _lock(run_dir)
+    for folder in (run_dir, run_dir / "samples"):
+        remove_abandoned(folder)
     path, text = run_dir / "config.yaml", OmegaConf.to_yaml(config, resolve=True)
     try:
         if again:

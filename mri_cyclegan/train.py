@@ -6,12 +6,12 @@ The order of a run, top to bottom; each part is imported when it is needed, so t
 from __future__ import annotations
 
 import logging
+import signal
 import sys
-import threading
-import warnings
 from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
+from pickle import UnpicklingError
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,7 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
 
     from mri_cyclegan import results
     from mri_cyclegan.initial_weights import start_from
+    from mri_cyclegan.quiet import quieten_lightning
     from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
     from mri_cyclegan.training.callbacks.random_states import RandomStates
     from mri_cyclegan.training.checkpoint_io import AtomicCheckpointIO
@@ -129,8 +130,8 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None
     """Train; when interrupted, say how to go on and exit with the signal's status (Lightning alone would exit 0).
 
     Raises:
-        ValueError: the checkpoint is of other networks, or memory does not hold a batch; the message says how many it
-            holds.
+        ValueError: the checkpoint is of other networks or none, or memory does not hold a batch; the message says how
+            many it holds.
     """
     from pytorch_lightning.utilities.memory import is_oom_error
 
@@ -142,6 +143,8 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None
         ranks.end_children(trainer)
         if is_oom_error(error):
             raise ValueError(advice(error, trainer, model, datamodule)) from error
+        if isinstance(error, UnpicklingError):
+            raise ValueError(f"{checkpoint}: is no checkpoint of a run here; it holds more than data.") from error
         if isinstance(error, RuntimeError) and "loading state_dict" in str(error):
             reason = str(error).splitlines()[1].strip()
             raise ValueError(f"{checkpoint}: was made with other networks or losses than these ({reason}).") from error
@@ -150,37 +153,6 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None
         ranks.end_children(trainer)
         log.warning("Interrupted. %s", how_to_go_on(run_dir))
         sys.exit(stop.code if isinstance(stop.code, int) and stop.code > 128 else 130)
-
-
-def quieten_lightning() -> None:
-    """Keep what Lightning says of itself off the screen; its real warnings stay, in the first of several processes."""
-    threading.excepthook = _tell_unless_told_again
-    if not ranks.is_first():
-        warnings.simplefilter("ignore")
-    for name in (
-        "pytorch_lightning.utilities.rank_zero",
-        "pytorch_lightning.trainer.connectors.checkpoint_connector",
-        "lightning_fabric.utilities.distributed",
-    ):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*does not have many workers.*",  # the loader is measured: see the callback StepTimer
-        ".*The dirpath has changed from.*",  # a run that goes on in a folder of its own chooses its best anew
-        ".*exists and is not empty.*",  # the run folder holds Hydra's files
-        ".*isinstance.treespec, LeafSpec.*",
-        ".*Total length of `list` across ranks is zero.*",  # no pairs: said in the user's words
-        ".*You defined a `validation_step` but have no `val_dataloader`.*",
-        ".*The number of training batches.*is smaller than the logging interval.*",
-        ".*`broadcast_buffers` is deprecated.*",  # its successor is unknown to the oldest torch that is supported
-        ".*recommended to use `self.log.'val/.*",  # these are equal in every process already
-    ):
-        warnings.filterwarnings("ignore", message)
-
-
-def _tell_unless_told_again(arguments: threading.ExceptHookArgs) -> None:
-    """A full disk met by TensorBoard's thread comes back in the main one."""
-    if not issubclass(arguments.exc_type, OSError):
-        threading.__excepthook__(arguments)
 
 
 def precision_for(trainer_config: DictConfig) -> str:
@@ -221,6 +193,8 @@ def main() -> None:
         try:
             sys.argv += words
             run()
+        except KeyboardInterrupt:  # before training takes the signal, or the second one
+            sys.exit(128 + signal.SIGINT)
         except SystemExit as stop:
             if ranks.is_first():
                 run_config.tell_unknown_keys(stop)

@@ -1,8 +1,6 @@
 """The same work on many files, in several processes."""
 
 import os
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
@@ -11,13 +9,12 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.progress import track
 
+from mri_cyclegan.orphans import end_with
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_PROCESSES = 8
-
-# Parents that this process, as a worker, is watching.
-_watched: set[int] = set()
 
 
 def available_processes(num_processes: int | None) -> int:
@@ -76,13 +73,5 @@ def _results(
 
 def _in_worker(function: Callable[[Item], Result], parent: int, item: Item) -> Result:
     """Work of a process that ends with its parent: joblib's would go on after the parent was killed."""
-    if parent not in _watched:
-        _watched.add(parent)
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     return function(item)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)

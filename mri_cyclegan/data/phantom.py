@@ -25,7 +25,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from mri_cyclegan.atomic_files import atomic_folder
+from mri_cyclegan.atomic_files import atomic_folder, remove_abandoned
 from mri_cyclegan.data.formats.nifti import write_volume
 
 # Changes whenever the files would change at the same settings.
@@ -128,6 +128,7 @@ class Phantom:
         folder = self.folder(root)
         if folder.is_dir():
             return folder
+        remove_abandoned(folder.parent)
         with atomic_folder(folder) as partial:
             self._write_into(partial)
         return folder

@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from mri_cyclegan.atomic_files import require_writable
 from mri_cyclegan.config import keys_of_overrides
 from mri_cyclegan.evaluation.job_folders import failed, job_folders
+from mri_cyclegan.orphans import end_with
 from mri_cyclegan.sweeping.devices import num_gpus, require_one_device, take_gpu
 from mri_cyclegan.sweeping.study import prepare_study
 
@@ -63,10 +65,11 @@ class SweepCallback(Callback):
         atexit.register(self.report)  # a sweeper that gives up, or is interrupted, does not come to the end
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """In the process of the job."""
+        """In the process of the job, which ends, with a checkpoint, when the launching process is gone."""
         launcher = config.hydra.launcher.get("_target_", "")
         if config.hydra.mode != RunMode.MULTIRUN or not launcher.endswith(".JoblibLauncher"):
             return
+        end_with(os.getppid(), signal.SIGTERM)
         if config.trainer.accelerator != "cpu" and str(config.trainer.devices) in ("1", "auto", "-1"):
             take_gpu(Path(config.hydra.sweep.dir).absolute(), num_gpus())
 

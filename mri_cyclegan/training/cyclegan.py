@@ -415,8 +415,6 @@ class CycleGAN(pl.LightningModule):
             row: dict[str, Any] = {f"loss/{name}_step": value for name, value in self.latest_losses.items()}
             for logger in self.trainer.loggers:
                 logger.log_metrics(row | {"epoch": self.current_epoch}, step=num_batches - 1)
-        if is_due or self.trainer.is_last_batch:
-            self.skipped_steps.read()
         if self.trainer.is_last_batch:
             for name, value in self.loss_means.take().items():
                 # Of several processes the mean.

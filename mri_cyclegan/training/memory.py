@@ -9,6 +9,8 @@ import torch
 from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
 from torch.utils.data import DataLoader
 
+from mri_cyclegan.training.compilation import eager
+
 
 def advice(error: BaseException, trainer: pl.Trainer, model: Any, datamodule: Any) -> str:
     """Which settings would fit, in words; tried with one batch each, where one process trains.
@@ -67,8 +69,8 @@ def _holds(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) ->
     batch = {name: torch.rand(batch_size, *shape) * 2 - 1 for name in "ab"}
     try:
         beside = torch.empty(kept, dtype=torch.uint8, device=device)
-        pl.Trainer(
-            accelerator=device.type if device.type == "cpu" else "auto",
+        one_batch = pl.Trainer(
+            accelerator="cpu" if device.type == "cpu" else "auto",
             devices=1 if device.type == "cpu" else [device.index or 0],
             precision=trainer.precision,
             max_epochs=1,
@@ -76,7 +78,9 @@ def _holds(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) ->
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-        ).fit(model, train_dataloaders=DataLoader([batch], batch_size=None))  # type: ignore[arg-type]
+        )
+        with eager(model.compiled):  # each size would be compiled
+            one_batch.fit(model, train_dataloaders=DataLoader([batch], batch_size=None))  # type: ignore[arg-type]
         del beside
     except RuntimeError as error:
         if not is_oom_error(error):

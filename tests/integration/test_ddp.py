@@ -49,6 +49,25 @@ main()
 """
 
 
+# The command, but a loss without a gradient of the second process is not finite in its second step.
+DIVERGING = TELLING.replace(
+    "main()",
+    """
+import mri_cyclegan.training.cyclegan as module
+
+identity_loss, calls = module.identity_loss, []
+
+def spoilt(identity, real):
+    calls.append(1)
+    loss = identity_loss(identity, real)
+    return loss * 0 + float("nan") if len(calls) in (3, 4) and torch.distributed.get_rank() == 1 else loss
+
+module.identity_loss = spoilt
+main()
+""",
+)
+
+
 @pytest.fixture(scope="module")
 def words(toy_overrides):
     """A toy run without chance in its networks; pools only fill, and give every fake back as it is."""
@@ -199,3 +218,17 @@ def _target(link):
         return link.resolve()
     except OSError:
         return None
+
+
+@pytest.mark.slow
+def test_all_skip_a_step_whose_loss_is_not_finite_in_one(tmp_path, words):
+    (tmp_path / "diverging.py").write_text(DIVERGING)
+    code, output = start(tmp_path, [*TORCHRUN, "diverging.py"], [*words, *WITHOUT_PICTURES])
+    assert code == 0, output
+    (told,) = [line for line in output.splitlines() if "is not finite" in line]
+    assert "of the generators is not finite, epoch 1, batch 2; slices: " in told
+    assert told.count(".nii.gz ") == 4, "of both processes: a and b of each"
+    first, second = (torch.load(tmp_path / f"held_by_{rank}.pt")["state"] for rank in (0, 1))
+    for name, value in first.items():
+        if torch.is_tensor(value) and "pool" not in name:
+            assert value.isfinite().all() and torch.equal(value, second[name]), name

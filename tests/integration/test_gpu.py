@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import mri_cyclegan.training.cyclegan as cyclegan_module
+from mri_cyclegan.config import build
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.inference.portable import load_model
@@ -41,7 +42,37 @@ def test_a_training_step_never_waits_for_the_device(tmp_path, compose_run, toy_o
             torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(cyclegan_module.CycleGAN, "training_step", watched)
-    train(compose_run(tmp_path, *toy_overrides, "trainer=auto", "trainer.max_epochs=1"))
+    # In the batches that are logged it does.
+    words = ["trainer=auto", "trainer.max_epochs=1", "trainer.log_every_n_steps=50", "optimization.clip_gradients=1"]
+    train(compose_run(tmp_path, *toy_overrides, *words))
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed", "32-true"])
+def test_a_batch_that_is_not_finite_moves_no_weights(tmp_path, compose_run, toy_overrides, caplog, precision):
+    words = ["trainer=auto", f"trainer.precision={precision}", f"data.cache_root={tmp_path}/cache", "evaluate=false"]
+    config = compose_run(tmp_path / "run", *toy_overrides, *words, "trainer.limit_train_batches=1.0")
+    data = build(config.data)
+    data.prepare_data()
+    data.setup()
+    volume, number = data.train_slices.volumes_a[0], int(data.train_slices.slices_a[0][1])
+    slices = volume.slices
+    slices[number, 5, 5] = np.nan
+    np.save(volume.folder / "slices.npy", slices)
+    train(config)
+    assert f"{volume.scan.path.name} {number}" in caplog.text and "These steps are skipped" in caplog.text
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(value.isfinite().all() for value in state.values() if torch.is_tensor(value))
+
+
+def test_the_largest_batch_that_the_device_holds_is_told(tmp_path, compose_run, toy_overrides):
+    share = 3 * 2**30 / torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(share)
+    words = ["trainer=auto", "data.batch_size=32", "data.image_size=256", "generator.base_channels=64"]
+    try:
+        with pytest.raises(ValueError, match=r"memory does not hold a training batch of 32 .*tried: \d+ fit\."):
+            train(compose_run(tmp_path, *toy_overrides, *words, "evaluate=false"))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def test_an_evaluation_gives_the_numbers_of_the_cpu(toy_run, tmp_path):

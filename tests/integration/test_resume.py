@@ -141,3 +141,53 @@ def test_a_checkpoint_of_other_networks_is_told(tmp_path, compose_run, toy_overr
     damaged.write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"damaged.ckpt is damaged. previous.ckpt beside it"):
         train(compose_run(tmp_path / "third", *words, f"ckpt_path={damaged}"))
+
+
+def sweep(folder, *words):
+    """Two jobs that would train for long, as a user starts them."""
+    return start(folder, "-m", *words, "seed=1,2", "trainer.max_epochs=5000", f"hydra.sweep.dir={folder}/sweep")
+
+
+def last_checkpoints(folder):
+    return sorted((folder / "sweep").glob("*/checkpoints/last.ckpt"))
+
+
+def metrics(folder):
+    return {path.parent: path.read_text() for path in (folder / "sweep").glob("*/metrics.csv")}
+
+
+@pytest.mark.parametrize(
+    "sent", [signal.SIGTERM, *(pytest.param(sent, marks=pytest.mark.slow) for sent in (signal.SIGINT, signal.SIGUSR1))]
+)
+def test_a_signal_ends_a_sweep_with_the_job_at_work(tmp_path, toy_overrides, sent):
+    process = sweep(tmp_path, *toy_overrides, *WORDS)
+    wait_for(lambda: last_checkpoints(tmp_path), process)
+    process.send_signal(sent)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + sent, output
+    (checkpoint,) = last_checkpoints(tmp_path)
+    torch.load(checkpoint, weights_only=True)
+    assert [path.parent.name[0] for path in (tmp_path / "sweep").glob("*/.hydra")] == ["0"], (
+        "the other job has not begun"
+    )
+    assert f"hydra.run.dir={checkpoint.parents[1]} resume=auto" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_jobs_in_other_processes_end_with_a_checkpoint_when_the_sweep_is_gone(tmp_path, toy_overrides, sent):
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    process = sweep(tmp_path, *toy_overrides, *WORDS, *launcher)
+    wait_for(lambda: len(last_checkpoints(tmp_path)) == 2, process)
+    process.send_signal(sent)
+    process.wait(60)
+    end = monotonic() + 60
+    while (before := metrics(tmp_path)) != (sleep(3), metrics(tmp_path))[1]:
+        assert monotonic() < end, "they train on"
+    assert len(before) == 2
+    for checkpoint in last_checkpoints(tmp_path):
+        steps = [row["step"] for row in csv.DictReader(before[checkpoint.parents[1]].splitlines()) if row["step"]]
+        loops = torch.load(checkpoint, weights_only=True)["loops"]["fit_loop"]
+        num_batches = loops["epoch_loop.batch_progress"]["total"]["completed"]
+        assert int(steps[-1]) == num_batches - 1, "the batch at work was its last, and is in the checkpoint"

@@ -55,11 +55,15 @@ class DivergenceGuard(pl.Callback):
         self.num_returns = 0
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Look at what the model has read from the device; it reads now and then.
+        """Look, now and then and at the end of an epoch.
 
         Raises:
             Diverged: there is nothing to go back to, or it was tried often enough.
         """
+        num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        if num_batches % trainer.log_every_n_steps and not trainer.is_last_batch:
+            return
+        pl_module.skipped_steps.read()
         steps = pl_module.skipped_steps.take()
         if steps and trainer.is_global_zero:
             log.warning("%s These steps are skipped.", described(trainer, steps))

@@ -322,6 +322,12 @@ def test_a_data_set_that_is_there_is_not_written_again(written, monkeypatch):
     assert TINY.write(written.parent) == written
 
 
+def test_what_a_killed_process_left_of_one_is_removed(tmp_path):
+    (tmp_path / ".partial-killed" / "sub-001").mkdir(parents=True)
+    folder = TINY.write(tmp_path)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch, error):
     num_written = 0
