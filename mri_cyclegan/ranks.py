@@ -135,6 +135,21 @@ def agree(trainer: pl.Trainer, words: str | None) -> str | None:
     return os.environ.get(_AGREED) or None
 
 
+def gathered(value: Any) -> list[Any]:
+    """What each process holds, in order of their ranks; all must ask together.
+
+    Args:
+        value: of this process, plain data and tensors of the host.
+    """
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
 def _failure(prepare: Callable[[], None]) -> Exception | None:
     try:
         prepare()

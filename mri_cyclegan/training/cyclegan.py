@@ -18,6 +18,7 @@ from mri_cyclegan.losses.adversarial import (
 )
 from mri_cyclegan.losses.cycle import CYCLE_LOSSES, cycle_loss, identity_loss
 from mri_cyclegan.losses.gradient_penalty import GRADIENT_PENALTIES, gradient_penalty
+from mri_cyclegan.ranks import gathered
 from mri_cyclegan.stacks import centre_slice
 from mri_cyclegan.training.compilation import compile_networks, eager
 from mri_cyclegan.training.further_losses import FurtherLosses
@@ -31,6 +32,9 @@ from mri_cyclegan.training.skipped_steps import SkippedSteps, Step, has_finite_w
 
 # Losses that the progress bar shows.
 IN_PROGRESS_BAR = ("generators", "discriminator_a", "discriminator_b")
+
+# Part of the module's state that differs between processes which train together.
+POOLS = ("pool_a.images", "pool_b.images")
 
 
 class CycleGAN(pl.LightningModule):
@@ -206,15 +210,18 @@ class CycleGAN(pl.LightningModule):
         self.compiled = compile_networks(networks, mode, device, num_batches)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the losses of an unfinished epoch; weights, pools and averages are part of the module's state."""
-        checkpoint["loss_means"] = self.loss_means.state_dict()
+        """Keep what the module's state has not: losses of an unfinished epoch, and each process's own pools."""
+        pools = {name: checkpoint["state_dict"][name].cpu() for name in POOLS}
+        checkpoint["of_ranks"] = gathered({"loss_means": self.loss_means.state_dict(), "pools": pools})
         checkpoint["learning_rate_factor"] = self.learning_rate_factor
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with them."""
-        if "loss_means" in checkpoint:
-            self.loss_means.load_state_dict(checkpoint["loss_means"])
+        """Go on with them; where there were fewer processes, a further one has the pools of the first."""
         self.learning_rate_factor = checkpoint.get("learning_rate_factor", 1.0)
+        of_ranks = checkpoint.get("of_ranks", [])
+        if self.global_rank < len(of_ranks):
+            self.loss_means.load_state_dict(of_ranks[self.global_rank]["loss_means"])
+            checkpoint["state_dict"].update(of_ranks[self.global_rank]["pools"])
 
     def on_train_start(self) -> None:
         """Set the optimizers as this run is configured: a checkpoint brings along the values of its own run."""

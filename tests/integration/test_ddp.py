@@ -232,3 +232,25 @@ def test_all_skip_a_step_whose_loss_is_not_finite_in_one(tmp_path, words):
     for name, value in first.items():
         if torch.is_tensor(value) and "pool" not in name:
             assert value.isfinite().all() and torch.equal(value, second[name]), name
+
+
+@pytest.mark.slow
+def test_each_goes_on_where_it_was(tmp_path, words):
+    """Bit for bit, with pools and dropout: an interrupted training, and one that was not."""
+    (tmp_path / "telling.py").write_text(TELLING)
+    chance = ["generator.dropout=0.5", "model.pool_size=2", "callbacks.last_checkpoint.every_minutes=1e-9"]
+    held = {}
+    for run, epochs in (("whole", [3]), ("parts", [1, 3])):
+        for number in epochs:
+            here = [
+                f"hydra.run.dir={run}",
+                "resume=auto",
+                "optimization.constant_share=1",
+                f"trainer.max_epochs={number}",
+            ]
+            code, output = start(tmp_path, [*TORCHRUN, "telling.py"], [*words, *chance, *WITHOUT_PICTURES, *here])
+            assert code == 0, output
+        held[run] = [torch.load(tmp_path / f"held_by_{rank}.pt")["state"] for rank in (0, 1)]
+    for whole, parts in zip(held["whole"], held["parts"]):
+        for name, value in whole.items():
+            assert not torch.is_tensor(value) or torch.equal(value, parts[name]), name

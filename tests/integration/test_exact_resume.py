@@ -74,7 +74,7 @@ def test_from_any_batch(uninterrupted, tmp_path, compose_run, checkpoint):
     torch.manual_seed(99)
     train(compose_run(tmp_path, *words, f"ckpt_path={folder}/{checkpoint}.ckpt"))
     expected, found = state_of(folder), state_of(tmp_path)
-    for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "loss_means"):
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "of_ranks"):
         assert_same(found[part], expected[part], part)
     assert_same(found["callbacks"]["RandomStates"], expected["callbacks"]["RandomStates"])
     whole, rest = logged(folder), logged(tmp_path)

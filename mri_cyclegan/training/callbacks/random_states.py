@@ -7,38 +7,40 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from mri_cyclegan.ranks import gathered
+
 
 class RandomStates(pl.Callback):
     """Keeps Python's, NumPy's and torch's random states in the checkpoint, and those of the GPUs.
 
-    A training that goes on then draws what it would have drawn: dropout, the image pools, noise on the way back. Of
-    several processes the first one's states are kept; the others go on with draws of their own.
+    A training that goes on then draws what it would have drawn: dropout, the image pools, noise on the way back. Each
+    of several processes has states of its own; one that was not there before goes on with draws of its own.
     """
 
     def __init__(self) -> None:
-        self.to_restore: dict[str, Any] | None = None
+        self.to_restore: list[dict[str, Any]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data and tensors, so that a checkpoint is read without running code."""
+        """Plain data and tensors, so that a checkpoint is read without running code; of all processes."""
         numpys: Any = np.random.get_state()  # noqa: NPY002 - the state of those who still use it
-        return {
+        own = {
             "python": random.getstate(),
             "numpy": (numpys[0], numpys[1].tolist(), *numpys[2:]),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
+        return {"of_ranks": gathered(own)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep them until training starts: what is set up before draws too."""
-        self.to_restore = state_dict
+        self.to_restore = state_dict.get("of_ranks", [])
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Put them back before the first batch."""
-        if self.to_restore is None:
+        of_ranks, self.to_restore = self.to_restore, []
+        if trainer.global_rank >= len(of_ranks):
             return
-        states, self.to_restore = self.to_restore, None
-        if not trainer.is_global_zero:
-            return
+        states = of_ranks[trainer.global_rank]
         random.setstate(states["python"])
         name, keys, *rest = states["numpy"]
         np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
