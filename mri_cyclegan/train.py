@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from mri_cyclegan import config as run_config
 from mri_cyclegan import ranks
-from mri_cyclegan.faults import how_to_go_on
+from mri_cyclegan.running.faults import how_to_go_on
 from mri_cyclegan.sweeping.jobs import run_job
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
     import pytorch_lightning as pl
     import torch
 
-    from mri_cyclegan import results
-    from mri_cyclegan.initial_weights import start_from
-    from mri_cyclegan.quiet import quieten_lightning
+    from mri_cyclegan.running import results
+    from mri_cyclegan.running.initial_weights import start_from
+    from mri_cyclegan.running.quiet import quieten_lightning
     from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
     from mri_cyclegan.training.callbacks.random_states import RandomStates
     from mri_cyclegan.training.checkpoint_io import AtomicCheckpointIO

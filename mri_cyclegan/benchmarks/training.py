@@ -15,7 +15,7 @@ from mri_cyclegan.benchmarks.peer import Peer
 from mri_cyclegan.benchmarks.training_contenders import EndToEnd, OurStep, Textbook, count_flops, device_of
 from mri_cyclegan.benchmarks.training_report import print_table, speed_chart
 from mri_cyclegan.evaluation.pictures import save_png
-from mri_cyclegan.quiet import quieten_lightning
+from mri_cyclegan.running.quiet import quieten_lightning
 
 OURS, TEXTBOOK, END_TO_END, PEER = "ours", "textbook", "ours, end to end", "peer"
 

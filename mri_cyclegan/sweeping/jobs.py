@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from mri_cyclegan import ranks
 from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.job_folders import ERROR
-from mri_cyclegan.faults import explain, how_to_go_on
+from mri_cyclegan.running.faults import explain, how_to_go_on
 
 log = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ ROOT = Path(mri_cyclegan.__file__).parent
 FORBIDDEN = {
     "networks": ("pytorch_lightning", "monai", "hydra", "omegaconf", "mri_cyclegan.data", "mri_cyclegan.training"),
     "losses": ("pytorch_lightning", "monai", "hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.training"),
+    "running": ("hydra", "mri_cyclegan.networks"),
     "data": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.training", "mri_cyclegan.evaluation"),
     "verification": ("hydra", "omegaconf", "torch", "monai", "pytorch_lightning", "mri_cyclegan.training"),
     "training": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.data", "mri_cyclegan.inference"),

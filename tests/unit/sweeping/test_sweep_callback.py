@@ -98,9 +98,19 @@ def test_workers_of_one_host_take_a_gpu_each(loader, tmp_path, monkeypatch, word
     assert taken == ([(tmp_path, 2)] if words in ([], ["trainer.devices=auto"]) else [])
 
 
-def test_a_sweep_is_not_one_run(loader, capsys):
+def test_a_folder_that_cannot_be_written_is_refused_in_one_message(loader, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
     callback = SweepCallback(retry_failed=False)
-    callback.on_run_start(loader.load_configuration("train", [], run_mode=RunMode.RUN))
+    for key, start in (("hydra.run.dir", callback.on_run_start), ("hydra.sweep.dir", callback.on_multirun_start)):
+        with pytest.raises(SystemExit):
+            start(loader.load_configuration("train", [f"{key}={tmp_path}/file/run"], run_mode=RunMode.RUN))
+        expected = f"{key}: {tmp_path}/file/run cannot be written (Not a directory). Give another folder, or make room."
+        assert expected in capsys.readouterr().err
+
+
+def test_a_sweep_is_not_one_run(loader, tmp_path, capsys):
+    callback = SweepCallback(retry_failed=False)
+    callback.on_run_start(loader.load_configuration("train", [f"hydra.run.dir={tmp_path}"], run_mode=RunMode.RUN))
     with pytest.raises(SystemExit) as stop:
         callback.on_run_start(loader.load_configuration("train", ["sweep=seeds"], run_mode=RunMode.RUN))
     assert stop.value.code == 1

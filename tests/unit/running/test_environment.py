@@ -6,7 +6,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from mri_cyclegan.environment import record_data, record_start
+from mri_cyclegan.running.environment import record_data, record_start
 
 TRAINER = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")), world_size=2)
 CONFIG = {

@@ -25,7 +25,6 @@ from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.splits.content_hash import content_hash
 from mri_cyclegan.data.volume import voxel_sizes_mm
-from mri_cyclegan.environment import record_data, record_start
 from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, paired_images, summary_for_model
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
@@ -33,6 +32,7 @@ from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.inference.description import NOT_STATED
 from mri_cyclegan.inference.portable import save_evaluation, save_model
+from mri_cyclegan.running.environment import record_data, record_start
 
 log = logging.getLogger(__name__)
 
