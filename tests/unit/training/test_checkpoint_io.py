@@ -1,0 +1,40 @@
+import errno
+
+import pytest
+import torch
+
+from mri_cyclegan.training.checkpoint_io import AtomicCheckpointIO
+
+
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.arange(3.0), "epoch": 4}, path)
+    found = torch.load(path, weights_only=True)
+    assert found["epoch"] == 4 and torch.equal(found["weights"], torch.arange(3.0))
+    assert [one.name for one in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def half(checkpoint, file):
+    """A disk that is full in the middle of a write: torch has an error of its own for it."""
+    file.write(b"half of ")
+    try:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    except OSError:
+        raise RuntimeError("unexpected pos 768 vs 662")  # noqa: B904
+
+
+def test_a_full_disk_leaves_the_one_of_before(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match="No space left on device") as full:
+        AtomicCheckpointIO().save_checkpoint({"epoch": 2}, path)
+    assert full.value.filename == str(path) and full.value.errno == errno.ENOSPC
+    assert torch.load(path, weights_only=True) == {"epoch": 1}
+    assert [one.name for one in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_other_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(AttributeError, match="local object"):
+        AtomicCheckpointIO().save_checkpoint({"model": lambda: 0}, tmp_path / "last.ckpt")
+    assert not list(tmp_path.iterdir())
