@@ -186,6 +186,11 @@ def _check_trainer(config: DictConfig) -> None:
             "trainer.precision=16-mixed scales gradients anew at each step, so they cannot be accumulated. "
             "Take trainer.precision=bf16-mixed, or optimization.accumulate_batches=1."
         )
+    if trainer.precision in ("bf16-true", "16-true") and config.model.gradient_penalty is not None:
+        raise ValueError(
+            f"trainer.precision={trainer.precision} keeps weights in half precision, where a slope of slopes is lost. "
+            "Take trainer.precision=bf16-mixed, or model.gradient_penalty=null."
+        )
 
 
 def _check_pairs(config: DictConfig) -> None:

@@ -191,6 +191,7 @@ def test_a_loss_on_pairs_without_pairs_is_refused(tmp_path):
         (["+trainer.accumulate_grad_batches=2"], r"trainer\.accumulate_grad_batches: .*accumulate_batches"),
         (["trainer.max_epochs=-1"], r"trainer\.max_epochs: expected at least 1, got -1"),
         (["trainer.precision=16-mixed", "optimization.accumulate_batches=2"], r"trainer\.precision=16-mixed"),
+        (["trainer.precision=bf16-true", "model.gradient_penalty=interpolated"], r"trainer\.precision=bf16-true keeps"),
         (["+trainer.max_steps=10"], r"trainer\.max_steps: counts .*Set trainer\.max_epochs"),
         (["resume=yes"], r"resume: expected auto, or null to start anew; got 'yes'"),
         (["compile=yes"], r"compile: expected auto, true, false or cuda_graphs, got 'yes'"),
