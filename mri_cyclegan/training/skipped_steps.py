@@ -1,5 +1,6 @@
 """Steps that moved no weights."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -28,13 +29,17 @@ class SkippedSteps:
 
     Attributes:
         found: steps that were skipped, of those read; whoever has told them takes them out.
-        in_a_row: batches up to the last one read that had a skipped step.
     """
 
     def __init__(self) -> None:
         self.unread: list[tuple[Step, Tensor]] = []
         self.found: list[Step] = []
-        self.in_a_row = 0
+        self.rows = Counter[str]()
+
+    @property
+    def in_a_row(self) -> int:
+        """Steps of one side that were skipped up to the last one read, of the side with more."""
+        return max(self.rows.values(), default=0)
 
     def add(self, step: Step, skipped: Tensor) -> None:
         """Note one step.
@@ -46,17 +51,14 @@ class SkippedSteps:
         self.unread.append((step, skipped))
 
     def read(self) -> None:
-        """Fetch the notes of whole batches from the device."""
+        """Fetch the notes from the device."""
         if not self.unread:
             return
-        flags = torch.stack([skipped for _, skipped in self.unread]).tolist()
-        of_batch: dict[tuple[int, int], list[Step]] = {}
-        for (step, _), skipped in zip(self.unread, flags, strict=True):
-            of_batch.setdefault((step.epoch, step.batch), []).extend([step] if skipped else [])
+        steps, flags = zip(*self.unread, strict=True)
         self.unread = []
-        for steps in of_batch.values():
-            self.in_a_row = self.in_a_row + 1 if steps else 0
-            self.found += steps
+        for step, skipped in zip(steps, torch.stack(flags).tolist(), strict=True):
+            self.rows[step.side] = self.rows[step.side] + 1 if skipped else 0
+            self.found += [step] if skipped else []
 
     def take(self) -> list[Step]:
         """Those found since the last time."""

@@ -72,7 +72,7 @@ def test_after_a_row_of_them_it_goes_back_with_half_the_learning_rate(
     spoil_weights(2)
     config = compose_run(tmp_path, *toy_overrides, *QUICK)
     train(config)
-    assert f"2 batches in a row: going back to {tmp_path}/checkpoints/last.ckpt, with 0.5 times" in caplog.text
+    assert f"2 steps in a row: going back to {tmp_path}/checkpoints/last.ckpt, with 0.5 times" in caplog.text
     assert np.isfinite(column(tmp_path, "loss/generators_epoch")).all()
     assert_finite(tmp_path / "checkpoints" / "last.ckpt")
     # Constant for two epochs, then to 2/3 and 1/3.
@@ -95,7 +95,7 @@ def test_it_stops_with_a_diagnosis_when_going_back_does_not_help(tmp_path, compo
     with pytest.raises(Diverged) as stopped:
         train(compose_run(tmp_path, *words))
     message = str(stopped.value)
-    assert message.startswith("Training has diverged: for 2 batches in a row a loss or gradient was not finite.")
+    assert message.startswith("Training has diverged: in 2 steps in a row a loss or gradient was not finite.")
     assert "Going back to a good checkpoint 2 times did not help." in message
     assert "epoch 4, batch 2" in message and "_T1w.nii.gz" in message
     assert "Weights of not finite: generator_ba" in message
@@ -113,7 +113,7 @@ def test_it_stops_at_once_where_there_is_nothing_to_go_back_to(tmp_path, compose
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_in_a_row": 0}, r"callbacks\.divergence\.max_in_a_row: expected 1 or more batches, got 0"),
+        ({"max_in_a_row": 0}, r"callbacks\.divergence\.max_in_a_row: expected 1 or more steps, got 0"),
         ({"max_returns": -1}, r"callbacks\.divergence\.max_returns: expected 0 or more, got -1"),
         ({"learning_rate_factor": 0.0}, r"callbacks\.divergence\.learning_rate_factor: .*\(0, 1\], got 0\.0"),
         ({"learning_rate_factor": 1.1}, r"callbacks\.divergence\.learning_rate_factor: .*\(0, 1\], got 1\.1"),

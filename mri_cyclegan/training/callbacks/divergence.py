@@ -26,13 +26,13 @@ class DivergenceGuard(pl.Callback):
     """Tells which steps were skipped, since a loss or gradient was not finite, and ends a row of them.
 
     Steps are skipped by ``optimization.skip_non_finite``; single ones are told with the slices of their batch. After
-    many batches in a row weights, averages, pools and optimizers go back to the last good checkpoint, with lower
+    many in a row weights, averages, pools and optimizers go back to the last good checkpoint, with lower
     learning rates; the data goes on. Looks every ``trainer.log_every_n_steps`` batches, so a GPU is not made to wait at
     every step. Checkpoints are not written within such a row.
 
     Args:
         folder: of the checkpoints.
-        max_in_a_row: batches with a skipped step after which to go back.
+        max_in_a_row: skipped steps of one side, generators or discriminators, after which to go back.
         max_returns: so often in a run; the next time it stops.
         learning_rate_factor: on both learning rates each time, in (0, 1].
 
@@ -42,7 +42,7 @@ class DivergenceGuard(pl.Callback):
 
     def __init__(self, folder: str, max_in_a_row: int, max_returns: int, learning_rate_factor: float) -> None:
         if max_in_a_row < 1:
-            raise ValueError(f"callbacks.divergence.max_in_a_row: expected 1 or more batches, got {max_in_a_row}.")
+            raise ValueError(f"callbacks.divergence.max_in_a_row: expected 1 or more steps, got {max_in_a_row}.")
         if max_returns < 0:
             raise ValueError(f"callbacks.divergence.max_returns: expected 0 or more, got {max_returns}.")
         if not 0 < learning_rate_factor <= 1:
@@ -77,7 +77,7 @@ class DivergenceGuard(pl.Callback):
             raise Diverged(diagnosis(trainer, pl_module, steps, self.num_returns, checkpoint))
         self.num_returns += 1
         log.warning(
-            "%d batches in a row: going back to %s, with %g times the learning rates (%d of at most %d times).",
+            "%d steps in a row: going back to %s, with %g times the learning rates (%d of at most %d times).",
             pl_module.skipped_steps.in_a_row,
             checkpoint,
             self.learning_rate_factor,
@@ -140,7 +140,7 @@ def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_returns: int,
         checkpoint: the last good one; None where there is none yet.
     """
     words = [
-        f"Training has diverged: for {model.skipped_steps.in_a_row} batches in a row a loss or gradient was not finite."
+        f"Training has diverged: in {model.skipped_steps.in_a_row} steps in a row a loss or gradient was not finite."
     ]
     if num_returns:
         words.append(f"Going back to a good checkpoint {num_returns} times did not help.")

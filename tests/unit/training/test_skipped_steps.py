@@ -129,15 +129,17 @@ def test_it_costs_nothing_where_all_is_finite():
     assert same(on, off)
 
 
-def test_notes_are_read_together_and_counted_by_batch():
+def test_notes_are_read_together_and_counted_for_each_side():
     steps = SkippedSteps()
-    for batch, flags in enumerate([(1, 0), (0, 0), (0, 1), (1, 1)]):
+    for batch, flags in enumerate([(1, 0), (None, 0), (1, 1), (None, 0), (1, 1)]):  # generators learn from every other
         for side, flag in zip(("generators", "discriminators"), flags):
-            steps.add(Step(0, batch, side), torch.tensor(float(flag)))
+            if flag is not None:
+                steps.add(Step(0, batch, side), torch.tensor(float(flag)))
     assert steps.take() == [] and steps.in_a_row == 0, "nobody has read them"
     steps.read()
-    assert steps.in_a_row == 2
-    assert [(step.batch, step.side[0]) for step in steps.take()] == [(0, "g"), (2, "d"), (3, "g"), (3, "d")]
+    assert steps.in_a_row == 3, "of the generators"
+    assert [(step.batch, step.side[0]) for step in steps.take()] == [(0, "g"), (2, "g"), (2, "d"), (4, "g"), (4, "d")]
     assert steps.take() == []
+    steps.add(Step(0, 5, "generators"), torch.tensor(0.0))
     steps.read()
-    assert steps.in_a_row == 2
+    assert steps.in_a_row == 1, "of the discriminators"
