@@ -138,6 +138,37 @@ def in_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
+def checked(config: DictConfig) -> DictConfig:
+    """A configuration in plain values, after :func:`check_config`: what was checked is what will be built.
+
+    Raises:
+        ValueError: see there; or a value is still a reference, whose meaning could change.
+    """
+    _require_values(config)
+    plain = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    assert isinstance(plain, DictConfig)
+    for key in _references(plain, ""):
+        raise ValueError(f"{key}: expected a value without ${{…}} in it.")
+    check_config(plain)
+    return plain
+
+
+def _references(node: Any, key: str) -> Iterator[str]:
+    names = list(node) if isinstance(node, DictConfig) else range(len(node))
+    for name in names:
+        place = f"{key}.{name}" if key else str(name)
+        if OmegaConf.is_interpolation(node, name):
+            yield place
+        elif isinstance(node[name], DictConfig | ListConfig):
+            yield from _references(node[name], place)
+
+
+def _require_values(config: DictConfig) -> None:
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise ValueError(f"No value for {', '.join(missing)}. Give it on the command line: {missing[0]}=…")
+
+
 def check_config(config: DictConfig) -> None:
     """Refuse what would fail later or should not run at all.
 
@@ -147,9 +178,7 @@ def check_config(config: DictConfig) -> None:
     """
     if in_sweep():
         require_one_device(config)
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise ValueError(f"No value for {', '.join(missing)}. Give it on the command line: {missing[0]}=…")
+    _require_values(config)
     top_level = [field.name for field in fields(RunConfig)]
     for key in map(str, config):
         if key not in top_level:

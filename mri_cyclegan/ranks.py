@@ -39,7 +39,7 @@ def is_first() -> bool:
 def aside() -> Iterator[list[str]]:
     """What to tell Hydra so that a further process leaves no folder and says nothing; for the first one, nothing.
 
-    A further process ends with the one that started it.
+    A further process ends with torchrun or the first process, if these started it.
 
     Yields:
         Words for the command line.
@@ -47,7 +47,9 @@ def aside() -> Iterator[list[str]]:
     if is_first():
         yield []
         return
-    end_with(os.getppid())
+    # Whoever starts a process by hand may leave.
+    if "TORCHELASTIC_RUN_ID" in os.environ or ("LOCAL_RANK" in os.environ and "RANK" not in os.environ):
+        end_with(os.getppid())
     with TemporaryDirectory(prefix="mri_cyclegan_") as folder:
         yield [f"hydra.run.dir='{folder}'", "hydra.output_subdir=null", "hydra.job_logging.root.handlers=[file]"]
 

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from mri_cyclegan import config as run_config
 from mri_cyclegan import ranks
-from mri_cyclegan.running.faults import how_to_go_on
+from mri_cyclegan.running.going_on import how_to_go_on
 from mri_cyclegan.sweeping.jobs import run_job
 
 if TYPE_CHECKING:
@@ -62,10 +62,11 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
     from mri_cyclegan.running.quiet import quieten_lightning
     from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
     from mri_cyclegan.training.callbacks.random_states import RandomStates
+    from mri_cyclegan.training.callbacks.unfinished_epoch import UnfinishedEpoch
     from mri_cyclegan.training.checkpoint_io import AtomicCheckpointIO
 
     quieten_lightning()
-    run_config.check_config(config)
+    config = run_config.checked(config)
     run_dir = Path(config.run_dir)
     if config.ckpt_path is not None and not is_whole(Path(config.ckpt_path)):
         raise ValueError(f"ckpt_path: {config.ckpt_path} is damaged. previous.ckpt beside it is the one before.")
@@ -77,10 +78,10 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
     loggers = list(run_config.build(config.logger).values())
     trainer = run_config.build(
         config.trainer,
-        callbacks=[RandomStates(), *callbacks.values()],
+        callbacks=[RandomStates(), UnfinishedEpoch(), *callbacks.values()],
         logger=loggers,
         precision=precision_for(config.trainer),
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(run_dir)],
     )
     ranks.check_number(trainer)
 
@@ -117,16 +118,16 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
     num_batches = trainer.max_epochs * ceil(len(datamodule.train_slices) / (datamodule.batch_size * trainer.world_size))
     model.compile_networks(config.compile, trainer.strategy.root_device, num_batches)
     start = perf_counter()
-    fit(trainer, model, datamodule, checkpoint, run_dir)
+    fit(trainer, model, datamodule, checkpoint, config)
     training_s = perf_counter() - start
     ranks.leave(trainer)
     if not trainer.is_global_zero:
         return {}
-    weights = load_best_weights(model, callbacks.get("best_checkpoint"))
+    weights = load_best_weights(model, callbacks.get("best_checkpoint"), run_dir)
     return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
 
 
-def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None, run_dir: Path) -> None:
+def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None, config: DictConfig) -> None:
     """Train; when interrupted, say how to go on and exit with the signal's status (Lightning alone would exit 0).
 
     Raises:
@@ -151,7 +152,7 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None
         raise
     except SystemExit as stop:
         ranks.end_children(trainer)
-        log.warning("Interrupted. %s", how_to_go_on(run_dir))
+        log.warning("Interrupted. %s", how_to_go_on(config))
         sys.exit(stop.code if isinstance(stop.code, int) and stop.code > 128 else 130)
 
 
@@ -165,16 +166,18 @@ def precision_for(trainer_config: DictConfig) -> str:
     return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
 
 
-def load_best_weights(model: pl.LightningModule, best_checkpoint: Any) -> str:
-    """Put the weights of the best validation epoch into the model, if there is one.
+def load_best_weights(model: pl.LightningModule, best_checkpoint: Any, run_dir: Path) -> str:
+    """Put the weights of the best validation epoch into the model, if the run has one.
 
     Returns:
         Which weights the model holds now, in words.
     """
     import torch
 
+    from mri_cyclegan.data.walking import leads_out
+
     path = getattr(best_checkpoint, "best_model_path", "")
-    if not path:
+    if not path or leads_out(Path(path), run_dir):
         return "last epoch"
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(checkpoint["state_dict"])

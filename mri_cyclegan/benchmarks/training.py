@@ -83,8 +83,7 @@ def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, 
     if batch_size is not None:
         words.append(f"data.batch_size={batch_size}")
     config = run_config.compose("train", overrides=words)
-    run_config.check_config(config)
-    return config
+    return run_config.checked(config)
 
 
 def _measure(

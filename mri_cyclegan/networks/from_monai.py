@@ -141,7 +141,10 @@ def warp(image: Tensor, displacement: Tensor) -> Tensor:
     # The centre of the first pixel is -1, that of the last 1.
     grid = torch.stack([2 * column / (width - 1) - 1, 2 * row / (height - 1) - 1], dim=-1)
     image = image.to(displacement.dtype)
-    return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    # On a CPU torch reads from anywhere for a place that is NaN. The result is NaN all the same.
+    grid = grid.nan_to_num()
+    moved = functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return moved + 0 * displacement.sum()
 
 
 def _normalize_instances(network: nn.Module) -> None:

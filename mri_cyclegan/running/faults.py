@@ -16,6 +16,7 @@ FULL_BYTES = 20_000_000
 
 _FROM_WORKER = re.compile(r"Caught \S+ in DataLoader worker process .*\n\S+: (?P<message>.*)\Z", re.DOTALL)
 _LOST_WORKER = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)")
+_SHARED_MEMORY = re.compile(r"unable to (allocate|open|mmap|resize).*shm|shared memory|Bus error", re.IGNORECASE)
 
 
 def explain(error: BaseException, folders: Mapping[str, Path]) -> str | None:
@@ -32,6 +33,13 @@ def explain(error: BaseException, folders: Mapping[str, Path]) -> str | None:
         return without_worker(str(error))
     if isinstance(error, OSError):
         return _of_files(error, folders)
+    if _SHARED_MEMORY.search(str(error)):
+        return (
+            "Loader processes hand slices over in shared memory, and there is too little of it. Enlarge /dev/shm "
+            "(docker run --shm-size=2g), or set data.num_workers=0."
+        )
+    if isinstance(error, MemoryError):
+        return f"Memory is full ({error}). Lower data.num_workers, data.num_processes or data.batch_size."
     if _LOST_WORKER.search(str(error)):
         return (
             "A loader process was killed, most likely by the system because memory ran out. Lower data.num_workers "
@@ -63,12 +71,3 @@ def _of_files(error: OSError, folders: Mapping[str, Path]) -> str:
 def _free_bytes(folder: Path) -> int:
     existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
     return shutil.disk_usage(existing).free
-
-
-def how_to_go_on(run_dir: Path) -> str:
-    """The words that continue a run from its last good checkpoint, or start it anew where there is none.
-
-    Args:
-        run_dir: of the run.
-    """
-    return f"Go on with the same command and hydra.run.dir={run_dir} resume=auto"

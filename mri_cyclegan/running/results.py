@@ -3,6 +3,7 @@
 import fcntl
 import json
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,9 @@ from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.splits.content_hash import content_hash
 from mri_cyclegan.data.volume import voxel_sizes_mm
+from mri_cyclegan.data.walking import leads_out
 from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, paired_images, summary_for_model
+from mri_cyclegan.evaluation.job_folders import ERROR
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
@@ -54,7 +57,11 @@ def start(run_dir: Path, config: DictConfig, trainer: pl.Trainer, again: bool = 
             cannot be written.
     """
     require_writable(run_dir, "run_dir")
+    for name in ("checkpoints", "samples", "tensorboard", "model", "evaluation", ".lock"):
+        if leads_out(run_dir / name, run_dir):
+            raise ValueError(f"run_dir: {run_dir / name} leads out of it. Remove that link, or give another run_dir.")
     lock = _lock(run_dir)
+    (run_dir / ERROR).unlink(missing_ok=True)
     for folder in (run_dir, run_dir / "samples"):
         remove_abandoned(folder)
     path, text = run_dir / "config.yaml", OmegaConf.to_yaml(config, resolve=True)
@@ -74,7 +81,8 @@ def start(run_dir: Path, config: DictConfig, trainer: pl.Trainer, again: bool = 
 
 def _lock(run_dir: Path) -> TextIO:
     """A lock that goes with the process, however it ends."""
-    file = (run_dir / ".lock").open("w")
+    # Not through a link, nor emptied: the folder may come from others.
+    file = os.fdopen(os.open(run_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

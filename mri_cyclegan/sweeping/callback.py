@@ -31,6 +31,7 @@ class SweepCallback(Callback):
     def __init__(self, retry_failed: bool) -> None:
         self.retry_failed = retry_failed
         self.reported = False
+        self.pid = os.getpid()
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Refuse to make one run of a sweep, and a folder where nothing can be written."""
@@ -61,7 +62,6 @@ class SweepCallback(Callback):
         _require_folder(config.hydra.sweep.dir, "hydra.sweep.dir")
         self.folder = Path(config.hydra.sweep.dir)
         self.earlier = set(job_folders(self.folder))
-        self.pid = os.getpid()
         atexit.register(self.report)  # a sweeper that gives up, or is interrupted, does not come to the end
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -69,7 +69,8 @@ class SweepCallback(Callback):
         launcher = config.hydra.launcher.get("_target_", "")
         if config.hydra.mode != RunMode.MULTIRUN or not launcher.endswith(".JoblibLauncher"):
             return
-        end_with(os.getppid(), signal.SIGTERM)
+        if os.getpid() != self.pid:  # one job at a time runs in the launching process
+            end_with(os.getppid(), signal.SIGTERM)
         if config.trainer.accelerator != "cpu" and str(config.trainer.devices) in ("1", "auto", "-1"):
             take_gpu(Path(config.hydra.sweep.dir).absolute(), num_gpus())
 

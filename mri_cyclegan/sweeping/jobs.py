@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from mri_cyclegan import ranks
 from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.job_folders import ERROR
-from mri_cyclegan.running.faults import explain, how_to_go_on
+from mri_cyclegan.running.faults import explain
+from mri_cyclegan.running.going_on import how_to_go_on
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +42,14 @@ def run_job(train: Callable[[DictConfig], Any], config: DictConfig, in_sweep: bo
         message = explain(error, _folders(config))
         if message is None and not in_sweep:
             if ranks.is_first():
-                log.error(how_to_go_on(run_dir))
+                log.error(how_to_go_on(config))
             raise
         if not ranks.is_first():
             sleep(10)  # most mistakes meet every process: leave the first one time to tell before the launcher ends all
             sys.exit(f"A further process failed: {error}")
         _tell(run_dir / ERROR, message or f"{type(error).__name__}: {error}", config)
         if not isinstance(error, ValueError):
-            log.error(how_to_go_on(run_dir))
+            log.error(how_to_go_on(config))
         if not in_sweep:
             sys.exit(1)
         return None

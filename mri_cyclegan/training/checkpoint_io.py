@@ -14,7 +14,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     Lightning alone writes to the folder of temporary files and moves it, which is a copy where that is another disk: a
     disk that fills up meanwhile would leave half a file in the place of a whole one.
+
+    Args:
+        run_dir: of the run; nothing outside of it is removed, whatever a checkpoint says that was read.
     """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Save.
@@ -37,3 +43,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if not isinstance(fault, OSError):
                 raise
             raise OSError(fault.errno, fault.strerror, str(path)) from error
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove a file of the run. Lightning alone removes folders, too, and what other programs' addresses name.
+
+        Args:
+            path: of the file; where it is none of the run's, nothing happens.
+        """
+        path = Path(path)
+        if path.is_file() and path.resolve().is_relative_to(self.run_dir.resolve()):
+            path.unlink()

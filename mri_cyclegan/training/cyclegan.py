@@ -28,7 +28,7 @@ from mri_cyclegan.training.loss_means import LossMeans
 from mri_cyclegan.training.loss_weights import Weights, require_weight
 from mri_cyclegan.training.lr_schedule import constant_then_falling
 from mri_cyclegan.training.optimization import Optimization
-from mri_cyclegan.training.skipped_steps import SkippedSteps, Step, has_finite_weights
+from mri_cyclegan.training.skipped_steps import SkippedSteps, Step
 
 # Losses that the progress bar shows.
 IN_PROGRESS_BAR = ("generators", "discriminator_a", "discriminator_b")
@@ -210,18 +210,30 @@ class CycleGAN(pl.LightningModule):
         self.compiled = compile_networks(networks, mode, device, num_batches)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the module's state has not: losses of an unfinished epoch, and each process's own pools."""
+        """Keep what the module's state has not: losses of an unfinished epoch, and each process's own pools.
+
+        And whether the last steps were skipped: then nobody knows yet whether these weights can be trained.
+        """
         pools = {name: checkpoint["state_dict"][name].cpu() for name in POOLS}
         checkpoint["of_ranks"] = gathered({"loss_means": self.loss_means.state_dict(), "pools": pools})
-        checkpoint["learning_rate_factor"] = self.learning_rate_factor
+        self.skipped_steps.read()
+        checkpoint["skipped_in_a_row"] = self.skipped_steps.in_a_row
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with them; where there were fewer processes, a further one has the pools of the first."""
-        self.learning_rate_factor = checkpoint.get("learning_rate_factor", 1.0)
+        own = self._own_part(checkpoint)
+        if own:
+            self.loss_means.load_state_dict(own["loss_means"])
+
+    def _own_part(self, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """What this process saved beside the module's state; into the state go its pools and its kind of Adam."""
         of_ranks = checkpoint.get("of_ranks", [])
-        if self.global_rank < len(of_ranks):
-            self.loss_means.load_state_dict(of_ranks[self.global_rank]["loss_means"])
-            checkpoint["state_dict"].update(of_ranks[self.global_rank]["pools"])
+        own = of_ranks[self.global_rank] if self.global_rank < len(of_ranks) else {}
+        checkpoint["state_dict"].update(own.get("pools", {}))
+        for state in checkpoint["optimizer_states"]:
+            for group in state["param_groups"]:
+                group.update(fused=self.fused, foreach=None)  # it may have been trained in another precision
+        return own
 
     def on_train_start(self) -> None:
         """Set the optimizers as this run is configured: a checkpoint brings along the values of its own run."""
@@ -233,24 +245,21 @@ class CycleGAN(pl.LightningModule):
         for scheduler, rate in zip(schedulers, self.optimization.learning_rates, strict=True):
             self.optimization.set_rate(scheduler, rate * self.learning_rate_factor, self.schedule(self.current_epoch))
 
-    def go_back_to(self, checkpoint: Mapping[str, Any], learning_rate_factor: float) -> None:
+    def go_back_to(self, checkpoint: dict[str, Any], learning_rate_factor: float) -> None:
         """Take weights, averages, pools and optimizers of a checkpoint while training, and go on more slowly.
 
         Args:
             checkpoint: of the same configuration, as it was saved.
             learning_rate_factor: on both learning rates from here on, beside earlier ones.
         """
+        self._own_part(checkpoint)
         self.load_state_dict(checkpoint["state_dict"])
         for optimizer, state in zip(self.trainer.optimizers, checkpoint["optimizer_states"], strict=True):
             optimizer.load_state_dict(state)
+        self.zero_grad()
         self.learning_rate_factor *= learning_rate_factor
         self.set_learning_rates()
         self.skipped_steps = SkippedSteps()
-
-    def is_sound(self) -> bool:
-        """Whether weights and averages are finite and the last batch moved them; waits for the device."""
-        self.skipped_steps.read()
-        return not self.skipped_steps.in_a_row and has_finite_weights(self)
 
     def on_train_epoch_start(self) -> None:
         """Forget the losses of an epoch that ended early."""
@@ -428,6 +437,11 @@ class CycleGAN(pl.LightningModule):
                 self.log(f"loss/{name}_epoch", value, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)
 
     @property
+    def fused(self) -> bool:
+        """Whether Adam is one kernel; with float16 it is not, see :meth:`Optimization.adam`."""
+        return self.trainer.precision != "16-mixed"
+
+    @property
     def schedule(self) -> Callable[[int], float]:
         """Epoch to the factor on both learning rates."""
         settings = self.optimization
@@ -437,8 +451,7 @@ class CycleGAN(pl.LightningModule):
         """Adam for all that helps the generators, Adam for the discriminators, each with the schedule of its rate."""
         sides = (self.generator_ab, self.generator_ba, self.further), (self.discriminator_a, self.discriminator_b)
         rates = self.optimization.learning_rates
-        fused = self.trainer.precision != "16-mixed"
-        optimizers = [self.optimization.adam(side, rate, fused) for side, rate in zip(sides, rates, strict=True)]
+        optimizers = [self.optimization.adam(side, rate, self.fused) for side, rate in zip(sides, rates, strict=True)]
         names = ("learning_rate/generators", "learning_rate/discriminators")
         return optimizers, [
             {"scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule), "name": name}

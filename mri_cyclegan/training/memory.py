@@ -66,8 +66,8 @@ def _holds(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) ->
     model.zero_grad(set_to_none=True)
     kept = datamodule.train_slices.num_bytes if datamodule.train_slices.positions_only else 0
     shape = datamodule.train_slices.image_shape
-    batch = {name: torch.rand(batch_size, *shape) * 2 - 1 for name in "ab"}
     try:
+        batch = {name: torch.rand(batch_size, *shape) * 2 - 1 for name in "ab"}
         beside = torch.empty(kept, dtype=torch.uint8, device=device)
         one_batch = pl.Trainer(
             accelerator="cpu" if device.type == "cpu" else "auto",

@@ -19,6 +19,7 @@ from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
 from mri_cyclegan.data.splits.participants import read_column
 from mri_cyclegan.data.volume import ReadOptions, grid_difference
+from mri_cyclegan.overrides import quoted
 from mri_cyclegan.verification.examination import Examined, Facts, examine, facts_as_json
 from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
 
@@ -71,11 +72,11 @@ class Verification:
         """Words for the training command: where the data set is, and the proposed settings."""
         if self.proposal is None:
             return []
-        where = [f"data={self.layout}", f"data.root={_quoted(self.root)}"]
+        where = [f"data={self.layout}", f"data.root={quoted(self.root)}"]
         if self.contrasts != ("T1w", "T2w"):
-            where.append(f"data.contrasts=[{','.join(map(_quoted, self.contrasts))}]")
+            where.append(f"data.contrasts=[{','.join(map(quoted, self.contrasts))}]")
         if self.split_column:
-            where.append(f"data.split_column={_quoted(self.split_column)}")
+            where.append(f"data.split_column={quoted(self.split_column)}")
         return where + self.reading + self.proposal.overrides()
 
     def as_json(self) -> dict[str, Any]:
@@ -161,11 +162,11 @@ def _reading(layout: str, options: ReadOptions, subject_pattern: str | None) -> 
         "nonfinite": None if options.nonfinite == "raise" else options.nonfinite,
         "assume_orientation": options.assume_orientation,
     }
-    words = [f"data.{key}={_quoted(value)}" for key, value in settings.items() if value is not None]
+    words = [f"data.{key}={quoted(value)}" for key, value in settings.items() if value is not None]
     if layout == "png" and subject_pattern:
         words.append("data.names_identify_subjects=true")
     if options.series_uids:
-        words.append(f"data.series_uids=[{','.join(map(_quoted, options.series_uids))}]")
+        words.append(f"data.series_uids=[{','.join(map(quoted, options.series_uids))}]")
     return words
 
 
@@ -243,11 +244,3 @@ def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str])
 def _grid(facts: Facts) -> str:
     shape, spacing = (" × ".join(f"{size:.3g}" for size in sizes) for sizes in (facts.shape, facts.spacing_mm))
     return f"{shape} voxels of {spacing} mm {facts.orientation}"
-
-
-def _quoted(word: object) -> str:
-    """In Hydra's quotes where its grammar needs them."""
-    text = str(word)
-    if all(letter.isalnum() or letter in "/._-+" for letter in text):
-        return text
-    return '"' + text.replace('"', '\\"').replace("${", "\\${") + '"'

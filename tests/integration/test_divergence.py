@@ -78,7 +78,39 @@ def test_after_a_row_of_them_it_goes_back_with_half_the_learning_rate(
     # Constant for two epochs, then to 2/3 and 1/3.
     shares = [rate / config.optimization.learning_rate_generators for rate in column(tmp_path, RATE)]
     assert shares == pytest.approx([1, 1, 2 / 3, 1 / 3 / 2])
-    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["learning_rate_factor"] == 0.5
+
+
+def test_a_run_that_goes_on_stays_slow_unless_its_rates_change(
+    tmp_path, compose_run, toy_overrides, spoil_weights, caplog
+):
+    caplog.set_level("INFO")
+    spoil_weights(1)
+    words = [*toy_overrides, "evaluate=false", "callbacks.divergence.max_in_a_row=2", "optimization.constant_share=1"]
+    config = compose_run(tmp_path / "run", *words, "trainer.max_epochs=2")
+    train(config)
+    configured = config.optimization.learning_rate_generators
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    train(compose_run(tmp_path / "other", *words, "trainer.max_epochs=3", f"ckpt_path={last}"))
+    assert column(tmp_path / "other", RATE) == [configured]
+    assert "times those configured" not in caplog.text
+    train(compose_run(tmp_path / "run", *words, "trainer.max_epochs=3", "resume=auto"))
+    assert column(tmp_path / "run", RATE)[-1] == configured / 2
+    assert "Learning rates are 0.5 times those configured: training has gone back 1 times, of at most 2" in caplog.text
+    lower = f"optimization.learning_rate_generators={configured / 4}"
+    train(compose_run(tmp_path / "run", *words, "trainer.max_epochs=4", "resume=auto", lower))
+    assert column(tmp_path / "run", RATE)[-1] == configured / 4
+
+
+def test_a_bad_batch_at_the_end_of_each_epoch_costs_no_checkpoint(tmp_path, compose_run, toy_overrides, monkeypatch):
+    step = CycleGAN.training_step
+
+    def last_is_bad(self, batch, batch_index):
+        step(self, batch | {"a": batch["a"] * float("nan")} if batch_index == 2 else batch, batch_index)
+
+    monkeypatch.setattr(CycleGAN, "training_step", last_is_bad)
+    train(compose_run(tmp_path, *toy_overrides, "evaluate=false", "trainer.max_epochs=3"))
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
+    assert_finite(tmp_path / "checkpoints" / "last.ckpt")
 
 
 def test_no_checkpoint_is_written_within_such_a_row(tmp_path, compose_run, toy_overrides, spoil_weights, caplog):
@@ -96,7 +128,7 @@ def test_it_stops_with_a_diagnosis_when_going_back_does_not_help(tmp_path, compo
         train(compose_run(tmp_path, *words))
     message = str(stopped.value)
     assert message.startswith("Training has diverged: in 2 steps in a row a loss or gradient was not finite.")
-    assert "Going back to a good checkpoint 2 times did not help." in message
+    assert "Going back to a good checkpoint 2 times did not help, at last with 0.25 times the configured" in message
     assert "epoch 4, batch 2" in message and "_T1w.nii.gz" in message
     assert "Weights of not finite: generator_ba" in message
     assert f"{tmp_path}/checkpoints/last.ckpt is from before: resume=auto goes on from it" in message

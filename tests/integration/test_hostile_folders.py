@@ -281,8 +281,26 @@ def test_a_checkpoint_is_not_unpickled(run, compose_run, toy_overrides, pickles,
     shutil.copyfile(pickles[1], checkpoint)
     words = [word.format(checkpoint=checkpoint) for word in words]
     run_dir = run if "resume=auto" in words else tmp_path / "next"
-    with pytest.raises(Exception, match="[Ww]eights"):  # of torch, which reads nothing but tensors
+    with pytest.raises(ValueError, match=r"is no checkpoint of a run here; it holds more than data"):
         train(compose_run(run_dir, *toy_overrides, *SHORT, "trainer.max_epochs=3", *words))
+
+
+@pytest.mark.parametrize("address", ["local://{victim}", "{victim}", "{victim}/file", "{run}/checkpoints/../../victim"])
+def test_a_checkpoint_removes_nothing_of_others(run, compose_run, toy_overrides, tmp_path, address):
+    """Where Lightning's callback believes to know which file has been best so far."""
+    victim = run.parent / "victim"
+    victim.mkdir()
+    (victim / "file").write_text("")
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    content = torch.load(checkpoint, weights_only=True)
+    (name,) = [name for name in content["callbacks"] if name.startswith("ModelCheckpoint")]
+    state, worst = content["callbacks"][name], address.format(victim=victim, run=run)
+    score = torch.tensor(-5.0)
+    state.update(best_k_models={worst: score}, kth_best_model_path=worst, kth_value=score, best_model_score=score)
+    state.pop("dirpath")
+    torch.save(content, checkpoint)
+    train(compose_run(tmp_path / "next", *toy_overrides, *SHORT, "trainer.max_epochs=4", f"ckpt_path={checkpoint}"))
+    assert (victim / "file").exists()
 
 
 # What a leaderboard reads

@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from mri_cyclegan.train import train
+from mri_cyclegan.training.callbacks.checkpoints import Interrupted, LastCheckpoints
+from mri_cyclegan.training.cyclegan import CycleGAN
 
 WORDS = ["trainer.max_epochs=6", "evaluate=false", "callbacks.last_checkpoint.every_minutes=0.01"]
 
@@ -119,6 +121,56 @@ def test_it_goes_on_with_the_same_subjects_or_not_at_all(tmp_path, compose_run, 
     assert refused["data_fingerprint"] is None, "it has trained on nothing"
 
 
+def test_an_unfinished_epoch_starts_over_in_batches_of_another_size(
+    tmp_path, compose_run, toy_overrides, monkeypatch, caplog
+):
+    """As after memory did not hold a batch, and a smaller one was proposed."""
+    words = [*toy_overrides, "evaluate=false", "resume=auto", "trainer.max_epochs=3", "trainer.limit_train_batches=1.0"]
+
+    def save_and_stop(self, trainer, pl_module, *_):
+        if (trainer.current_epoch, trainer.fit_loop.batch_idx) == (1, 6):
+            self.save(trainer, pl_module)
+            raise Interrupted(signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(LastCheckpoints, "on_train_batch_end", save_and_stop)
+        train(compose_run(tmp_path, *words))
+    seen = []
+    step = CycleGAN.training_step
+
+    def noting(self, batch, batch_index):
+        seen.append((self.current_epoch, batch_index, len(batch["a"])))
+        step(self, batch, batch_index)
+
+    monkeypatch.setattr(CycleGAN, "training_step", noting)
+    with caplog.at_level("INFO"):
+        train(compose_run(tmp_path, *words, "data.batch_size=4"))
+    assert "The unfinished epoch starts over: its batches had 2 slices and have 4 now." in caplog.text
+    num_slices = sum(size for epoch, _, size in seen if epoch == 2)
+    assert sum(size for epoch, _, size in seen if epoch == 1) == num_slices, "each slice of the epoch"
+    assert [index for epoch, index, _ in seen if epoch == 1] == list(range(-(-num_slices // 4)))
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows if row["loss/generators_epoch"]] == ["0", "1", "2"]
+    assert [row["epoch"] for row in rows if row["val/ssim"]] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("fused", [False, None])
+def test_it_goes_on_from_another_precision(tmp_path, compose_run, toy_overrides, fused):
+    """Where Adam is not one kernel, as with float16."""
+    words = [*toy_overrides, "evaluate=false", "resume=auto", "trainer.limit_train_batches=1"]
+    train(compose_run(tmp_path, *words, "trainer.max_epochs=1"))
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    for state in content["optimizer_states"]:
+        for group in state["param_groups"]:
+            group["fused"] = fused
+    torch.save(content, last)
+    train(compose_run(tmp_path, *words, "trainer.max_epochs=2"))
+    states = torch.load(last, weights_only=True)["optimizer_states"]
+    assert all(group["fused"] for state in states for group in state["param_groups"])
+
+
 def test_two_trainings_do_not_share_a_folder(tmp_path, compose_run, toy_overrides):
     code = "import fcntl, sys, time; file = open(sys.argv[1], 'w'); fcntl.flock(file, 2); print(); time.sleep(99)"
     words = [*toy_overrides, "evaluate=false", "resume=auto", "trainer.max_epochs=1"]
@@ -143,9 +195,10 @@ def test_a_checkpoint_of_other_networks_is_told(tmp_path, compose_run, toy_overr
         train(compose_run(tmp_path / "third", *words, f"ckpt_path={damaged}"))
 
 
-def sweep(folder, *words):
+def sweep(folder, *words, num_epochs=5000):
     """Two jobs that would train for long, as a user starts them."""
-    return start(folder, "-m", *words, "seed=1,2", "trainer.max_epochs=5000", f"hydra.sweep.dir={folder}/sweep")
+    last = ["seed=1,2", f"trainer.max_epochs={num_epochs}", f"hydra.sweep.dir={folder}/sweep"]
+    return start(folder, "-m", *words, *last)
 
 
 def last_checkpoints(folder):
@@ -170,8 +223,17 @@ def test_a_signal_ends_a_sweep_with_the_job_at_work(tmp_path, toy_overrides, sen
     assert [path.parent.name[0] for path in (tmp_path / "sweep").glob("*/.hydra")] == ["0"], (
         "the other job has not begun"
     )
-    assert f"hydra.run.dir={checkpoint.parents[1]} resume=auto" in output
+    assert f"Go on with the same command and hydra.sweep.dir={tmp_path}/sweep resume=auto" in output
     assert "Traceback" not in output
+    if sent == signal.SIGTERM:
+        num_epochs = torch.load(checkpoint, weights_only=True)["epoch"] + 2
+        output, _ = sweep(tmp_path, *toy_overrides, *WORDS, "resume=auto", num_epochs=num_epochs).communicate(
+            timeout=120
+        )
+        assert f"Going on from {checkpoint}" in output
+        for folder in (tmp_path / "sweep").glob("?_seed-?"):
+            assert_complete(folder, num_epochs)
+        assert len(last_checkpoints(tmp_path)) == 2
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from hostile_targets import OUTSIDE, WAYS
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
-from mri_cyclegan.config import CONF_DIR, build, check_config, register
+from mri_cyclegan.config import CONF_DIR, build, check_config, checked, register
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,23 @@ def test_wherever_it_stands(composed, place):
         changed[place]["_target_"] = "os.system"
     with pytest.raises(ValueError, match=rf"{place}._target_: os.system may not be built"):
         check_config(changed)
+
+
+def test_what_was_checked_is_what_is_built(composed, monkeypatch):
+    """A reference that means nothing now, and another thing later."""
+    changed = with_callback(composed, "${oc.create:${oc.decode:${callbacks.t.${oc.env:LATER,none}}}}")
+    with open_dict(changed):
+        changed.callbacks.t = {"none": "{}", "now": "'{_target_: os.system, command: touch hurt}'"}
+    monkeypatch.delenv("LATER", raising=False)
+    plain = checked(changed)
+    monkeypatch.setenv("LATER", "now")
+    assert plain.callbacks.hostile == {}
+
+
+def test_what_would_become_a_reference_is_refused(composed):
+    changed = with_callback(composed, {"_target_": "pytorch_lightning.callbacks.Timer", "duration": r"\${oc.env:HOME}"})
+    with pytest.raises(ValueError, match=r"callbacks\.hostile\.duration: expected a value without"):
+        checked(changed)
 
 
 def test_what_is_allowed_is_built(composed):

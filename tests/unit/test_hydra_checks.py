@@ -45,12 +45,46 @@ def composed(folder, text, *words):
         "hydra: {hydra_logging: {formatters: {evil: {'()': os.system, command: x}}}}",
         "hydra: {hydra_logging: {handlers: {console: {class: '${name}'}}}}",
         "hydra: {job: {env_set: {LD_PRELOAD: evil.so}}}",
+        "hydra: {job: {env_set: {PATH: here}}, overrides: {hydra: ['hydra.job.env_set.PATH=here']}}",
+        "hydra: {sweeper: {params: {+hydra.job.env_set.PATH: here}}}",
+        "hydra: {job_logging: {handlers: {file: {filename: /home/me/.bashrc}}}}",
+        "hydra: {job_logging: {handlers: {file: {filename: '${hydra.runtime.output_dir}/../../.bashrc'}}}}",
+        "hydra: {job: {name: ../../.bashrc}}",
     ],
 )
 def test_it_builds_and_runs_nothing(tmp_path, text):
     words = ["hydra/launcher=joblib"] if "launcher" in text else []
-    with pytest.raises(ConfigCompositionException, match=r"may not be built|expected|command line alone"):
+    with pytest.raises(ConfigCompositionException, match=r"may not be|expected|command line alone"):
         composed(tmp_path, text, *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hydra: {sweeper: {custom_search_space: evil.function}}", ["hydra/sweeper=optuna"]),
+        ('hydra: {launcher: {partition: "x\\ntouch hurt"}}', ["hydra/launcher=submitit_slurm"]),
+        ('hydra: {launcher: {additional_parameters: {"x\\ntouch hurt": 1}}}', ["hydra/launcher=submitit_slurm"]),
+        ("hydra: {job: {env_set: {LD_PRELOAD: evil.so}}}", ["+hydra.job.env_set.OMP_NUM_THREADS=1"]),
+    ],
+)
+def test_nor_where_a_plugin_or_a_typed_word_helps(tmp_path, text, words):
+    with pytest.raises(ConfigCompositionException, match=r"command line alone|expected one line"):
+        composed(tmp_path, text, *words)
+
+
+def test_what_was_checked_does_not_change_its_meaning(tmp_path):
+    text = """
+data: {t: {none: x, "0": {"()": torch.load}}}
+hydra: {job_logging: {formatters: {evil: "${oc.select:data.t.${oc.select:hydra.job.num,none},x}"}}}
+"""
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "stranger.yaml").write_text(f"# @package _global_\n{text}\n")
+    register()
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        words = ["+experiment=stranger", f"hydra.searchpath=[file://{tmp_path}]"]
+        config = compose("train", overrides=words, return_hydra_config=True)
+    config.hydra.job.num = 0
+    assert config.hydra.job_logging.formatters.evil == "x"
 
 
 def test_commands_of_slurm_jobs_are_typed_or_not_there(tmp_path):
@@ -69,6 +103,8 @@ def test_commands_of_slurm_jobs_are_typed_or_not_there(tmp_path):
         ["sweep=loss_weights", "hydra/job_logging=disabled"],
         ["+hydra.job.env_set.OMP_NUM_THREADS=1"],
         ["hydra/sweeper/sampler=random", "hydra/sweeper=optuna"],
+        ["hydra.job_logging.handlers.file.filename='${hydra.runtime.output_dir}/${hydra.job.name}'"],
+        ["hydra.job_logging.handlers.file.filename=/var/log/mine.log"],
     ],
 )
 def test_what_users_choose_is_composed(tmp_path, words):

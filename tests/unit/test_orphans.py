@@ -1,5 +1,3 @@
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -57,10 +55,3 @@ def test_it_ends_with_a_parent_that_was_killed(tmp_path):
 def test_it_may_end_in_order(tmp_path):
     assert gone(run_and_kill_parent(tmp_path / "note", "SIGTERM"))
     assert (tmp_path / "note").read_text() == "left in order"
-
-
-def test_a_process_whose_parent_lives_is_left_alone():
-    from mri_cyclegan.orphans import end_with
-
-    end_with(os.getppid(), signal.SIGTERM)
-    time.sleep(0.7)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,6 +14,7 @@ import pytorch_lightning as pl
 from torch import nn
 
 from mri_cyclegan.atomic_files import remove_abandoned
+from mri_cyclegan.training.skipped_steps import has_finite_weights
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         self.folder = Path(folder)
         self.every_minutes = every_minutes
         self.signal = 0
+        self.is_doubtful = False
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Remove what a killed process left half-written, and see that there is room.
@@ -121,16 +124,17 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
     def save(self, trainer: Any, pl_module: Any) -> None:
         """Write a file of another name first: at any moment there is a whole checkpoint, and a good one."""
         self.saved_at = monotonic()
-        if not pl_module.is_sound():
-            log.warning("No checkpoint now, as numbers are not finite: the last good one stays.")
+        if not has_finite_weights(pl_module):
+            log.warning("No checkpoint now, as weights are not finite: the last good one stays.")
             return
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.folder / NEXT)
         if trainer.is_global_zero:
-            if (self.folder / LAST).exists():
+            if (self.folder / LAST).exists() and not self.is_doubtful:
                 (self.folder / LAST).replace(self.folder / PREVIOUS)
             (self.folder / NEXT).replace(self.folder / LAST)
+        self.is_doubtful = pl_module.skipped_steps.in_a_row > 0
 
     @staticmethod
     def _any(trainer: Any, decision: bool) -> bool:
@@ -147,13 +151,14 @@ def checkpoint_bytes(module: nn.Module) -> int:
     return sum(one.nbytes for one in tensors) + 2 * sum(weight.nbytes for weight in trained)
 
 
-def last_good_checkpoint(folder: Path) -> Path | None:
+def last_good_checkpoint(folder: Path, names: Sequence[str] = (NEXT, LAST, PREVIOUS)) -> Path | None:
     """The newest checkpoint of a run that is whole; None where there is none.
 
     Args:
         folder: of the checkpoints.
+        names: of files, the newest first.
     """
-    for path in (folder / NEXT, folder / LAST, folder / PREVIOUS):  # not by their times: clocks are put back
+    for path in map(folder.joinpath, names):  # not by their times: clocks are put back
         if is_whole(path):
             return path
         if path.exists():

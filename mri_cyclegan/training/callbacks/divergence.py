@@ -9,7 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from mri_cyclegan.training.callbacks.checkpoints import last_good_checkpoint
+from mri_cyclegan.training.callbacks.checkpoints import PREVIOUS, last_good_checkpoint
 from mri_cyclegan.training.skipped_steps import Step, has_finite_weights
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,9 @@ class DivergenceGuard(pl.Callback):
     """Tells which steps were skipped, since a loss or gradient was not finite, and ends a row of them.
 
     Steps are skipped by ``optimization.skip_non_finite``; single ones are told with the slices of their batch. After
-    many in a row weights, averages, pools and optimizers go back to the last good checkpoint, with lower
-    learning rates; the data goes on. Looks every ``trainer.log_every_n_steps`` batches, so a GPU is not made to wait at
-    every step. Checkpoints are not written within such a row.
+    many in a row weights, averages, pools and optimizers go back to the last good checkpoint, with lower learning
+    rates; the data goes on. Looks every ``trainer.log_every_n_steps`` batches, so a GPU is not made to wait at every
+    step. A run that goes on with other learning rates than before counts anew.
 
     Args:
         folder: of the checkpoints.
@@ -52,7 +52,18 @@ class DivergenceGuard(pl.Callback):
         self.folder = Path(folder)
         self.max_in_a_row, self.max_returns = max_in_a_row, max_returns
         self.learning_rate_factor = learning_rate_factor
-        self.num_returns = 0
+        self.num_returns, self.rates_from = 0, (0.0, 0.0)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Slow down as before, where the run goes on with the rates that were too high."""
+        if self.rates_from != pl_module.optimization.learning_rates:
+            self.num_returns, self.rates_from = 0, pl_module.optimization.learning_rates
+        pl_module.learning_rate_factor = self.learning_rate_factor**self.num_returns
+        if self.num_returns:
+            log.info("Learning rates are %g times those configured: %s", pl_module.learning_rate_factor, self._why())
+
+    def _why(self) -> str:
+        return f"training has gone back {self.num_returns} times, of at most {self.max_returns}."
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Look, now and then and at the end of an epoch.
@@ -71,29 +82,43 @@ class DivergenceGuard(pl.Callback):
             self._go_back(trainer, pl_module, steps)
 
     def _go_back(self, trainer: Any, pl_module: Any, steps: Sequence[Step]) -> None:
-        found = last_good_checkpoint(self.folder) if trainer.is_global_zero else None
-        checkpoint = trainer.strategy.broadcast(found)
+        checkpoint = trainer.strategy.broadcast(before_the_row(self.folder) if trainer.is_global_zero else None)
         if checkpoint is None or self.num_returns == self.max_returns:
             raise Diverged(diagnosis(trainer, pl_module, steps, self.num_returns, checkpoint))
         self.num_returns += 1
         log.warning(
-            "%d steps in a row: going back to %s, with %g times the learning rates (%d of at most %d times).",
+            "%d steps in a row: going back to %s, with %g times the learning rates; %s",
             pl_module.skipped_steps.in_a_row,
             checkpoint,
             self.learning_rate_factor,
-            self.num_returns,
-            self.max_returns,
+            self._why(),
         )
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        pl_module.go_back_to(content, self.learning_rate_factor)
+        pl_module.go_back_to(_read(checkpoint), self.learning_rate_factor)
 
     def state_dict(self) -> dict[str, Any]:
         """How often it went back, for a run that goes on."""
-        return {"num_returns": self.num_returns}
+        return {"folder": str(self.folder), "num_returns": self.num_returns, "rates_from": list(self.rates_from)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take what the checkpoint's training had done."""
-        self.num_returns = state_dict["num_returns"]
+        """Take what this run has done; another one starts afresh from its checkpoint."""
+        if state_dict["folder"] == str(self.folder):
+            self.num_returns, self.rates_from = state_dict["num_returns"], tuple(state_dict["rates_from"])
+
+
+def before_the_row(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole and was not written while steps were skipped, or else the newest whole one.
+
+    Args:
+        folder: of the checkpoints.
+    """
+    newest = last_good_checkpoint(folder)
+    if newest is None or not _read(newest).get("skipped_in_a_row"):
+        return newest
+    return last_good_checkpoint(folder, [PREVIOUS]) or newest
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)
 
 
 def described(trainer: Any, steps: Sequence[Step]) -> str:
@@ -143,7 +168,10 @@ def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_returns: int,
         f"Training has diverged: in {model.skipped_steps.in_a_row} steps in a row a loss or gradient was not finite."
     ]
     if num_returns:
-        words.append(f"Going back to a good checkpoint {num_returns} times did not help.")
+        words.append(
+            f"Going back to a good checkpoint {num_returns} times did not help, at last with "
+            f"{model.learning_rate_factor:g} times the configured learning rates."
+        )
     elif checkpoint is None:
         words.append("There is no checkpoint yet to go back to.")
     if steps:

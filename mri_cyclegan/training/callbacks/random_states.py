@@ -1,5 +1,6 @@
 """Random states in the checkpoint."""
 
+import logging
 import random
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytorch_lightning as pl
 import torch
 
 from mri_cyclegan.ranks import gathered
+
+log = logging.getLogger(__name__)
 
 
 class RandomStates(pl.Callback):
@@ -34,6 +37,8 @@ class RandomStates(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep them until training starts: what is set up before draws too."""
         self.to_restore = state_dict.get("of_ranks", [])
+        if not self.to_restore:
+            log.warning("The checkpoint is of an earlier version: random states are drawn anew.")
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Put them back before the first batch."""

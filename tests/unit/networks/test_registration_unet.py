@@ -105,6 +105,16 @@ def test_positions_keep_their_fractions_in_half_precision():
     assert half.dtype == torch.float32
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_displacement_that_is_not_finite_makes_an_image_that_is_not(value):
+    """And no process that reads from anywhere in memory."""
+    image = torch.rand(2, 1, 32, 32, requires_grad=True)
+    displacement = torch.full((2, 2, 32, 32), value, requires_grad=True)
+    moved = warp(image, displacement)
+    moved.sum().backward()
+    assert moved.isnan().all()
+
+
 def test_sides_must_fit_the_depth():
     registration = network(depth=3)
     assert registration.size_multiple == 8

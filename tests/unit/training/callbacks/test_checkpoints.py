@@ -8,6 +8,7 @@ import torch
 
 from mri_cyclegan.training.callbacks import checkpoints
 from mri_cyclegan.training.callbacks.checkpoints import Interrupted, LastCheckpoints, is_whole, last_good_checkpoint
+from mri_cyclegan.training.callbacks.divergence import before_the_row
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +49,11 @@ class Trainer:
         torch.save({"number": self.num_saved}, path)
 
 
-def module(accumulate=1, sound=True):
+def module(accumulate=1, weight=1.0, in_a_row=0):
     optimization = SimpleNamespace(ends_group=lambda index: (index + 1) % accumulate == 0)
-    return SimpleNamespace(optimization=optimization, is_sound=lambda: sound)
+    weights = [torch.tensor([weight])]
+    skipped_steps = SimpleNamespace(in_a_row=in_a_row)
+    return SimpleNamespace(optimization=optimization, parameters=lambda: weights, skipped_steps=skipped_steps)
 
 
 def started(folder, trainer, every_minutes=None):
@@ -78,17 +81,38 @@ def test_the_last_two_are_kept(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "previous.ckpt"]
 
 
-def test_where_numbers_are_not_finite_the_last_good_one_stays(tmp_path, caplog):
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_where_weights_are_not_finite_the_last_good_one_stays(tmp_path, caplog, weight):
     trainer = Trainer()
     callback = started(tmp_path, trainer)
     callback.on_train_epoch_end(trainer, module())
-    callback.on_train_epoch_end(trainer, module(sound=False))
+    callback.on_train_epoch_end(trainer, module(weight=weight))
     assert number(tmp_path / "last.ckpt") == 1
     assert "the last good one stays" in caplog.text
     os.kill(os.getpid(), signal.SIGTERM)
     with pytest.raises(Interrupted):
-        callback.on_train_epoch_end(trainer, module(sound=False))
+        callback.on_train_epoch_end(trainer, module(weight=weight))
     assert trainer.num_saved == 1
+
+
+def test_ones_written_while_steps_are_skipped_leave_the_one_before(tmp_path):
+    trainer = Trainer()
+    callback = started(tmp_path, trainer)
+    for in_a_row, last, previous in ((0, 1, None), (2, 2, 1), (5, 3, 1), (0, 4, 1), (0, 5, 4)):
+        callback.on_train_epoch_end(trainer, module(in_a_row=in_a_row))
+        assert number(tmp_path / "last.ckpt") == last
+        assert previous is None or number(tmp_path / "previous.ckpt") == previous
+
+
+def test_the_one_to_go_back_to_is_from_before_the_row(tmp_path):
+    assert before_the_row(tmp_path) is None
+    last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
+    torch.save({"skipped_in_a_row": 3}, last)
+    assert before_the_row(tmp_path) == last, "there is no other"
+    torch.save({"skipped_in_a_row": 0}, previous)
+    assert before_the_row(tmp_path) == previous
+    torch.save({"skipped_in_a_row": 0}, last)
+    assert before_the_row(tmp_path) == last
 
 
 def test_every_so_many_minutes(tmp_path, clock):
