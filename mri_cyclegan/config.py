@@ -289,6 +289,19 @@ def build(node: DictConfig, **arguments: Any) -> Any:
         raise
 
 
+def build_each(config: DictConfig, key: str) -> dict[str, Any]:
+    """Build what a group describes by name, such as ``callbacks``; null switches one off.
+
+    Raises:
+        ValueError: there is something else under a name.
+    """
+    group = {name: node for name, node in config[key].items() if node is not None}
+    for name, node in group.items():
+        if not isinstance(node, DictConfig) or "_target_" not in node:
+            raise ValueError(f"{key}.{name}: expected a class under _target_ and its settings, or null for none.")
+    return {name: build(node) for name, node in group.items()}
+
+
 def _nodes_with_target(node: Any, key: str) -> Iterator[tuple[str, DictConfig]]:
     if isinstance(node, DictConfig):
         if "_target_" in node:

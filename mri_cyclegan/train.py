@@ -74,8 +74,8 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
     torch.set_float32_matmul_precision("high")
 
     datamodule = run_config.build(config.data)
-    callbacks = run_config.build(config.callbacks)
-    loggers = list(run_config.build(config.logger).values())
+    callbacks = run_config.build_each(config, "callbacks")
+    loggers = list(run_config.build_each(config, "logger").values())
     trainer = run_config.build(
         config.trainer,
         callbacks=[RandomStates(), UnfinishedEpoch(), *callbacks.values()],

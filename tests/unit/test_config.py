@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf, open_dict
 
 from mri_cyclegan.benchmark import PARTS
-from mri_cyclegan.config import CONF_DIR, PLUGINS, check_config, explain_unknown_keys, register, sweep_label
+from mri_cyclegan.config import CONF_DIR, PLUGINS, build_each, check_config, explain_unknown_keys, register, sweep_label
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
 OPTIONS = sorted(
@@ -180,6 +180,18 @@ def test_a_loss_on_pairs_without_pairs_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"data\.match=position puts another head there"):
         check_config(composed(tmp_path, *words))
     check_config(composed(tmp_path, *words, *registered("unet")))
+
+
+def test_null_switches_a_callback_off(tmp_path):
+    config = composed(tmp_path, "callbacks.health=null")
+    assert "health" not in build_each(config, "callbacks")
+    assert len(build_each(config, "callbacks")) == len(config.callbacks) - 1
+
+
+@pytest.mark.parametrize("words", [["+callbacks.mine=3"], ["+callbacks.mine={patience:3}"]])
+def test_a_callback_without_a_class_is_refused(tmp_path, words):
+    with pytest.raises(ValueError, match=r"callbacks\.mine: expected a class under _target_"):
+        build_each(composed(tmp_path, *words), "callbacks")
 
 
 @pytest.mark.parametrize(
