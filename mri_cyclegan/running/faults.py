@@ -31,21 +31,26 @@ def explain(error: BaseException, folders: Mapping[str, Path]) -> str | None:
     """
     if isinstance(error, ValueError):
         return without_worker(str(error))
-    if isinstance(error, OSError):
-        return _of_files(error, folders)
-    if _SHARED_MEMORY.search(str(error)):
-        return (
-            "Loader processes hand slices over in shared memory, and there is too little of it. Enlarge /dev/shm "
-            "(docker run --shm-size=2g), or set data.num_workers=0."
-        )
-    if isinstance(error, MemoryError):
-        return f"Memory is full ({error}). Lower data.num_workers, data.num_processes or data.batch_size."
-    if _LOST_WORKER.search(str(error)):
-        return (
+    # Whoever waits for a lost process may see its connection end first.
+    if _LOST_WORKER.search(str(error)) or isinstance(error, ConnectionResetError | ConnectionRefusedError | EOFError):
+        return _shared_memory(error) or (
             "A loader process was killed, most likely by the system because memory ran out. Lower data.num_workers "
             "(0 loads in the main process) or data.batch_size."
         )
-    return None
+    if isinstance(error, OSError):
+        return _of_files(error, folders)
+    if isinstance(error, MemoryError):
+        return f"Memory is full ({error}). Lower data.num_workers, data.num_processes or data.batch_size."
+    return _shared_memory(error)
+
+
+def _shared_memory(error: BaseException) -> str | None:
+    if not _SHARED_MEMORY.search(str(error)):
+        return None
+    return (
+        "Loader processes hand slices over in shared memory, and there is too little of it. Enlarge /dev/shm "
+        "(docker run --shm-size=2g), or set data.num_workers=0."
+    )
 
 
 def without_worker(message: str) -> str:
