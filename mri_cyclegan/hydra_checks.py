@@ -35,11 +35,11 @@ ALLOWED_STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 TYPED_ONLY = (
     "job.env_set",
     "launcher.setup",
-    "sweeper.custom_search_space",
     "launcher.python",
     "launcher.srun_args",
     "launcher.ray.init.runtime_env",
     "launcher.ray.remote.runtime_env",
+    "sweeper.custom_search_space",
 )
 
 
@@ -92,8 +92,10 @@ def check_hydra_node(node: DictConfig, typed: Sequence[str]) -> None:
     for part in ("job_logging", "hydra_logging"):
         for key, value in _made_plain(OmegaConf.select(node, part), f"hydra.{part}"):
             _check_logging(key, str(value), typed)
-    if "/" in str(node.job.name):
-        raise ConfigCompositionException(f"hydra.job.name: expected a name, got {node.job.name}.")
+    for key in ("job.name", "output_subdir"):  # of a file and a folder below the run's
+        name = OmegaConf.select(node, key)
+        if name is not None and "/" in str(name):
+            raise ConfigCompositionException(f"hydra.{key}: expected a name, got {name}.")
     for key in OmegaConf.select(node, "sweeper.params") or ():
         if str(key).lstrip("+~").startswith("hydra"):
             raise ConfigCompositionException(f"hydra.sweeper.params: {key} may not be swept.")

@@ -50,6 +50,7 @@ def composed(folder, text, *words):
         "hydra: {job_logging: {handlers: {file: {filename: /home/me/.bashrc}}}}",
         "hydra: {job_logging: {handlers: {file: {filename: '${hydra.runtime.output_dir}/../../.bashrc'}}}}",
         "hydra: {job: {name: ../../.bashrc}}",
+        "hydra: {output_subdir: ../../.config}",
     ],
 )
 def test_it_builds_and_runs_nothing(tmp_path, text):
