@@ -127,13 +127,14 @@ def test_a_disk_that_fills_up(tmp_path, own_data, num_kb):
     [
         ("ro", ["hydra.run.dir={disk}/run"], "hydra.run.dir: {disk}/run cannot be written (Read-only file system)."),
         ("ro", ["data.root={disk}/data"], "{disk}/data: Read-only file system. Give folders that can be written"),
-        ("size=40k", ["data.root={disk}/data"], "No space left on device. Make room on the disk of data.root"),
-        (
-            "size=300k",
-            ["run_dir={disk}/run"],
-            "run_dir: the checkpoints need 0.00 GB more, but {disk}/run/checkpoints has",
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("size=40k", ["data.root={disk}/data"], "No space left on device. Make room on the disk of data.root"),
+                ("size=300k", ["run_dir={disk}/run"], "run_dir: the checkpoints need 0.00 GB more, but {disk}/run"),
+                ("size=300k", ["data.cache_root={disk}/cache"], "data.cache_root: the slices need 0.0 GB, but"),
+            )
         ),
-        ("size=300k", ["data.cache_root={disk}/cache"], "data.cache_root: the slices need 0.0 GB, but"),
     ],
 )
 def test_a_folder_where_nothing_can_be_written(tmp_path, own_data, options, words, message):

@@ -285,7 +285,7 @@ def test_a_checkpoint_is_not_unpickled(run, compose_run, toy_overrides, pickles,
         train(compose_run(run_dir, *toy_overrides, *SHORT, "trainer.max_epochs=3", *words))
 
 
-@pytest.mark.parametrize("address", ["local://{victim}", "{victim}", "{victim}/file", "{run}/checkpoints/../../victim"])
+@pytest.mark.parametrize("address", ["local://{victim}", "{run}/checkpoints/../../victim/file"])
 def test_a_checkpoint_removes_nothing_of_others(run, compose_run, toy_overrides, tmp_path, address):
     """Where Lightning's callback believes to know which file has been best so far."""
     victim = run.parent / "victim"

@@ -210,12 +210,9 @@ def test_without_averaging_the_generators_themselves_are_saved(tmp_path, compose
     assert not any(key.startswith("ema_") for key in state)
 
 
-def test_equal_seeds_give_equal_runs_and_worker_processes_change_nothing(tmp_path, compose_run, toy_overrides, toy_run):
-    expected = last_weights(toy_run[0])
-    train(compose_run(tmp_path / "again", *toy_overrides, "evaluate=false", "data.num_workers=2"))
-    train(compose_run(tmp_path / "other", *toy_overrides, "evaluate=false", "seed=1"))
-    assert are_equal(last_weights(tmp_path / "again"), expected)
-    assert not are_equal(last_weights(tmp_path / "other"), expected)
+def test_another_seed_gives_another_run(tmp_path, compose_run, toy_overrides, toy_run):
+    train(compose_run(tmp_path, *toy_overrides, "evaluate=false", "seed=1"))
+    assert not are_equal(last_weights(tmp_path), last_weights(toy_run[0]))
 
 
 @pytest.mark.parametrize("kind", ["bce", "hinge"])
