@@ -10,6 +10,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mri_cyclegan import config as run_config
+from mri_cyclegan.unknown_keys import tell_unknown_keys
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def main() -> None:
     try:
         run()
     except SystemExit as stop:
-        run_config.tell_unknown_keys(stop, "benchmark")
+        tell_unknown_keys(stop, "benchmark")
         raise
 
 

@@ -22,6 +22,7 @@ from mri_cyclegan import config as run_config
 from mri_cyclegan import ranks
 from mri_cyclegan.running.going_on import how_to_go_on
 from mri_cyclegan.sweeping.jobs import run_job
+from mri_cyclegan.unknown_keys import tell_unknown_keys
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -200,7 +201,7 @@ def main() -> None:
             sys.exit(128 + signal.SIGINT)
         except SystemExit as stop:
             if ranks.is_first():
-                run_config.tell_unknown_keys(stop)
+                tell_unknown_keys(stop)
             raise
 
 

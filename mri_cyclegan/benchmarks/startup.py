@@ -141,7 +141,7 @@ def first_step_s(folder: Path, run: str) -> float:
 
 def data_module(words: Sequence[str], folder: Path) -> MRIDataModule:
     """The data module of a training, its scans and slices in a folder."""
-    config = run_config.compose("train", overrides=[*words, f"run_dir={folder}"])
+    config = run_config.compose_training([*words, f"run_dir={folder}"])
     config.data.root, config.data.cache_root = str(folder / "data"), str(folder / "cache")
     return run_config.build(run_config.checked(config).data)
 

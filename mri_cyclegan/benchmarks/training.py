@@ -82,8 +82,7 @@ def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, 
     words = [f"+experiment={experiment}", f"run_dir={run_dir}", *overrides]
     if batch_size is not None:
         words.append(f"data.batch_size={batch_size}")
-    config = run_config.compose("train", overrides=words)
-    return run_config.checked(config)
+    return run_config.checked(run_config.compose_training(words))
 
 
 def _measure(

@@ -14,7 +14,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf, open_dict
 
 from mri_cyclegan.benchmark import PARTS
-from mri_cyclegan.config import CONF_DIR, PLUGINS, build_each, check_config, explain_unknown_keys, register, sweep_label
+from mri_cyclegan.config import CONF_DIR, build_each, check_config, register, sweep_label
+from mri_cyclegan.unknown_keys import PLUGINS, explain_unknown_keys
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
 OPTIONS = sorted(
@@ -274,10 +275,10 @@ def test_the_search_asks_for_pairs_to_validate_on(tmp_path):
     [("sweep=optuna", "optuna"), ("hydra/launcher=gpus", "joblib"), ("hydra/launcher=slurm", "submitit")],
 )
 def test_a_missing_plugin_is_named_with_the_command_that_installs_it(monkeypatch, word, extra):
-    monkeypatch.setattr("mri_cyclegan.config.find_spec", lambda name: None)
+    monkeypatch.setattr("mri_cyclegan.unknown_keys.find_spec", lambda name: None)
     (line,) = explain_unknown_keys(["-m", "+experiment=demo", word])
     assert line == f"{word} needs a plugin: pip install 'mri-cyclegan[{extra}]'"
-    monkeypatch.setattr("mri_cyclegan.config.find_spec", lambda name: object())
+    monkeypatch.setattr("mri_cyclegan.unknown_keys.find_spec", lambda name: object())
     assert explain_unknown_keys(["-m", "+experiment=demo", word]) == []
 
 
