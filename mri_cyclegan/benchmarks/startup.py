@@ -141,9 +141,9 @@ def first_step_s(folder: Path, run: str) -> float:
 
 def data_module(words: Sequence[str], folder: Path) -> MRIDataModule:
     """The data module of a training, its scans and slices in a folder."""
-    config = run_config.compose_training([*words, f"run_dir={folder}"])
+    config = run_config.compose_training(words)
     config.data.root, config.data.cache_root = str(folder / "data"), str(folder / "cache")
-    return run_config.build(run_config.checked(config).data)
+    return run_config.build(config.data)
 
 
 def measure_data_module(folder: Path, num_volumes: int, repeats: int) -> dict[str, list[float]]:
