@@ -160,6 +160,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+def free_bytes(folder: Path) -> int:
+    """Room on the disk that a folder is on, or will be on when it is made."""
+    existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
+    return shutil.disk_usage(existing).free
+
+
 def require_writable(folder: Path, key: str) -> None:
     """Make a folder, and see that files can be written there.
 

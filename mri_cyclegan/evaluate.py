@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mri_cyclegan.data.walking import leads_out
+from mri_cyclegan.links import leads_out
 from mri_cyclegan.printable import printable
 
 if TYPE_CHECKING:

@@ -119,7 +119,7 @@ def _given(value: Any, key: str) -> Iterator[str]:
     if isinstance(value, DictConfig):
         for name in value:
             yield from _given(value._get_node(name), f"{key}.{name!s}")
-    elif isinstance(value, ListConfig) or (value is not None and not getattr(value, "_is_none", lambda: False)()):
+    elif value is not None:
         yield key
 
 
@@ -150,9 +150,8 @@ def _referred(node: DictConfig | ListConfig, name: Any, place: str) -> Any:
     except OmegaConfBaseException:
         value = text if parse(text).getChild(0).getChildCount() > 1 else None  # a reference among words
     is_text_with_one = isinstance(value, str) and "${" in value and value != text
-    if value is None or is_text_with_one or isinstance(value, DictConfig | ListConfig):
-        raise ConfigCompositionException(f"{place}: expected a plain value, got {text}.")
-    if place.endswith(NOT_BY_REFERENCE):
+    is_plain = not (value is None or is_text_with_one or isinstance(value, DictConfig | ListConfig))
+    if not is_plain or place.endswith(NOT_BY_REFERENCE):
         raise ConfigCompositionException(f"{place}: expected a plain value, got {text}.")
     if value != text:
         with read_write(node), open_dict(node):

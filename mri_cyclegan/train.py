@@ -175,7 +175,7 @@ def load_best_weights(model: pl.LightningModule, best_checkpoint: Any, run_dir: 
     """
     import torch
 
-    from mri_cyclegan.data.walking import leads_out
+    from mri_cyclegan.links import leads_out
 
     path = getattr(best_checkpoint, "best_model_path", "")
     if not path or leads_out(Path(path), run_dir):

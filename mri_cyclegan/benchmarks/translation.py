@@ -127,8 +127,7 @@ def save_untrained(folder: Path, generator: str, overrides: Sequence[str], scan:
     Raises:
         ValueError: there is no such generator, or it does not fit its settings.
     """
-    config = run_config.compose_training([f"generator={generator}", *overrides])
-    config = run_config.checked(config)
+    config = run_config.checked(run_config.compose_training([f"generator={generator}", *overrides]))
     torch.manual_seed(0)
     network = run_config.build(config.generator)
     arguments = dict(config.generator.items())

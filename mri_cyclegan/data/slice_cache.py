@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_cyclegan.atomic_files import atomic_folder, remove_abandoned
+from mri_cyclegan.atomic_files import atomic_folder, free_bytes, remove_abandoned
 from mri_cyclegan.data.appearance import appearance
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
@@ -112,8 +112,7 @@ class SliceCache:
         return int(np.prod(shape)), self.preprocessing.num_bytes(shape, affine)
 
     def _check_free_space(self, num_bytes: int) -> None:
-        existing = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.is_dir())
-        free = shutil.disk_usage(existing).free
+        free = free_bytes(self.folder)
         if num_bytes and free < num_bytes + SPARE_BYTES:
             raise ValueError(
                 f"data.cache_root: the slices need {num_bytes / 1e9:.1f} GB, but {self.folder} has {free / 1e9:.1f} GB "

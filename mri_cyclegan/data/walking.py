@@ -32,11 +32,6 @@ def is_folder(path: Path | os.DirEntry) -> bool:
         return False
 
 
-def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path in a folder is elsewhere in truth, by a link on the way; it need not be there yet."""
-    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
-
-
 def _identity(folder: Path) -> list[tuple[int, int]]:
     try:
         status = folder.stat()

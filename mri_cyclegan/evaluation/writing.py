@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from mri_cyclegan.atomic_files import write_text_atomically
-from mri_cyclegan.data.walking import leads_out
 from mri_cyclegan.evaluation.assembling import (
     choose_cases,
     compare_without_pairs,
@@ -25,6 +24,7 @@ from mri_cyclegan.evaluation.report.cases import Case
 from mri_cyclegan.evaluation.report.page import write_report
 from mri_cyclegan.evaluation.subjects.records import Record
 from mri_cyclegan.evaluation.verdict import verdict
+from mri_cyclegan.links import leads_out
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from mri_cyclegan.atomic_files import PREFIX, atomic_folder
-from mri_cyclegan.data.walking import leads_out
 from mri_cyclegan.exporting.model_card import model_card
 from mri_cyclegan.exporting.parity import Parity
 from mri_cyclegan.exporting.programs import write_programs
@@ -19,6 +18,7 @@ from mri_cyclegan.exporting.torch_program import load_torch_program, write_torch
 from mri_cyclegan.exporting.usage import bundle_usage, onnx_usage, torch_export_usage
 from mri_cyclegan.inference.portable import PortableModel, load_model
 from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
+from mri_cyclegan.links import leads_out
 
 RECORD = "export.json"
 

@@ -13,6 +13,7 @@ from mri_cyclegan.data.appearance import NUMBERS
 from mri_cyclegan.data.histograms import NUM_BINS
 from mri_cyclegan.data.reading import LARGEST_INTENSITY
 from mri_cyclegan.data.transforms import MAX_IMAGE_SIZE
+from mri_cyclegan.links import leads_out
 from mri_cyclegan.printable import printable
 
 FORMAT_VERSION = 3
@@ -292,7 +293,7 @@ def safe_path(folder: Path, name: str, max_bytes: int = MAX_FILE_BYTES) -> Path:
         OSError: it is not there, or may not be looked at.
     """
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    if leads_out(path, folder):
         raise ValueError(f"{path}: a link out of the model's folder, to {path.resolve()}. Copy the file itself.")
     status = path.stat()
     if not path.is_file():

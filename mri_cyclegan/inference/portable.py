@@ -26,6 +26,7 @@ from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.inference.synthetic_image import synthetic_image
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 from mri_cyclegan.inference.weights import load_networks
+from mri_cyclegan.links import leads_out
 
 WAYS = ("ab", "ba")
 
@@ -156,7 +157,7 @@ def model_folder(folder: str | Path) -> Path:
     inner = folder / "model"
     if not inner.is_dir():
         return folder
-    if not inner.resolve().is_relative_to(folder.resolve()):
+    if leads_out(inner, folder):
         raise ValueError(f"{inner}: a link out of the run's folder. Give {inner.resolve()} itself if you trust it.")
     return inner
 

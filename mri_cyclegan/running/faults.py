@@ -3,10 +3,11 @@
 import errno
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from mri_cyclegan.atomic_files import free_bytes
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -63,16 +64,11 @@ def _of_files(error: OSError, folders: Mapping[str, Path]) -> str:
     reason = error.strerror or without_worker(str(error))
     place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
     if error.errno in NO_ROOM:
-        full = [f"{key} ({folder})" for key, folder in folders.items() if _free_bytes(folder) < FULL_BYTES]
-        if _free_bytes(Path(tempfile.gettempdir())) < FULL_BYTES:
+        full = [f"{key} ({folder})" for key, folder in folders.items() if free_bytes(folder) < FULL_BYTES]
+        if free_bytes(Path(tempfile.gettempdir())) < FULL_BYTES:
             full.append(f"the folder of temporary files ({tempfile.gettempdir()}, TMPDIR)")
         keys = ", ".join(full or folders)
         return f"{place}{reason}. Make room on the disk of {keys}, or choose another one."
     if error.errno in NOT_ALLOWED:
         return f"{place}{reason}. Give folders that can be written: {', '.join(folders)}."
     return f"{place}{reason}."
-
-
-def _free_bytes(folder: Path) -> int:
-    existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
-    return shutil.disk_usage(existing).free

@@ -3,9 +3,9 @@
 import shlex
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from mri_cyclegan.config import in_sweep
 from mri_cyclegan.overrides import quoted
 
 
@@ -16,7 +16,7 @@ def how_to_go_on(config: DictConfig) -> str:
         config: of the run.
     """
     words = ["resume=auto"] if config.get("ckpt_path") is None else ["resume=auto", "ckpt_path=null"]
-    if not (HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN):
+    if not in_sweep():
         words.insert(0, f"hydra.run.dir={quoted(config.run_dir)}")
     elif HydraConfig.get().sweeper._target_.endswith(".OptunaSweeper"):
         return "Start the same command again: the search goes on after the trials that have ended."

@@ -26,7 +26,6 @@ from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.splits.content_hash import content_hash
 from mri_cyclegan.data.volume import voxel_sizes_mm
-from mri_cyclegan.data.walking import leads_out
 from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, paired_images, summary_for_model
 from mri_cyclegan.evaluation.job_folders import ERROR
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
@@ -35,6 +34,7 @@ from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.inference.description import NOT_STATED
 from mri_cyclegan.inference.portable import save_evaluation, save_model
+from mri_cyclegan.links import leads_out
 from mri_cyclegan.running.environment import record_data, record_start
 
 log = logging.getLogger(__name__)
@@ -61,9 +61,6 @@ def start(run_dir: Path, config: DictConfig, trainer: pl.Trainer, again: bool = 
         if leads_out(run_dir / name, run_dir):
             raise ValueError(f"run_dir: {run_dir / name} leads out of it. Remove that link, or give another run_dir.")
     lock = _lock(run_dir)
-    (run_dir / ERROR).unlink(missing_ok=True)
-    for folder in (run_dir, run_dir / "samples"):
-        remove_abandoned(folder)
     path, text = run_dir / "config.yaml", OmegaConf.to_yaml(config, resolve=True)
     try:
         if again:
@@ -75,6 +72,9 @@ def start(run_dir: Path, config: DictConfig, trainer: pl.Trainer, again: bool = 
         raise ValueError(
             f"run_dir: {run_dir} holds a run already. Give another run_dir, or go on with it by resume=auto."
         ) from error
+    (run_dir / ERROR).unlink(missing_ok=True)
+    for folder in (run_dir, run_dir / "samples"):
+        remove_abandoned(folder)
     record_start(run_dir, config, trainer)
     return lock
 

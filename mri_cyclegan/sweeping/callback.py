@@ -41,7 +41,11 @@ class SweepCallback(Callback):
                 f"sweep={sweep} is many runs. Add -m: python -m mri_cyclegan.train -m sweep={sweep} …", file=sys.stderr
             )
             sys.exit(1)
-        _require_folder(config.hydra.run.dir, "hydra.run.dir")
+        try:
+            require_writable(Path(config.hydra.run.dir), "hydra.run.dir")
+        except ValueError as error:  # Hydra alone would end in a traceback
+            print(error, file=sys.stderr)
+            sys.exit(1)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Before any job, in the launching process. Only SystemExit leaves a callback of Hydra."""
@@ -56,10 +60,10 @@ class SweepCallback(Callback):
                 words = [word for word in config.hydra.overrides.task if _key(word) not in varying]
                 with read_write(config), open_dict(config):
                     prepare_study(config.hydra.sweeper, words, self.retry_failed)
+            require_writable(Path(config.hydra.sweep.dir), "hydra.sweep.dir")
         except Exception as error:
             print(error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}", file=sys.stderr)
             sys.exit(1)
-        _require_folder(config.hydra.sweep.dir, "hydra.sweep.dir")
         self.folder = Path(config.hydra.sweep.dir)
         self.earlier = set(job_folders(self.folder))
         atexit.register(self.report)  # a sweeper that gives up, or is interrupted, does not come to the end
@@ -94,15 +98,6 @@ class SweepCallback(Callback):
 
             report_sweep(self.folder)
         return len(failed(jobs - self.earlier))
-
-
-def _require_folder(folder: str, key: str) -> None:
-    """Hydra alone would end in a traceback."""
-    try:
-        require_writable(Path(folder), key)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
 
 
 def _require_workers(launcher: DictConfig) -> None:

@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning.plugins import TorchCheckpointIO
 
 from mri_cyclegan.atomic_files import atomic_file
+from mri_cyclegan.links import leads_out
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -51,5 +52,5 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             path: of the file; where it is none of the run's, nothing happens.
         """
         path = Path(path)
-        if path.is_file() and path.resolve().is_relative_to(self.run_dir.resolve()):
+        if path.is_file() and not leads_out(path, self.run_dir):
             path.unlink()

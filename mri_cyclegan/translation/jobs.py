@@ -11,8 +11,9 @@ from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.layouts import find_scans, is_bids, names_contrast, strip_contrast
 from mri_cyclegan.data.reading import unknown_type
-from mri_cyclegan.data.walking import is_folder, leads_out, walk
+from mri_cyclegan.data.walking import is_folder, walk
 from mri_cyclegan.inference.directions import direction_of, named_direction
+from mri_cyclegan.links import leads_out
 from mri_cyclegan.translation.names import (
     PICTURE_OUTPUT,
     is_translation,

@@ -78,6 +78,26 @@ def run_benchmark():
     return run
 
 
+@pytest.fixture(scope="session")
+def spoil_a_slice():
+    """Put a NaN into a prepared slice of contrast a that trains: its volume and number."""
+    import numpy as np
+
+    from mri_cyclegan.config import build
+
+    def spoil(config):
+        data = build(config.data)
+        data.prepare_data()
+        data.setup()
+        volume, number = data.train_slices.volumes_a[0], int(data.train_slices.slices_a[0][1])
+        slices = volume.slices
+        slices[number, 5, 5] = np.nan
+        np.save(volume.folder / "slices.npy", slices)
+        return volume, number
+
+    return spoil
+
+
 @pytest.fixture
 def run_app(monkeypatch):
     """Run a command line in this process: its exit status and what it printed."""

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from mri_cyclegan.config import build
 from mri_cyclegan.train import train
 from mri_cyclegan.training.callbacks.divergence import Diverged, DivergenceGuard
 from mri_cyclegan.training.cyclegan import CycleGAN
@@ -44,17 +43,11 @@ def assert_finite(checkpoint):
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_batch_with_nan_is_told_with_its_slices_and_moves_nothing(
-    tmp_path, compose_run, toy_overrides, caplog, num_workers
+    tmp_path, compose_run, toy_overrides, spoil_a_slice, caplog, num_workers
 ):
     words = [*toy_overrides, "evaluate=false", f"data.cache_root={tmp_path}/cache", f"data.num_workers={num_workers}"]
     config = compose_run(tmp_path / "run", *words, "trainer.limit_train_batches=1.0", "trainer.max_epochs=1")
-    data = build(config.data)
-    data.prepare_data()
-    data.setup()
-    volume, number = data.train_slices.volumes_a[0], int(data.train_slices.slices_a[0][1])
-    slices = volume.slices
-    slices[number, 5, 5] = np.nan
-    np.save(volume.folder / "slices.npy", slices)
+    volume, number = spoil_a_slice(config)
     train(config)
     told = [message for message in caplog.messages if "is not finite, epoch 1, batch" in message]
     assert told

@@ -6,12 +6,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 import torch
+from commands import command, is_gone, start, wait_for
 from PIL import Image
 
 from mri_cyclegan.sweeping.jobs import run_job
@@ -33,7 +33,7 @@ needs_small_disk = pytest.mark.skipif(not can_mount(), reason="needs unshare and
 
 
 @pytest.fixture
-def own_data(toy_overrides, phantom_root, tmp_path):
+def own_data(toy_overrides, tmp_path):
     """Toy words with slices prepared in a folder of this test."""
     return [word for word in toy_overrides if not word.startswith("data.cache_root=")] + [
         f"data.cache_root={tmp_path}/cache",
@@ -42,32 +42,9 @@ def own_data(toy_overrides, phantom_root, tmp_path):
     ]
 
 
-def command(run_dir, *words):
-    return [sys.executable, "-m", "mri_cyclegan.train", *words, f"hydra.run.dir={run_dir}"]
-
-
-def start(run_dir, *words):
-    return subprocess.Popen(command(run_dir, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def wait_for(condition, process, timeout_s=120):
-    end = monotonic() + timeout_s
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert monotonic() < end
-        sleep(0.02)
-
-
 def children(pid):
     """Processes that a process has started."""
     return [int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def assert_whole(folder):
@@ -98,7 +75,7 @@ def test_a_disk_that_fills_up(tmp_path, own_data, num_kb):
     """So much is left: for a row of metrics.csv, a picture, the events, one checkpoint."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    words = " ".join(command(disk / "run", *own_data))
+    words = " ".join(command(*own_data, f"hydra.run.dir={disk}/run"))
     script = f"""
         mount -t tmpfs -o size=40m tmpfs {disk}
         {words} trainer.max_epochs=400 > {tmp_path}/first.txt 2>&1 &
@@ -142,7 +119,8 @@ def test_a_folder_where_nothing_can_be_written(tmp_path, own_data, options, word
     disk.mkdir()
     words = [word.format(disk=disk) for word in words]
     mount = ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs -o {options} tmpfs {disk} && exec "$@"', "sh"]
-    done = subprocess.run([*mount, *command(tmp_path / "run", *own_data), *words], capture_output=True, text=True)
+    typed = command(*own_data, f"hydra.run.dir={tmp_path}/run", *words)
+    done = subprocess.run([*mount, *typed], capture_output=True, text=True)
     output = done.stdout + done.stderr
     assert done.returncode == 1, output
     assert message.format(disk=disk) in output
@@ -195,7 +173,7 @@ def test_lost_processes_and_files(tmp_path, own_data):
     """A loader process that the system kills, then prepared slices that vanish, then everything is there again."""
     run_dir = tmp_path / "run"
     words = [*own_data, "data.num_workers=2"]
-    process = start(run_dir, *words, "trainer.max_epochs=400")
+    process = start(tmp_path, *words, f"hydra.run.dir={run_dir}", "trainer.max_epochs=400")
     wait_for((run_dir / "checkpoints" / "previous.ckpt").is_file, process)
     os.kill(children(process.pid)[0], signal.SIGKILL)
     output = process.communicate(timeout=60)[0]
@@ -205,7 +183,7 @@ def test_lost_processes_and_files(tmp_path, own_data):
     assert_whole(run_dir)
 
     before = (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns
-    process = start(run_dir, *words, "trainer.max_epochs=400", "resume=auto")
+    process = start(tmp_path, *words, f"hydra.run.dir={run_dir}", "trainer.max_epochs=400", "resume=auto")
     wait_for(lambda: (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns > before, process)
     shutil.rmtree(tmp_path / "cache")
     output = process.communicate(timeout=60)[0]
@@ -216,7 +194,7 @@ def test_lost_processes_and_files(tmp_path, own_data):
     assert_whole(run_dir)
 
     num_epochs = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] + 3
-    process = start(run_dir, *words, f"trainer.max_epochs={num_epochs}", "resume=auto")
+    process = start(tmp_path, *words, f"hydra.run.dir={run_dir}", f"trainer.max_epochs={num_epochs}", "resume=auto")
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     assert_finished(run_dir, num_epochs)
@@ -225,14 +203,14 @@ def test_lost_processes_and_files(tmp_path, own_data):
 @pytest.mark.slow
 def test_loader_processes_end_with_a_training_that_was_killed(tmp_path, own_data):
     run_dir = tmp_path / "run"
-    process = start(run_dir, *own_data, "data.num_workers=2", "trainer.max_epochs=400")
+    process = start(tmp_path, *own_data, f"hydra.run.dir={run_dir}", "data.num_workers=2", "trainer.max_epochs=400")
     wait_for((run_dir / "checkpoints" / "last.ckpt").is_file, process)
     workers = children(process.pid)
     assert len(workers) >= 2
     process.kill()
     process.communicate()
     end = monotonic() + 30
-    while any(map(is_alive, workers)):
+    while not all(map(is_gone, workers)):
         assert monotonic() < end
         sleep(0.1)
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import mri_cyclegan.training.cyclegan as cyclegan_module
-from mri_cyclegan.config import build
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.inference.portable import load_model
@@ -48,16 +47,12 @@ def test_a_training_step_never_waits_for_the_device(tmp_path, compose_run, toy_o
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed", "32-true"])
-def test_a_batch_that_is_not_finite_moves_no_weights(tmp_path, compose_run, toy_overrides, caplog, precision):
+def test_a_batch_that_is_not_finite_moves_no_weights(
+    tmp_path, compose_run, toy_overrides, spoil_a_slice, caplog, precision
+):
     words = ["trainer=auto", f"trainer.precision={precision}", f"data.cache_root={tmp_path}/cache", "evaluate=false"]
     config = compose_run(tmp_path / "run", *toy_overrides, *words, "trainer.limit_train_batches=1.0")
-    data = build(config.data)
-    data.prepare_data()
-    data.setup()
-    volume, number = data.train_slices.volumes_a[0], int(data.train_slices.slices_a[0][1])
-    slices = volume.slices
-    slices[number, 5, 5] = np.nan
-    np.save(volume.folder / "slices.npy", slices)
+    volume, number = spoil_a_slice(config)
     train(config)
     assert f"{volume.scan.path.name} {number}" in caplog.text and "These steps are skipped" in caplog.text
     state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]

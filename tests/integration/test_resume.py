@@ -11,6 +11,7 @@ from time import monotonic, sleep
 
 import pytest
 import torch
+from commands import start, wait_for
 
 from mri_cyclegan.train import train
 from mri_cyclegan.training.callbacks.checkpoints import Interrupted, LastCheckpoints
@@ -19,21 +20,12 @@ from mri_cyclegan.training.cyclegan import CycleGAN
 WORDS = ["trainer.max_epochs=6", "evaluate=false", "callbacks.last_checkpoint.every_minutes=0.01"]
 
 
-def start(folder, *words):
-    command = [sys.executable, "-m", "mri_cyclegan.train", *words, f"hydra.run.dir={folder}/run"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def wait_for(condition, process, timeout_s=240):
-    end = monotonic() + timeout_s
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert monotonic() < end
-        sleep(0.02)
+def start_run(folder, *words):
+    return start(folder, *words, f"hydra.run.dir={folder}/run")
 
 
 def finish(folder, *words):
-    process = start(folder, *words, "resume=auto")
+    process = start_run(folder, *words, "resume=auto")
     output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output
@@ -56,7 +48,7 @@ def assert_complete(run_dir, num_epochs=6):
 )
 def test_a_signal_ends_it_with_a_checkpoint_and_its_own_status(tmp_path, toy_overrides, sent):
     words = [*toy_overrides, *WORDS]
-    process = start(tmp_path, *words, "trainer.max_epochs=500")
+    process = start_run(tmp_path, *words, "trainer.max_epochs=500")
     checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
     wait_for(checkpoint.exists, process)
     process.send_signal(sent)
@@ -73,7 +65,7 @@ def test_a_signal_ends_it_with_a_checkpoint_and_its_own_status(tmp_path, toy_ove
 
 def kill_once(folder, words, after_s):
     """Start or go on, and kill it after a while, wherever it is then."""
-    process = start(folder, *words, "resume=auto")
+    process = start_run(folder, *words, "resume=auto")
     sleep(after_s)
     process.kill()
     output, _ = process.communicate()

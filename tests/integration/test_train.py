@@ -194,9 +194,12 @@ def test_configuration_and_environment_are_kept(toy_run):
 
 def test_a_folder_that_holds_a_run_is_refused(toy_run):
     run_dir, config, summary = toy_run
+    (run_dir / "error.txt").write_text("of the run that is there")
     with pytest.raises(ValueError, match=f"run_dir: {run_dir} holds a run already"):
         train(config)
     assert json.loads((run_dir / "summary.json").read_text()) == summary
+    assert (run_dir / "error.txt").exists()
+    (run_dir / "error.txt").unlink()
 
 
 def test_without_averaging_the_generators_themselves_are_saved(tmp_path, compose_run, toy_overrides):

@@ -10,12 +10,13 @@ from hydra.errors import ConfigCompositionException
 from mri_cyclegan.config import CONF_DIR, register
 
 
-def composed(folder, text, *words):
+def composed(folder, text, *words, **settings):
     (folder / "experiment").mkdir()
     (folder / "experiment" / "stranger.yaml").write_text(f"# @package _global_\n{text}\n")
     register()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return compose("train", overrides=["+experiment=stranger", f"hydra.searchpath=[file://{folder}]", *words])
+        overrides = ["+experiment=stranger", f"hydra.searchpath=[file://{folder}]", *words]
+        return compose("train", overrides=overrides, **settings)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +79,7 @@ def test_what_was_checked_does_not_change_its_meaning(tmp_path):
 data: {t: {none: x, "0": {"()": torch.load}}}
 hydra: {job_logging: {formatters: {evil: "${oc.select:data.t.${oc.select:hydra.job.num,none},x}"}}}
 """
-    (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "stranger.yaml").write_text(f"# @package _global_\n{text}\n")
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        words = ["+experiment=stranger", f"hydra.searchpath=[file://{tmp_path}]"]
-        config = compose("train", overrides=words, return_hydra_config=True)
+    config = composed(tmp_path, text, return_hydra_config=True)
     config.hydra.job.num = 0
     assert config.hydra.job_logging.formatters.evil == "x"
 

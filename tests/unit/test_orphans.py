@@ -1,7 +1,8 @@
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+from commands import is_gone
 
 # Starts a child that watches it, prints the child's number and waits.
 PARENT = """
@@ -28,10 +29,7 @@ while True:
 def gone(pid, timeout_s=20):
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except FileNotFoundError:
+        if is_gone(pid):
             return True
         time.sleep(0.05)
     return False

@@ -1,7 +1,6 @@
 """Checkpoints to go on from: after every epoch, every few minutes, and when a signal ends the training."""
 
 import logging
-import shutil
 import signal
 import threading
 import zipfile
@@ -13,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from mri_cyclegan.atomic_files import remove_abandoned
+from mri_cyclegan.atomic_files import free_bytes, remove_abandoned
 from mri_cyclegan.training.skipped_steps import has_finite_weights
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         remove_abandoned(self.folder)
         there = sum(path.stat().st_size for path in self.folder.glob("*.ckpt"))
         needed = NUM_FILES * checkpoint_bytes(pl_module) - there
-        free = shutil.disk_usage(self.folder).free
+        free = free_bytes(self.folder)
         if free < needed:
             raise ValueError(
                 f"run_dir: the checkpoints need {needed / 1e9:.2f} GB more, but {self.folder} has {free / 1e9:.2f} GB "
