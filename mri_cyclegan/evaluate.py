@@ -6,6 +6,7 @@ What is heavy is imported when it is needed, so that ``--help`` answers at once.
 import hashlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from mri_cyclegan.data.layouts import LAYOUTS, LayoutSettings
+from mri_cyclegan.data.layouts.detection import layout_of
 from mri_cyclegan.links import leads_out
 from mri_cyclegan.printable import printable
 
@@ -25,15 +28,17 @@ EXIT_ERROR = 2
 PLAIN = "evaluation"
 
 Part = StrEnum("Part", "test val all")
+Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[misc]
 Plane = StrEnum("Plane", "axial coronal sagittal")
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 # What each way to call it takes beside itself.
+LAYOUT_OPTIONS = "layout contrasts pattern_a pattern_b subject_pattern"
 OPTIONS_OF = {
-    "RUN_DIR": "data_root split output tta resample_target skip_unfit feature_weights device",
+    "RUN_DIR": f"data_root {LAYOUT_OPTIONS} split output tta resample_target skip_unfit feature_weights device",
     "--prediction": "target source output prediction_range plane resample_target",
-    "--compare": "data_root split tta resample_target skip_unfit device",
+    "--compare": f"data_root {LAYOUT_OPTIONS} split tta resample_target skip_unfit device",
     "--leaderboard": "metric",
 }
 
@@ -47,6 +52,15 @@ def command(
     data_root: Annotated[
         Path | None, typer.Option(help="Folder of the data set.  [default: the one it was trained on]")
     ] = None,
+    layout: Annotated[
+        Layout | None, typer.Option(help="With --data-root: what kind it is, if not as the one trained on.")
+    ] = None,
+    contrasts: Annotated[
+        str | None, typer.Option(metavar="A,B", help="With --data-root: what the two contrasts are called in it.")
+    ] = None,
+    pattern_a: Annotated[str | None, typer.Option(help="With --data-root: as data.pattern_a.")] = None,
+    pattern_b: Annotated[str | None, typer.Option(help="With --data-root: as data.pattern_b.")] = None,
+    subject_pattern: Annotated[str | None, typer.Option(help="With --data-root: as data.subject_pattern.")] = None,
     split: Annotated[
         Part, typer.Option(help="Subjects to evaluate. A run without test subjects evaluates on validation.")
     ] = Part.test,
@@ -101,6 +115,7 @@ def command(
         options = Options(
             split.value,
             data_root and data_root.expanduser(),
+            _layout(data_root, layout, contrasts, pattern_a, pattern_b, subject_pattern),
             resample_target,
             skip_unfit,
             tta,
@@ -125,6 +140,26 @@ def _refuse_foreign_options(context: typer.Context, mode: str) -> None:
         source = context.get_parameter_source(parameter.name or "")
         if source is not None and source.name == "COMMANDLINE" and parameter.name not in allowed:
             raise ValueError(f"{parameter.opts[0]} does not apply to {mode}. See --help.")
+
+
+def _layout(
+    root: Path | None,
+    layout: str | None,
+    contrasts: str | None,
+    pattern_a: str | None,
+    pattern_b: str | None,
+    subject_pattern: str | None,
+) -> LayoutSettings | None:
+    """Layout of another data set; None where it is laid out as the one trained on."""
+    given = {"--layout": layout, "--contrasts": contrasts, "--pattern-a": pattern_a, "--pattern-b": pattern_b}
+    said = [option for option, value in (given | {"--subject-pattern": subject_pattern}).items() if value is not None]
+    if not said:
+        return None
+    if root is None:
+        raise ValueError(f"{said[0]} goes with --data-root, which is missing: give the folder of that data set.")
+    names = contrasts.split(",") if contrasts else None
+    found = layout_of(root.expanduser(), layout, names, pattern_a, pattern_b)
+    return replace(found, subject_pattern=subject_pattern)
 
 
 def _evaluate_runs(folders: list[Path], output: Path | None, options: "Options") -> None:

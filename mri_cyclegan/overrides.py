@@ -1,5 +1,7 @@
 """Words of Hydra's command line."""
 
+from collections.abc import Mapping, Sequence
+
 
 def quoted(value: object) -> str:
     r"""A value in Hydra's quotes where its grammar needs them.
@@ -7,6 +9,12 @@ def quoted(value: object) -> str:
     >>> quoted("/data/ixi-64"), quoted("my scans"), quoted("Prüfung"), quoted(3)
     ('/data/ixi-64', '"my scans"', '"Prüfung"', '3')
     """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {quoted(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ",".join(map(quoted, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     text = str(value)
     if text and all((letter.isascii() and letter.isalnum()) or letter in "/._-+" for letter in text):
         return text

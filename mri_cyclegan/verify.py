@@ -1,6 +1,7 @@
 """Verify: ``python -m mri_cyclegan.verify DATA_ROOT`` tells all that is wrong with a data set, before training."""
 
 import sys
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,11 +11,12 @@ import typer
 from rich.console import Console
 
 from mri_cyclegan.data.layouts import LAYOUTS
+from mri_cyclegan.data.layouts.detection import layout_of
+from mri_cyclegan.data.layouts.entities import parse_filters
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.printable import printable
 from mri_cyclegan.verification.data_set import verify
-from mri_cyclegan.verification.detection import detect_layout
 from mri_cyclegan.verification.report import print_report, write_reports
 
 EXIT_WARNINGS, EXIT_ERRORS = 1, 2
@@ -28,12 +30,17 @@ def command(
     root: Annotated[Path, typer.Argument(metavar="DATA_ROOT", help="Folder of the data set.")],
     layout: Annotated[Layout | None, typer.Option(help="What kind it is; found out if not given.")] = None,
     contrasts: Annotated[str | None, typer.Option(metavar="A,B", help="Names of the two contrasts.")] = None,
+    pattern_a: Annotated[str | None, typer.Option(help="As data.pattern_a, with --pattern-b.")] = None,
+    pattern_b: Annotated[str | None, typer.Option(help="As data.pattern_b.")] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder of the reports.  [default: outputs/verify/<name>/<date_time>]")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when there are warnings.")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one a core]")] = None,
     subject_pattern: Annotated[str | None, typer.Option(help="As data.subject_pattern.")] = None,
+    bids_filters: Annotated[
+        str | None, typer.Option(metavar="YAML", help="As data.bids_filters: '{T1w: {acq: highres}}'.")
+    ] = None,
     volume_index: Annotated[int | None, typer.Option(help="As data.volume_index.")] = None,
     nonfinite: Annotated[str, typer.Option(help="As data.nonfinite: raise or zero.")] = "raise",
     assume_orientation: Annotated[str | None, typer.Option(help="As data.assume_orientation.")] = None,
@@ -46,10 +53,10 @@ def command(
     root = root.expanduser()
     try:
         options = ReadOptions(volume_index, nonfinite, assume_orientation, tuple(series_uid or ()))
-        kind, names = detect_layout(root, layout, contrasts.split(",") if contrasts else None)
-        # A number in a picture's name rarely names a subject, see conf/data/png.yaml.
-        identify = kind != "png" or subject_pattern is not None
-        verification = verify(root, kind, names, options, available_processes(jobs), subject_pattern, identify)
+        names = contrasts.split(",") if contrasts else None
+        settings = layout_of(root, layout, names, pattern_a, pattern_b)
+        settings = replace(settings, subject_pattern=subject_pattern, bids_filters=parse_filters(bids_filters))
+        verification = verify(root, settings, options, available_processes(jobs))
         folder = output or Path("outputs", "verify", root.resolve().name, f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
         write_reports(verification, folder)
     except (ValueError, OSError) as error:

@@ -1,7 +1,7 @@
 """The LightningDataModule: finds, checks, splits, prepares and loads scans."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from mri_cyclegan.data.datasets import PairedSlices, UnpairedSlices, training_lo
 from mri_cyclegan.data.device_slices import DeviceSlices, fits
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.integrity import find_duplicates
-from mri_cyclegan.data.layouts import Found, Scan, find_pairs, find_scans, require_both_contrasts
+from mri_cyclegan.data.layouts import Found, LayoutSettings, Scan, find_scans, require_both_contrasts
+from mri_cyclegan.data.layouts.entities import FilterValue
 from mri_cyclegan.data.matching import Matching, same_grid
+from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.sample_cases import SampleCase, middle_case
@@ -38,8 +40,9 @@ class MRIDataModule(pl.LightningDataModule):
     """Unpaired slices for training, paired slices for validation and test.
 
     Args:
-        layout: see :func:`mri_cyclegan.data.layouts.find_scans`; likewise ``root``, ``contrasts``,
-            ``subject_pattern`` and ``names_identify_subjects``.
+        layout: see :class:`mri_cyclegan.data.layouts.LayoutSettings`; likewise ``contrasts``, ``subject_pattern``,
+            ``names_identify_subjects``, ``bids_filters``, ``pattern_a`` and ``pattern_b``.
+        root: folder of the data set.
         volume_index: see :class:`mri_cyclegan.data.volume.ReadOptions`; likewise ``nonfinite``,
             ``assume_orientation`` and ``series_uids``.
         on_unfit: ``"raise"`` refuses a data set with unfit files, ``"skip"`` leaves these files out.
@@ -68,7 +71,7 @@ class MRIDataModule(pl.LightningDataModule):
         root: str,
         contrasts: Sequence[str],
         subject_pattern: str | None,
-        names_identify_subjects: bool,
+        names_identify_subjects: bool | None,
         volume_index: int | None,
         nonfinite: str,
         assume_orientation: str | None,
@@ -100,13 +103,21 @@ class MRIDataModule(pl.LightningDataModule):
         device_cache: str | bool,
         seed: int,
         phantom: Phantom | None,
+        bids_filters: Mapping[str, Mapping[str, FilterValue]] | None = None,
+        pattern_a: str | None = None,
+        pattern_b: str | None = None,
     ) -> None:
         super().__init__()
-        self.layout = layout
         self.root = Path(root).expanduser()
-        self.contrasts = (str(contrasts[0]), str(contrasts[1])) if len(contrasts) == 2 else tuple(contrasts)
-        self.subject_pattern = subject_pattern
-        self.names_identify_subjects = names_identify_subjects
+        self.layout_settings = LayoutSettings(
+            layout,
+            tuple(contrasts),
+            subject_pattern,
+            names_identify_subjects,
+            bids_filters or {},
+            pattern_a,
+            pattern_b,
+        )
         self.split_settings = SplitSettings(
             split_file=split_file,
             split_column=split_column,
@@ -150,6 +161,11 @@ class MRIDataModule(pl.LightningDataModule):
         self.split: Split | None = None
 
     @property
+    def contrasts(self) -> tuple[str, ...]:
+        """Names of a and b."""
+        return self.layout_settings.contrasts
+
+    @property
     def scans_root(self) -> Path:
         """Folder of the data set: ``root``, or the phantom's below it."""
         return self.root if self.phantom is None else self.phantom.folder(self.root)
@@ -165,12 +181,14 @@ class MRIDataModule(pl.LightningDataModule):
         if self.phantom is not None:
             self.phantom.write(self.root)
         found = self._find_scans()
-        require_both_contrasts(self.layout, self.scans_root, self.contrasts, *found)
+        require_both_contrasts(self.scans_root, self.layout_settings, found.scans, found.findings)
         self.findings = [
             *found.findings,
             *self.cache.prepare(found.scans, available_processes(self.num_processes)),
             *self._duplicates([volume for scan in found.scans if (volume := self.cache.find(scan))]),
         ]
+        if found.left_out:
+            log.info("data.bids_filters leaves out %d scans, such as %s.", len(found.left_out), found.left_out[0].name)
         errors = [finding for finding in self.findings if finding.severity == "error"]
         if errors and self.on_unfit == "raise":
             advice = "Repair or remove them, or set data.on_unfit=skip to train without them."
@@ -186,7 +204,7 @@ class MRIDataModule(pl.LightningDataModule):
         if self.split is not None:
             return
         scans = self._fit_scans()
-        require_both_contrasts(self.layout, self.scans_root, self.contrasts, scans)
+        require_both_contrasts(self.scans_root, self.layout_settings, scans)
         self.split = self._divide(scans)
         self.train_slices = UnpairedSlices(
             [self.cache.get(scan) for scan in self.split.train_a],
@@ -203,9 +221,7 @@ class MRIDataModule(pl.LightningDataModule):
         self._warn_about_cropping()
 
     def _find_scans(self) -> Found:
-        return find_scans(
-            self.layout, self.scans_root, self.contrasts, self.subject_pattern, self.names_identify_subjects
-        )
+        return find_scans(self.scans_root, self.layout_settings)
 
     def _fit_scans(self) -> list[Scan]:
         """Scans to use, in every process the same: not unfit, not empty, not a copy of another."""

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -22,17 +21,21 @@ def voxel_hash(volume: Volume) -> str:
 
 
 def find_duplicates(hashes: Mapping[Scan, str]) -> list[Finding]:
-    """An error for each scan whose voxels another one has, which comes before it.
+    """A finding for each scan whose voxels another one has, which comes before it.
 
-    The same scan under two names leaks from training into test, and gives a subject two weights.
+    The same scan of two subjects leaks from training into test: an error. Of one subject it gives that subject two
+    weights: a warning, and it is left out.
 
     Args:
         hashes: scan to what :func:`voxel_hash` gives.
     """
-    first: dict[str, Path] = {}
+    first: dict[str, Scan] = {}
     findings = []
     for scan in sorted(hashes):
-        original = first.setdefault(hashes[scan], scan.path)
-        if original != scan.path:
-            findings.append(Finding("error", scan.path, f"the same voxels as {original}", "Remove one of the two."))
+        original = first.setdefault(hashes[scan], scan)
+        problem = f"the same voxels as {original.path}"
+        if (original.subject, original.contrast) != (scan.subject, scan.contrast):
+            findings.append(Finding("error", scan.path, problem, "Remove one of the two."))
+        elif original != scan:
+            findings.append(Finding("warning", scan.path, f"{problem}, of the same subject", "It is left out."))
     return findings

@@ -114,7 +114,7 @@ def of_same_subject(
     """For each slice of a those of the same subject and session in b that show its place.
 
     Where a session has several scans of contrast b, it is the one that lies beside that of a, as
-    :func:`mri_cyclegan.data.layouts.find_pairs` has it, or else any of them. On the grid of a it is the slice of the
+    :func:`mri_cyclegan.data.pairs.find_pairs` has it, or else any of them. On the grid of a it is the slice of the
     same number, on another that of the same relative height; or the nearest, where that one does not train. Of two
     equally near, it is the lower one.
 

@@ -6,13 +6,13 @@ import reprlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
 from typing import Any
 
-from mri_cyclegan.data.layouts import Found, Scan, find_scans
+from mri_cyclegan.data.layouts import Found, LayoutSettings, Scan, find_scans
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.inference.portable import PortableModel, load_model
@@ -100,15 +100,32 @@ class FinishedRun:
                         epochs[epoch] |= values
         return [{"epoch": epoch, **values} for epoch, values in sorted(epochs.items())]
 
-    def scans(self, root: Path) -> Found:
-        """Every scan below a folder, found as in training, and what could not be searched.
+    def scans(self, root: Path, settings: LayoutSettings | None = None) -> Found:
+        """Every scan below a folder, and what could not be searched.
+
+        Args:
+            root: folder of the data set.
+            settings: how it is laid out, with names of its own for the model's contrasts; None for as in training.
 
         Raises:
             ValueError: the folder is no such data set.
         """
-        kinds = {"layout": str, "subject_pattern": str | None, "names_identify_subjects": bool}
+        settings = settings or self.layout_settings
+        found = find_scans(root, settings)
+        name_of = dict(zip(settings.contrasts, self.model.contrasts, strict=True))
+        return found._replace(scans=[replace(scan, contrast=name_of[scan.contrast]) for scan in found.scans])
+
+    @property
+    def layout_settings(self) -> LayoutSettings:
+        """How scans were found in training."""
+        kinds = {"layout": str, "subject_pattern": str | None, "names_identify_subjects": bool | None}
         layout, pattern, identify = (self.setting(f"data.{key}", kind) for key, kind in kinds.items())
-        return find_scans(layout, root, list(self.model.contrasts), pattern, identify)
+        later = {"bids_filters": Mapping, "pattern_a": str | None, "pattern_b": str | None}  # not in older runs
+        given = {key: self.setting(f"data.{key}", kind) for key, kind in later.items() if key in self.config["data"]}
+        try:
+            return LayoutSettings(layout, self.model.contrasts, pattern, identify, **given)
+        except ValueError as error:
+            raise ValueError(f"{self.folder}/config.yaml: {error}") from error
 
     def of_part(self, scans: Sequence[Scan], part: str) -> list[Scan]:
         """Those scans whose subject has a part: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``, or ``"all"``."""

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.progress import track
 
 from mri_cyclegan.data.findings import Finding, UnfitData, UnfitFile
-from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.layouts import LayoutSettings, Scan
+from mri_cyclegan.data.layouts.detection import detect_layout
 from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.evaluation.audits.levels import most_serious_audit
@@ -41,6 +42,7 @@ class Options:
     Attributes:
         part: ``"test"`` (validation subjects where a run has none), ``"val"``, or ``"all"`` subjects of the data set.
         data_root: folder of the data set; None for the one that the run was trained on.
+        layout: how that data set is laid out; None for as in training.
         resample_target: compare with targets on other grids, resampled.
         skip_unfit: leave out subjects whose files are unfit or not aligned, with a warning.
         test_time_augmentation: the output is the mean over changes of the input that should not matter.
@@ -50,6 +52,7 @@ class Options:
 
     part: str = "test"
     data_root: Path | None = None
+    layout: LayoutSettings | None = None
     resample_target: bool = False
     skip_unfit: bool = False
     test_time_augmentation: bool = False
@@ -78,7 +81,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     is_own = options.data_root is None or _is_same_folder(root, run)
     if not root.is_dir():
         raise ValueError(f"{root}: the data set is not there. Give its folder with --data-root.")
-    found = run.scans(root)
+    found = run.scans(root, options.layout)
     warnings = [str(finding) for finding in found.findings]
     part, subjects = _choose(run, found.scans, options, root)
     warnings += _absent(run, found.scans, part)
@@ -198,12 +201,27 @@ def _choose(run: FinishedRun, scans: Sequence[Scan], options: Options, root: Pat
     chosen = run.of_part(scans, part)
     if part == "test" and not chosen:
         part, chosen = "val", run.of_part(scans, "val")
+    if not scans:
+        raise ValueError(_no_scan(root, options.layout or run.layout_settings))
     if not chosen:
         raise ValueError(
-            f"{root}: no {options.part} subject of {run.folder} is there. Give the folder of the data set with "
-            "--data-root, or evaluate every subject in it with --split all."
+            f"{root}: no {options.part} subject of {run.folder} is there, but {len({scan.subject for scan in scans})} "
+            f"others, such as {scans[0].subject}. Evaluate every subject in it with --split all, or give the folder of "
+            "the data set trained on with --data-root."
         )
     return part, list_subjects(chosen, run.model.contrasts)
+
+
+def _no_scan(root: Path, settings: LayoutSettings) -> str:
+    """What was searched for in vain, and the arguments for what the folder looks like."""
+    sought = f"{root}: no scan is found as {' or '.join(settings.searched())}, as in training."
+    try:
+        found = detect_layout(root)
+    except ValueError as error:
+        return f"{sought} {error}"
+    patterns = [f"--pattern-{letter} '{pattern}'" for letter, pattern in zip("ab", found.patterns, strict=False)]
+    arguments = [f"--layout {found.layout}", *patterns, f"--contrasts {','.join(found.contrasts)}"]
+    return f"{sought} The folder looks like {' '.join(arguments)}: give these arguments."
 
 
 def _without_unaligned(

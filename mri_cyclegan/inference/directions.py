@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mri_cyclegan.data.layouts import names_contrast, strip_suffix
+from mri_cyclegan.data.layouts import contrast_named, strip_suffix
 
 
 def direction_of(path: Path, contrasts: Sequence[str]) -> str:
@@ -23,7 +23,7 @@ def direction_of(path: Path, contrasts: Sequence[str]) -> str:
 
 
 def named_direction(path: Path, contrasts: Sequence[str], root: Path | None = None) -> str | None:
-    """Direction of a scan whose name ends with one of the contrasts, or that lies in a folder called so, else None.
+    """Direction of a scan whose name, or else whose folder, names one of the contrasts; None where neither does.
 
     Args:
         path: of the scan.
@@ -35,7 +35,7 @@ def named_direction(path: Path, contrasts: Sequence[str], root: Path | None = No
     """
     folders = path.absolute().parent.parts[-1:] if root is None else (root.name, *path.relative_to(root).parts[:-1])
     for word in (strip_suffix(path.name), *reversed(folders)):
-        named = [letter for letter, name in zip("ab", contrasts, strict=True) if names_contrast(word, name)]
-        if len(named) == 1:
-            return "ab" if named == ["a"] else "ba"
+        number = contrast_named(word, contrasts)
+        if number is not None:
+            return ("ab", "ba")[number]
     return None

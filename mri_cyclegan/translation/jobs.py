@@ -9,7 +9,8 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.data.layouts import find_scans, is_bids, names_contrast, strip_contrast
+from mri_cyclegan.data.layouts import LayoutSettings, is_bids, names_contrast, strip_contrast
+from mri_cyclegan.data.layouts.bids import find_bids, is_bids_subject
 from mri_cyclegan.data.reading import unknown_type
 from mri_cyclegan.data.walking import is_folder, walk
 from mri_cyclegan.inference.directions import direction_of, named_direction
@@ -135,13 +136,13 @@ def _single(source: Path, output: Path, contrasts: Sequence[str], direction: str
 
 def _bids(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Plan:
     """Scans of a data set, or of one subject, to the same places in a derivative."""
-    root = source.parent if source.name.startswith("sub-") else source
+    root = source.parent if is_bids_subject(source) else source
     below = _parts_below(output, root)
     if below is not None and (not below or below[0].startswith("sub-")):
         raise ValueError(
             f"{output}: among the scans of the data set. Give another folder, such as {root}/derivatives/synth."
         )
-    found, findings = find_scans("bids", source, list(contrasts))
+    found, findings, _ = find_bids(source, LayoutSettings("bids", tuple(contrasts)))
     scans = [scan for scan in found if not is_translation(scan.path.name)]
     jobs = []
     for scan in scans:

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.integrity import find_duplicates
-from mri_cyclegan.data.layouts import find_pairs, find_scans, require_both_contrasts
+from mri_cyclegan.data.layouts import LayoutSettings, Scan, find_scans, require_both_contrasts
+from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
-from mri_cyclegan.data.splits.participants import read_column
+from mri_cyclegan.data.splits.participants import MISSING, read_column
 from mri_cyclegan.data.volume import ReadOptions, grid_difference
 from mri_cyclegan.overrides import quoted
 from mri_cyclegan.verification.examination import Examined, Facts, examine, facts_as_json
@@ -35,8 +37,8 @@ class Verification:
 
     Attributes:
         root: its folder.
-        layout: see :func:`mri_cyclegan.data.layouts.find_scans`.
-        contrasts: (a, b).
+        settings: how its scans are found.
+        left_out: scans that the user's own filter leaves out.
         examined: every scan, sorted.
         findings: errors first, then warnings, each sorted by path.
         fingerprints: contrast to its fingerprint; contrasts without a fit scan are missing.
@@ -50,8 +52,8 @@ class Verification:
     """
 
     root: Path
-    layout: str
-    contrasts: tuple[str, ...]
+    settings: LayoutSettings
+    left_out: list[Path]
     examined: list[Examined]
     findings: list[Finding]
     fingerprints: dict[str, ContrastFingerprint]
@@ -68,11 +70,27 @@ class Verification:
         """Findings that make training refuse the data set."""
         return sum(finding.severity == "error" for finding in self.findings)
 
+    @property
+    def layout(self) -> str:
+        """Name of its layout."""
+        return self.settings.layout
+
+    @property
+    def contrasts(self) -> tuple[str, ...]:
+        """(a, b)."""
+        return self.settings.contrasts
+
+    def examples(self) -> list[tuple[str, str]]:
+        """Some files, by their paths in the data set, and who is taken to be their subject."""
+        chosen = _spread_over(self.examined, self.contrasts)
+        return [(one.scan.path.relative_to(self.root).as_posix(), _whose(one.scan)) for one in chosen]
+
     def overrides(self) -> list[str]:
         """Words for the training command: where the data set is, and the proposed settings."""
         if self.proposal is None:
             return []
         where = [f"data={self.layout}", f"data.root={quoted(self.root)}"]
+        where += [f"data.{key}={quoted(value)}" for key, value in self.settings.overrides().items()]
         if self.contrasts != ("T1w", "T2w"):
             where.append(f"data.contrasts=[{','.join(map(quoted, self.contrasts))}]")
         if self.split_column:
@@ -90,6 +108,8 @@ class Verification:
             "num_pairs": self.num_pairs,
             "num_errors": self.num_errors,
             "num_warnings": len(self.findings) - self.num_errors,
+            "left_out": [str(path) for path in self.left_out],
+            "examples": [{"file": file, "subject": subject} for file, subject in self.examples()],
             "findings": [finding.as_json() for finding in self.findings],
             "fingerprints": {name: vars(one) for name, one in self.fingerprints.items()},
             "proposal": None if self.proposal is None else vars(self.proposal),
@@ -103,12 +123,9 @@ class Verification:
 
 def verify(
     root: Path,
-    layout: str,
-    contrasts: Sequence[str],
+    settings: LayoutSettings,
     options: ReadOptions,
     num_processes: int,
-    subject_pattern: str | None = None,
-    names_identify_subjects: bool = True,
 ) -> Verification:
     """Find and examine every scan, and the data set as a whole.
 
@@ -116,8 +133,8 @@ def verify(
         ValueError: the folder is missing, or a setting does not fit it.
     """
     start = perf_counter()
-    contrasts = tuple(contrasts)
-    scans, findings = find_scans(layout, root, contrasts, subject_pattern, names_identify_subjects)
+    contrasts = settings.contrasts
+    scans, findings, left_out = find_scans(root, settings)
     num_bytes = sum(source_bytes(scan.path) for scan in scans)
     examined = map_in_processes(
         partial(_examine_in_process, options=options),
@@ -131,7 +148,7 @@ def verify(
     aligned, pair_findings = _check_pairs(root, looked_at, contrasts)
     split_column = _split_column(root)
     together = [
-        *_check_contrasts(layout, root, contrasts, looked_at),
+        *_check_contrasts(root, settings, looked_at),
         *pair_findings,
         *_check_parts(root, split_column, looked_at),
     ]
@@ -140,13 +157,13 @@ def verify(
         together += compare_framing(root, contrasts, facts)
     return Verification(
         root=root,
-        layout=layout,
-        contrasts=contrasts,
+        settings=settings,
+        left_out=left_out,
         examined=looked_at,
         findings=sorted([*findings, *together, *(finding for one in looked_at for finding in one.findings)]),
         fingerprints={name: fingerprint(looked_at, name) for name, some in zip(contrasts, facts, strict=True) if some},
-        proposal=propose(facts, pictures=layout == "png") if all(facts) else None,
-        reading=_reading(layout, options, subject_pattern),
+        proposal=propose(facts, _are_pictures(scans)) if all(facts) else None,
+        reading=_reading(options),
         split_column=split_column,
         num_pairs=aligned,
         seconds=perf_counter() - start,
@@ -155,30 +172,32 @@ def verify(
     )
 
 
-def _reading(layout: str, options: ReadOptions, subject_pattern: str | None) -> list[str]:
+def _are_pictures(scans: Sequence[Scan]) -> bool:
+    return all(scan.path.name.lower().endswith(PICTURE_SUFFIXES) for scan in scans)
+
+
+def _reading(options: ReadOptions) -> list[str]:
     settings = {
-        "subject_pattern": subject_pattern,
         "volume_index": options.volume_index,
         "nonfinite": None if options.nonfinite == "raise" else options.nonfinite,
         "assume_orientation": options.assume_orientation,
     }
     words = [f"data.{key}={quoted(value)}" for key, value in settings.items() if value is not None]
-    if layout == "png" and subject_pattern:
-        words.append("data.names_identify_subjects=true")
     if options.series_uids:
         words.append(f"data.series_uids=[{','.join(map(quoted, options.series_uids))}]")
     return words
 
 
 def _split_column(root: Path) -> str | None:
-    """The first column of ``participants.tsv`` that holds nothing but parts."""
+    """The first column of ``participants.tsv`` that holds parts, or that a subject is left out, and nothing else."""
     try:
         with (root / "participants.tsv").open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t"))
     except (OSError, ValueError, csv.Error):
         return None
     names = list(rows[0]) if rows else []
-    return next((name for name in names if {row[name] for row in rows} <= {"train", "val", "test"}), None)
+    values = {name: {(row[name] or "").strip().lower() for row in rows} - {"", MISSING} for name in names}
+    return next((name for name, found in values.items() if found and found <= {"train", "val", "test"}), None)
 
 
 def _check_parts(root: Path, column: str | None, examined: list[Examined]) -> list[Finding]:
@@ -207,13 +226,13 @@ def _killed(path: Path) -> Finding:
     return Finding("error", path, problem, "Use fewer processes (--jobs), or crop the scan.")
 
 
-def _check_contrasts(layout: str, root: Path, contrasts: Sequence[str], examined: list[Examined]) -> list[Finding]:
+def _check_contrasts(root: Path, settings: LayoutSettings, examined: list[Examined]) -> list[Finding]:
     """Both contrasts must be there, before and after unfit scans are left out, and no scan twice."""
     findings = []
     try:
-        require_both_contrasts(layout, root, contrasts, [one.scan for one in examined])
+        require_both_contrasts(root, settings, [one.scan for one in examined])
         fit = [one.scan for one in examined if one.facts is not None]
-        require_both_contrasts(layout, root, contrasts, fit)
+        require_both_contrasts(root, settings, fit)
     except ValueError as error:
         problem = str(error).removeprefix(f"{root}: ")
         findings.append(Finding("error", root, problem, ""))
@@ -239,6 +258,20 @@ def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str])
         problem = "no subject has both contrasts on one grid, so there will be no paired metrics"
         findings.append(Finding("warning", root, problem, "Judge by pictures, or add a few registered pairs."))
     return aligned, findings
+
+
+def _whose(scan: Scan) -> str:
+    known = "" if scan.is_subject_known else "?"
+    return " ".join(filter(None, (scan.subject, scan.session))) + known
+
+
+def _spread_over(examined: Sequence[Examined], contrasts: Sequence[str]) -> list[Examined]:
+    """The first, a middle and the last scan of each contrast."""
+    chosen = []
+    for contrast in contrasts:
+        found = [one for one in examined if one.scan.contrast == contrast]
+        chosen += [found[number] for number in sorted({0, len(found) // 2, len(found) - 1}) if found]
+    return chosen
 
 
 def _grid(facts: Facts) -> str:

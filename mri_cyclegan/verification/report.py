@@ -50,6 +50,11 @@ def print_report(verification: Verification, folder: Path) -> None:
         console.print(_findings_table(verification))
     if verification.fingerprints:
         console.print(_fingerprint_table(verification))
+    if verification.examples():
+        console.print(_examples_table(verification))
+    if verification.left_out:
+        some = f"{len(verification.left_out)} scans, such as {verification.left_out[0].name}"
+        console.print(Text(printable(f"data.bids_filters leaves out {some}.")))
     if command := training_command(verification):
         console.print("Settings that fit these scans:", style="bold")
         console.print(Text(f"  {command}"), soft_wrap=True)
@@ -77,6 +82,16 @@ def _findings_table(verification: Verification) -> Table:
         table.add_row(Text(finding.severity, style), *map(Text, cells))
     if len(verification.findings) > MAX_ROWS:
         table.caption = f"… and {len(verification.findings) - MAX_ROWS} more, in the report"
+    return table
+
+
+def _examples_table(verification: Verification) -> Table:
+    """Whose scans they are taken for: wrong answers here are people in two parts of the split."""
+    table = Table(title="Who is who, for example (? where no name tells)", expand=True)
+    table.add_column("file", ratio=3, overflow="fold")
+    table.add_column("subject", ratio=1, overflow="fold")
+    for file, subject in verification.examples():
+        table.add_row(Text(printable(file)), Text(printable(subject)))
     return table
 
 

@@ -59,6 +59,7 @@ def test_every_experiment_composes_and_instantiates(tmp_path, experiment):
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes_and_instantiates(tmp_path, group, option):
     words = registered(option) if group == "registration" else [f"{group}={option}"]
+    words += ["data.pattern_a=*_T1w.nii", "data.pattern_b=*_T2w.nii"] if option == "pattern" else []
     build(composed(tmp_path, "+experiment=demo", "data.image_size=256", *words))
 
 

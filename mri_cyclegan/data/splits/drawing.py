@@ -4,7 +4,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from mri_cyclegan.data.layouts import Scan, find_pairs
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.data.splits.settings import SplitSettings
 

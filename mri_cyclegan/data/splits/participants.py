@@ -4,11 +4,13 @@ import csv
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from mri_cyclegan.data.layouts.scan import nfc
+
 MISSING = "n/a"
 
 
 def read_column(participants: Path, column: str, key: str, subjects: Iterable[str]) -> dict[str, str]:
-    """Value of one column for every row of the table.
+    """Value of one column for every row of the table, with or without ``sub-`` in its ``participant_id``.
 
     Args:
         participants: the table; BIDS names its first column ``participant_id``.
@@ -29,16 +31,19 @@ def read_column(participants: Path, column: str, key: str, subjects: Iterable[st
             raise ValueError(
                 f"{participants}: no column {name!r}; it has {', '.join(header) or 'none'}. {asked} needs it."
             )
+    wanted = set(subjects)
     value_of: dict[str, str] = {}
     for row in rows:
-        subject, value = (row[name] or "").strip(), (row[column] or "").strip()
+        subject, value = (nfc((row[name] or "").strip()) for name in ("participant_id", column))
+        if subject not in wanted and f"sub-{subject}" in wanted:
+            subject = f"sub-{subject}"
         value = MISSING if value.lower() in ("", MISSING) else value
         if subject and value_of.setdefault(subject, value) != value:
             raise ValueError(
                 f"{participants}: {subject} has two rows, with {value_of[subject]} and {value} in column {column!r} "
                 f"({asked}). Keep one."
             )
-    lacking = sorted(set(subjects) - value_of.keys())
+    lacking = sorted(wanted - value_of.keys())
     if lacking:
         raise ValueError(
             f"{participants}: no row for {name_some(lacking)}. {asked} needs one for every subject of the data set; "

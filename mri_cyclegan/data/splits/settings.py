@@ -1,5 +1,6 @@
 """How subjects are to be divided."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,8 @@ from typing import Any
 class SplitSettings:
     """How subjects are divided; each attribute is a key of the group ``data``.
 
-    One way decides: ``split_file``, ``split_column``, ``num_folds``, or, without these, the shares.
+    One of them decides: ``split_file``, ``split_column`` or ``num_folds``; without these, the data set's own folders
+    ``train``, ``val`` and ``test`` where it has such, and otherwise the shares.
 
     Attributes:
         split_file: ``split.json`` of an earlier run; every subject gets its part of then.
@@ -41,24 +43,32 @@ class SplitSettings:
         if self.split_file is None and self.split_column is None:
             self._check_shares()
 
-    @property
-    def rule(self) -> dict[str, Any]:
-        """The settings that decide who is where, those without effect left out."""
-        if self.split_file is not None:
-            names = ["split_file"]
-        elif self.split_column is not None:
-            names = ["split_column", "split_seed"]
-        elif self.num_folds is not None:
-            names = ["num_folds", "fold", "val_share", "stratify_by", "split_seed"]
-        else:
-            names = ["val_share", "test_share", "stratify_by", "split_seed"]
-        return {name: getattr(self, name) for name in (*names, "allow_paired_subjects")}
+    def rule(self, part_folders: Sequence[str] = ()) -> dict[str, Any]:
+        """What decides who is where, settings without effect left out.
 
-    @property
-    def deciding_keys(self) -> str:
-        """The keys that set the size of each part, for messages."""
+        Args:
+            part_folders: parts that the data set has folders for, where these decide.
+        """
+        own = ["split_seed", "allow_paired_subjects"]
+        if part_folders:
+            names = [*([] if "val" in part_folders else ["val_share"]), *own]
+            return {"folders": list(part_folders)} | {name: getattr(self, name) for name in names}
+        if self.split_file is not None:
+            names = ["split_file", "allow_paired_subjects"]
+        elif self.split_column is not None:
+            names = ["split_column", *own]
+        elif self.num_folds is not None:
+            names = ["num_folds", "fold", "val_share", "stratify_by", *own]
+        else:
+            names = ["val_share", "test_share", "stratify_by", *own]
+        return {name: getattr(self, name) for name in names}
+
+    def deciding_keys(self, part_folders: Sequence[str] = ()) -> str:
+        """What sets the size of each part, for messages."""
+        if part_folders:
+            return f"the data set's folders {', '.join(part_folders)}"
         names = ("split_file", "split_column", "num_folds", "val_share", "test_share")
-        return ", ".join(f"data.{name}={value}" for name, value in self.rule.items() if name in names)
+        return ", ".join(f"data.{name}={value}" for name, value in self.rule().items() if name in names)
 
     def _refuse_conflicts(self) -> None:
         ways = self._set_of("split_file", "split_column", "num_folds")

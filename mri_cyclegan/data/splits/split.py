@@ -3,12 +3,13 @@
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.splits.drawing import draw_parts, unit_hash
+from mri_cyclegan.data.splits.part_folders import folders_of, parts_of_folders
 from mri_cyclegan.data.splits.participants import MISSING, name_some, read_column
 from mri_cyclegan.data.splits.saved import LEFT_OUT, PARTS, read_split_file
 from mri_cyclegan.data.splits.settings import SplitSettings
@@ -28,6 +29,7 @@ class Split:
         val: validation scans, both contrasts.
         test: test scans, both contrasts.
         left_out: subjects that have scans but no part.
+        part_folders: parts whose folders in the data set decided; empty where the settings did.
 
     Raises:
         ValueError: a subject is in two parts, or feeds both training domains without being allowed to.
@@ -40,6 +42,7 @@ class Split:
     val: list[Scan]
     test: list[Scan]
     left_out: list[str] = field(default_factory=list)
+    part_folders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         parts = {"train": self.train_a + self.train_b, "val": self.val, "test": self.test}
@@ -64,9 +67,16 @@ class Split:
 
     @property
     def pairing(self) -> str:
-        """Sentence on training that is not unpaired; empty when it is."""
+        """Sentences on training that is not unpaired, or not known to be; empty when it is."""
         count = len(self.subjects_in_both_domains())
-        return f"{count} subject{'s give' if count > 1 else ' gives'} both contrasts to training." if count else ""
+        shared = f"{count} subject{'s give' if count > 1 else ' gives'} both contrasts to training." if count else ""
+        unknown = "" if self.is_identity_known else "Whose scans these are is not known for all of them."
+        return " ".join(filter(None, (shared, unknown)))
+
+    @property
+    def is_identity_known(self) -> bool:
+        """Whether paths tell whose every scan is; if not, one person may be in two parts."""
+        return all(scan.is_subject_known for scan in (*self.train_a, *self.train_b, *self.val, *self.test))
 
     def save(self, path: str | Path, root: str | Path) -> None:
         """Write as JSON what decided, and the subjects and files of each part; ``data.split_file`` reads it again.
@@ -79,7 +89,8 @@ class Split:
         content = {
             "root": str(Path(root).absolute()),
             "contrasts": list(self.contrasts),
-            "decided_by": self.settings.rule,
+            "decided_by": self.settings.rule(self.part_folders),
+            "identity": "known" if self.is_identity_known else "unknown",
             "subjects": {part: sorted(_subjects(scans)) for part, scans in parts.items()} | {LEFT_OUT: self.left_out},
             "files": {part: [str(scan.path) for scan in scans] for part, scans in parts.items()},
             "subjects_in_both_training_domains": self.subjects_in_both_domains(),
@@ -88,7 +99,7 @@ class Split:
 
 
 def divide(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, participants: Path) -> Split:
-    """Give each subject a part: its own of an earlier run or a column, or a drawn one.
+    """Give each subject a part: its own of an earlier run, a column or the data set's folders, or a drawn one.
 
     Args:
         scans: all scans.
@@ -103,19 +114,23 @@ def divide(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSetti
         split = _as_saved(scans, contrasts, settings)
     elif settings.split_column is not None:
         split = _assemble(scans, contrasts, settings, _parts_of_column(scans, settings, participants))
+    elif settings.num_folds is None and folders_of(scans):
+        split = _as_in_folders(scans, contrasts, settings, participants)
     else:
         strata = _strata(scans, settings, participants)
         split = _assemble(scans, contrasts, settings, draw_parts(scans, contrasts, settings, strata))
     for contrast, chosen in zip(contrasts, (split.train_a, split.train_b), strict=True):
         if not chosen:
+            rule = settings.deciding_keys(split.part_folders)
             raise ValueError(
-                f"No {contrast} scan is left for training ({settings.deciding_keys}). Each contrast needs at least one "
+                f"No {contrast} scan is left for training ({rule}). Each contrast needs at least one "
                 "training subject of its own: add subjects, leave more of them to training, or set "
                 "data.allow_paired_subjects=true."
             )
     if split.left_out:
         counts = len(split.left_out), len(_subjects(scans))
-        log.warning("Left out (%s): %d of %d subjects, %s.", settings.deciding_keys, *counts, name_some(split.left_out))
+        rule = settings.deciding_keys(split.part_folders)
+        log.warning("Left out (%s): %d of %d subjects, %s.", rule, *counts, name_some(split.left_out))
     return split
 
 
@@ -142,6 +157,21 @@ def _parts_of_column(scans: Sequence[Scan], settings: SplitSettings, participant
     return {subject: LEFT_OUT if part == MISSING else part for subject, part in part_of.items()}
 
 
+def _as_in_folders(
+    scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, participants: Path
+) -> Split:
+    """Split by the data set's folders; where none is for validation, that is drawn from the training subjects."""
+    part_of = parts_of_folders(scans)
+    folders = folders_of(scans)
+    if "val" not in folders and settings.val_share > 0:
+        training = [scan for scan in scans if part_of[scan.subject] == "train"]
+        drawn = draw_parts(
+            training, contrasts, replace(settings, test_share=0.0), _strata(scans, settings, participants)
+        )
+        part_of |= drawn
+    return replace(_assemble(scans, contrasts, settings, part_of), part_folders=folders)
+
+
 def _as_saved(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings) -> Split:
     assert settings.split_file is not None
     path = Path(settings.split_file).expanduser()
@@ -159,7 +189,9 @@ def _as_saved(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSe
     if gone:
         counts = len(gone), len(set().union(*saved.values()))
         log.warning("Scans are not there of %d of %d subjects in %s: %s.", *counts, path, name_some(gone))
-    return Split(contrasts, settings, **parts, left_out=sorted(saved[LEFT_OUT] & _subjects(scans)))
+    return Split(
+        contrasts, settings, *(parts[part] for part in PARTS), left_out=sorted(saved[LEFT_OUT] & _subjects(scans))
+    )
 
 
 def _assemble(

@@ -30,10 +30,12 @@ def judge_pairing(split: Mapping[str, Any] | None, evaluated: Sequence[str]) -> 
         "num_shared": float(len(shared)),
         "num_seen": float(len(seen)),
     }
-    return Audit(NAME, None, Level.RED if shared or seen else Level.GREEN, figure, _meaning(shared, seen), values)
+    is_known = split.get("identity") != "unknown"
+    level = Level.RED if shared or seen else Level.GREEN if is_known else Level.UNKNOWN
+    return Audit(NAME, None, level, figure, _meaning(shared, seen, is_known), values)
 
 
-def _meaning(shared: set[str], seen: set[str]) -> str:
+def _meaning(shared: set[str], seen: set[str], is_known: bool) -> str:
     sentences = []
     if seen:
         sentences.append(
@@ -44,5 +46,10 @@ def _meaning(shared: set[str], seen: set[str]) -> str:
         sentences.append(
             f"Training had both contrasts of {name_some(shared)}: it was not unpaired, and is not to be reported as "
             "that. Set data.allow_paired_subjects=false and train again."
+        )
+    if not is_known:
+        sentences.append(
+            "Whose scans these are is not known for all of them, so one person may be in training and in test. "
+            "Set data.subject_pattern and train again."
         )
     return " ".join(sentences) or "No subject feeds both training domains, and no evaluated subject was trained on."

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
-from mri_cyclegan.data.layouts import Scan, find_pairs
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.reading import read_shape
 from mri_cyclegan.data.volume import ReadOptions, grid_difference
 from mri_cyclegan.evaluation.subjects.records import record_key

@@ -8,10 +8,10 @@ from bad_inputs.heads import AFFINE, head, sound_scan, write, write_bids, write_
 from bad_inputs.permissions import permissions_matter
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.layouts import find_scans, require_both_contrasts
+from mri_cyclegan.data.layouts import LayoutSettings, find_scans, require_both_contrasts
+from mri_cyclegan.data.layouts.detection import detect_layout
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.data.walking import is_folder, walk
-from mri_cyclegan.verification.detection import detect_layout
 
 CONTRASTS = ("T1w", "T2w")
 
@@ -28,7 +28,7 @@ def closed(tmp_path):
 
 def find(root, layout):
     with permissions_matter():
-        return find_scans(layout, root, CONTRASTS)
+        return find_scans(root, LayoutSettings(layout, CONTRASTS))
 
 
 @pytest.mark.parametrize("name", ["sub-05", "sub-05/anat", "sub-05/ses-1", "sub-05/ses-1/anat"])
@@ -38,7 +38,7 @@ def test_a_bids_folder_that_leads_nowhere_is_an_error(tmp_path, closed, name, ta
     path = tmp_path / "data" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to({"gone": "gone", "itself": path.name, "closed": closed}[target])
-    scans, findings = find(tmp_path / "data", "bids")
+    scans, findings, _ = find(tmp_path / "data", "bids")
     assert len(scans) == 8
     assert [(finding.severity, finding.path) for finding in findings] == [("error", path)]
     words = {"gone": "does not exist", "itself": "leads in a circle", "closed": "Permission denied"}
@@ -58,7 +58,7 @@ def test_a_folder_of_a_contrast_that_leads_nowhere_is_an_error(tmp_path, closed,
     path = tmp_path / "data" / name
     path.parent.mkdir(parents=True)
     path.symlink_to(target if target == "gone" else closed)
-    scans, findings = find(tmp_path / "data", layout)
+    scans, findings, _ = find(tmp_path / "data", layout)
     assert scans == []
     assert [(finding.severity, finding.path) for finding in findings] == [("error", path)]
 
@@ -68,7 +68,7 @@ def test_a_slice_that_may_not_be_read_is_part_of_its_series(tmp_path, closed, na
     write_series(tmp_path / "data" / "T1w" / "sub-01", head(), AFFINE)
     path = tmp_path / "data" / "T1w" / "sub-01" / name
     path.symlink_to(closed / "slice")
-    scans, findings = find(tmp_path / "data", "dicom")
+    scans, findings, _ = find(tmp_path / "data", "dicom")
     assert [scan.path for scan in scans] == [path.parent]
     assert findings == []
     with permissions_matter(), pytest.raises(UnfitFile, match="Permission denied") as refusal:
@@ -80,7 +80,7 @@ def test_a_series_without_suffixes_that_may_not_be_read_is_not_overlooked(tmp_pa
     paths = write_series(tmp_path / "data" / "T1w" / "sub-01", head(), AFFINE, name="{}".format)
     for path in paths:
         path.chmod(0)
-    scans, findings = find(tmp_path / "data", "dicom")
+    scans, findings, _ = find(tmp_path / "data", "dicom")
     assert scans == []
     assert {finding.path for finding in findings} == set(paths)
     assert all(finding.severity == "error" and "Permission denied" in finding.problem for finding in findings)
@@ -117,7 +117,7 @@ def test_a_data_set_is_detected_beside_what_may_not_be_looked_at(tmp_path, close
     for name in ("sub-00", "sub-99", "code"):
         (tmp_path / "data" / name).symlink_to(closed)
     with permissions_matter():
-        assert detect_layout(tmp_path / "data") == ("bids", CONTRASTS)
+        assert detect_layout(tmp_path / "data") == LayoutSettings("bids", CONTRASTS)
 
 
 def test_a_contrast_that_may_not_be_listed_is_named_when_nothing_is_detected(tmp_path):
@@ -134,7 +134,7 @@ def test_a_link_to_any_folder_above_is_not_followed(tmp_path, target):
     write_folder(tmp_path / "data")
     (tmp_path / "data" / "T1w" / "more").mkdir()
     (tmp_path / "data" / "T1w" / "more" / "up").symlink_to(target)
-    scans, findings = find(tmp_path / "data", "folder")
+    scans, findings, _ = find(tmp_path / "data", "folder")
     assert len(scans) == 8
     assert [(finding.severity, finding.path.name) for finding in findings] == [("warning", "up")]
 
@@ -168,5 +168,5 @@ def test_a_contrast_that_could_not_be_searched_is_the_reason_that_it_is_missing(
     closed.chmod(0)
     found = find(tmp_path / "data", "folder")
     with pytest.raises(ValueError, match=r"found 4 of T1w, 0 of T2w.*\n- .*T2w: .*Permission denied"):
-        require_both_contrasts("folder", tmp_path / "data", CONTRASTS, *found)
+        require_both_contrasts(tmp_path / "data", LayoutSettings("folder", CONTRASTS), found.scans, found.findings)
     closed.chmod(0o700)

@@ -12,7 +12,7 @@ from PIL import Image
 from mri_cyclegan.data import slice_cache
 from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.datamodule import MRIDataModule
-from mri_cyclegan.data.layouts import find_scans
+from mri_cyclegan.data.layouts import LayoutSettings, find_scans
 from mri_cyclegan.data.phantom import Phantom
 
 PHANTOM = Phantom(
@@ -316,7 +316,7 @@ def test_an_empty_scan_is_dropped_with_a_report(tmp_path, bids, save_nifti, capl
 
 def test_unfit_files_are_skipped_on_request_and_reported(tmp_path, bids, caplog):
     root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"], "sub-03": ["T1w"], "sub-04": ["T2w"]})
-    paths = {scan.subject: scan.path for scan in find_scans("bids", root, ("T1w", "T2w")).scans}
+    paths = {scan.subject: scan.path for scan in find_scans(root, LayoutSettings("bids", ("T1w", "T2w"))).scans}
     paths["sub-03"].write_bytes(b"no image")
     shutil.copy(paths["sub-02"], paths["sub-04"])
     data = ready(root, tmp_path / "cache", val_share=0, test_share=0, on_unfit="skip")

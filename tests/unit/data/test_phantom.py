@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from mri_cyclegan.data import phantom as phantom_module
 from mri_cyclegan.data.formats.nifti import write_volume
-from mri_cyclegan.data.layouts import find_pairs, find_scans
+from mri_cyclegan.data.layouts import LayoutSettings, find_scans
+from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.phantom import SEQUENCES, TISSUES, Phantom, PhantomSubject, spin_echo_signal
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.data.splits.split import divide
@@ -257,7 +258,7 @@ def test_the_files_hold_the_subjects_voxels_on_the_atlas_grid(written):
 
 
 def test_the_data_set_is_read_as_any_bids_data_set(written):
-    scans = find_scans("bids", written, ("T1w", "T2w")).scans
+    scans = find_scans(written, LayoutSettings("bids", ("T1w", "T2w"))).scans
     assert len(scans) == 7
     assert [a.subject for a, _ in find_pairs(scans, ("T1w", "T2w"))] == ["sub-004", "sub-005"]
     split = divide(scans, ("T1w", "T2w"), settings(split_column="split"), written / "participants.tsv")

@@ -3,6 +3,7 @@
 import pytest
 from bad_inputs.heads import write, write_bids
 
+from mri_cyclegan.data.layouts import LayoutSettings
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.verification.data_set import verify
 
@@ -17,7 +18,7 @@ def findings_with(tmp_path):
         write_bids(tmp_path / "data")
         table = "\n".join([f"participant_id\t{column}", *rows, ""])
         path = write(tmp_path / "data" / "participants.tsv", table.encode())
-        verification = verify(tmp_path / "data", "bids", ("T1w", "T2w"), ReadOptions(), 1)
+        verification = verify(tmp_path / "data", LayoutSettings("bids", ("T1w", "T2w")), ReadOptions(), 1)
         assert verification.split_column == column
         return path, verification.findings
 
@@ -26,6 +27,11 @@ def findings_with(tmp_path):
 
 def test_a_part_for_each_subject_is_no_finding(findings_with):
     _, findings = findings_with(*ROWS, "sub-04\ttest", "sub-99\ttrain")
+    assert findings == []
+
+
+def test_a_part_may_be_left_out_and_an_id_may_lack_its_prefix(findings_with):
+    _, findings = findings_with("01\ttrain", "02\ttrain", "sub-03\tval", "04\tn/a")
     assert findings == []
 
 

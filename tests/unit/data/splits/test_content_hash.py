@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from mri_cyclegan.data.layouts import find_scans
+from mri_cyclegan.data.layouts import LayoutSettings, find_scans
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.splits.content_hash import content_hash
 from mri_cyclegan.data.splits.settings import SplitSettings
@@ -43,7 +43,7 @@ def hash_of(tmp_path):
     """Hash of a data set as a run with these parts would give it."""
 
     def hash_parts(root, parts=PARTS, contrasts=("T1w", "T2w"), preprocessing=PREPROCESSING):
-        scans = find_scans("bids", root, contrasts).scans
+        scans = find_scans(root, LayoutSettings("bids", tuple(contrasts))).scans
         chosen = {part: [scan for scan in scans if scan.subject in names] for part, names in parts.items()}
         for part, contrast in zip(("train_a", "train_b"), contrasts, strict=True):
             chosen[part] = [scan for scan in chosen[part] if scan.contrast == contrast]

@@ -53,6 +53,7 @@ def test_the_saved_split_names_what_decided_and_subjects_and_files_of_each_part(
             "split_seed": 3,
             "allow_paired_subjects": True,
         },
+        "identity": "known",
         "subjects": {
             "train_a": ["sub-01", "sub-02"],
             "train_b": ["sub-01"],

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from mri_cyclegan.data.layouts import Scan, find_pairs, find_scans, require_both_contrasts
+from mri_cyclegan.data.layouts import LayoutSettings, Scan, find_scans, require_both_contrasts
+from mri_cyclegan.data.pairs import find_pairs
 
 CONTRASTS = ("T1w", "T2w")
 
@@ -16,9 +17,10 @@ def touch(root: Path, *names: str) -> Path:
 
 
 def scans_of(layout, root, contrasts, *settings, **named) -> list[Scan]:
-    scans, findings = find_scans(layout, root, contrasts, *settings, **named)
+    settings = LayoutSettings(layout, contrasts, *settings, **named)
+    scans, findings, _ = find_scans(root, settings)
     assert findings == []
-    require_both_contrasts(layout, root, contrasts, scans)
+    require_both_contrasts(root, settings, scans)
     return scans
 
 
@@ -125,8 +127,10 @@ def test_png_slices_are_found_whatever_the_case_of_their_suffix(tmp_path):
 
 def test_names_that_identify_nobody_give_no_pairs(tmp_path):
     touch(tmp_path, *[f"{contrast}/{number}.png" for contrast in CONTRASTS for number in range(3)])
-    assert len(find_pairs(scans_of("png", tmp_path, CONTRASTS), CONTRASTS)) == 3
+    told = scans_of("png", tmp_path, CONTRASTS, names_identify_subjects=True)
+    assert len(find_pairs(told, CONTRASTS)) == 3 and all(scan.is_subject_known for scan in told)
     scans = scans_of("png", tmp_path, CONTRASTS, names_identify_subjects=False)
+    assert not any(scan.is_subject_known for scan in scans)
     assert find_pairs(scans, CONTRASTS) == []
     assert len({scan.subject for scan in scans}) == 6
 
@@ -148,13 +152,13 @@ def test_a_subject_pattern_that_finds_nothing_is_refused(tmp_path, pattern):
 def test_hidden_files_and_folders_are_ignored(tmp_path, layout):
     suffix = "png" if layout == "png" else "nii.gz"
     hidden = ["T1w/._1.", "T1w/.checkpoints/2.", "T1w/p/.old/3.", "T2w/.partial-4."]
-    touch(tmp_path, *[name + suffix for name in ["T1w/1.", "T2w/1.", *hidden]])
+    touch(tmp_path, *[name + suffix for name in ["T1w/anna.", "T2w/anna.", *hidden]])
     names = [scan.path.relative_to(tmp_path).as_posix() for scan in scans_of(layout, tmp_path, CONTRASTS)]
-    assert names == [f"T1w/1.{suffix}", f"T2w/1.{suffix}"]
+    assert names == [f"T1w/anna.{suffix}", f"T2w/anna.{suffix}"]
 
 
 def test_a_hidden_folder_above_the_data_set_does_not_hide_it(tmp_path):
-    root = touch(tmp_path / ".data" / "set", "T1w/1.png", "T2w/1.png")
+    root = touch(tmp_path / ".data" / "set", "T1w/anna.png", "T2w/anna.png")
     assert len(scans_of("png", root, CONTRASTS)) == 2
 
 
@@ -166,7 +170,7 @@ def test_a_hidden_folder_above_the_data_set_does_not_hide_it(tmp_path):
     [
         ("bids", "sub-01/anat/sub-01_T1w.nii.gz", "sub-*/[ses-*/]anat/*_T2w.nii[.gz]"),
         ("folder", "T1w/sub-01.nii.gz", "T2w/**/*.nii[.gz]"),
-        ("png", "T1w/1.png", "T2w/**/*.png or *.jpg"),
+        ("png", "T1w/anna.png", "T2w/**/*.png or *.jpg"),
     ],
 )
 def test_a_missing_contrast_is_refused_with_what_was_searched_and_found(tmp_path, layout, name, searched):
@@ -190,7 +194,7 @@ def test_a_root_that_is_no_folder_is_refused_by_its_key(tmp_path):
 
 
 def test_an_unknown_layout_is_refused_by_its_key(tmp_path):
-    with pytest.raises(ValueError, match=r"data\.layout: expected one of bids, folder, png, dicom, got 'nrrd'"):
+    with pytest.raises(ValueError, match=r"data\.layout: expected one of bids, .*, pattern, got 'nrrd'"):
         scans_of("nrrd", tmp_path, CONTRASTS)
 
 
@@ -206,7 +210,7 @@ def test_contrasts_are_two_different_names(tmp_path, contrasts):
 def test_several_runs_pair_by_their_entities(tmp_path):
     touch(tmp_path, *[f"sub-01/anat/sub-01_run-{run}_{name}.nii.gz" for run in (1, 2) for name in CONTRASTS])
     touch(tmp_path, "sub-01/anat/sub-01_run-3_T1w.nii.gz", "sub-01/anat/sub-01_acq-fast_run-3_T2w.nii.gz")
-    assert pair_names(scans_of("bids", tmp_path, CONTRASTS)) == [
+    assert pair_names(find_scans(tmp_path, LayoutSettings("bids", CONTRASTS)).scans) == [
         ("sub-01_run-1_T1w.nii.gz", "sub-01_run-1_T2w.nii.gz"),
         ("sub-01_run-2_T1w.nii.gz", "sub-01_run-2_T2w.nii.gz"),
     ]

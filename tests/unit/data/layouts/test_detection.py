@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from mri_cyclegan.verification.detection import detect_layout
+from mri_cyclegan.data.layouts.detection import detect_layout as detect
+
+
+def detect_layout(*words):
+    settings = detect(*words)
+    return settings.layout, settings.contrasts
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -44,7 +49,7 @@ def test_the_users_word_counts(tmp_path):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ([], ["no images were found", "one folder a contrast"]),
+        ([], ["no images were found", "one folder per contrast"]),
         (["A/a.nii", "B/b.nii", "C/c.nii"], ["images in A, B, C", "--contrasts A,B"]),
         (["A/a.nii", "B/b.png"], ["images in A, B"]),
         (
@@ -54,7 +59,7 @@ def test_the_users_word_counts(tmp_path):
     ],
 )
 def test_what_is_no_data_set_is_said_to_be_what_it_is(tmp_path, names, words):
-    with pytest.raises(ValueError, match="is no data set") as caught:
+    with pytest.raises(ValueError, match="is no data set|holds data sets") as caught:
         detect_layout(touch(tmp_path, *names))
     for word in words:
         assert word in str(caught.value)

@@ -1,0 +1,95 @@
+"""Contrasts as they are called in the names of files and folders."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+# Names that mean one contrast, lower case. MPRAGE and SPGR are T1-weighted by design; TSE and SPACE may be either.
+SYNONYMS = (
+    ("t1w", "t1", "t1n", "t1wi", "mprage", "spgr"),
+    ("t2w", "t2", "t2wi"),
+    ("t1c", "t1ce", "t1gd", "t1post"),
+    ("flair", "t2f", "t2flair"),
+    ("pdw", "pd"),
+)
+
+SEPARATORS = "-_ ."
+
+# What a word of a name consists of: letters and digits of any script, no underscore.
+_ALPHANUMERIC = r"[^\W_]"
+
+
+def strip_suffix(name: str) -> str:
+    """An image file's name without its ending."""
+    return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", name, flags=re.IGNORECASE)
+
+
+def names_of(contrast: str) -> tuple[str, ...]:
+    """Every name that a contrast goes by, lower case, the longest first.
+
+    >>> names_of("PD"), names_of("IXI-T1")[:2]
+    (('pdw', 'pd'), ('ixi-t1', 'mprage'))
+    """
+    words = re.findall(rf"{_ALPHANUMERIC}+", contrast.lower())
+    families = [family for word in words for family in SYNONYMS if word in family]
+    return tuple(sorted({contrast.lower(), *(families[-1] if families else ())}, key=lambda name: (-len(name), name)))
+
+
+def known_contrasts(name: str) -> set[int]:
+    """Which of :data:`SYNONYMS` a name mentions, by number."""
+    return {number for number, family in enumerate(SYNONYMS) if names_contrast(name, family[0])}
+
+
+def strip_contrast(stem: str, *contrasts: str) -> str:
+    """Drop contrasts wherever they stand in a name: ``IXI002-T1-Guys`` names a person, not its T1.
+
+    >>> strip_contrast("sub-012_T1w", "T1w"), strip_contrast("T1_012 brain", "T1w"), strip_contrast("T1w", "T1w")
+    ('sub-012', '012 brain', 'T1w')
+    >>> strip_contrast("bart1", "T1w"), strip_contrast("IXI002T1", "T1w")
+    ('bart1', 'IXI002')
+    """
+    return _mention(contrasts).sub("", stem).strip(SEPARATORS) or stem
+
+
+def names_contrast(stem: str, contrast: str) -> bool:
+    """Whether a name mentions a contrast as a word of its own.
+
+    >>> names_contrast("sub-012_T1w_brain", "T1w"), names_contrast("T1", "T1w"), names_contrast("bart1", "T1w")
+    (True, True, False)
+    """
+    return _mention((contrast,)).search(stem) is not None
+
+
+def contrast_named(name: str, contrasts: Sequence[str]) -> int | None:
+    """Number of the one contrast that a name ends with, or else mentions; None where that is none or several.
+
+    >>> contrast_named("T1w_to_T2w", ("T1w", "T2w")), contrast_named("IXI002-T1-Guys", ("T1w", "T2w"))
+    (1, 0)
+    """
+    mentions = [list(_mention((contrast,)).finditer(name)) for contrast in contrasts]
+    for found in (
+        [any(match.end() == len(name) for match in of_one) for of_one in mentions],
+        list(map(bool, mentions)),
+    ):
+        if sum(found) == 1:
+            return found.index(True)
+    return None
+
+
+def last_mention(name: str, contrasts: Sequence[str]) -> re.Match[str] | None:
+    """The last mention of any of some contrasts in a name, with the separator before it; None without one."""
+    return max(_mention(tuple(contrasts)).finditer(name), key=lambda match: match.end(), default=None)
+
+
+@lru_cache(maxsize=256)
+def _mention(contrasts: tuple[str, ...]) -> re.Pattern[str]:
+    """One of the contrasts as a word, with the separator before it.
+
+    A word ends where letters and digits end. It may also follow a digit (``IXI002T1``), or, with a capital, a small
+    letter (``annaT1``). The value of a BIDS entity (``space-T2w``) mentions no contrast of the image.
+    """
+    names = "|".join(re.escape(name) for contrast in contrasts for name in names_of(contrast))
+    capitals = "|".join(re.escape(name.capitalize()) for contrast in contrasts for name in names_of(contrast))
+    other_entity = "".join(rf"(?<!{key}-)" for key in ("space", "acq", "rec", "desc", "sub", "ses"))
+    word = rf"{other_entity}(?<!{_ALPHANUMERIC})(?i:{names})"
+    return re.compile(rf"[{SEPARATORS}]?(?:{word}|(?<=\d)(?i:{names})|(?<=[a-z])(?:{capitals}))(?!{_ALPHANUMERIC})")

@@ -1,0 +1,147 @@
+"""What kind of data set a folder is."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mri_cyclegan.data.formats.dicom import series_files
+from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.layouts.bids import is_bids
+from mri_cyclegan.data.layouts.contrast_names import known_contrasts
+from mri_cyclegan.data.layouts.numbers import identifies
+from mri_cyclegan.data.layouts.pattern_proposal import propose_patterns
+from mri_cyclegan.data.layouts.scan import PART_NAMES, part_named
+from mri_cyclegan.data.layouts.settings import LayoutSettings
+from mri_cyclegan.data.walking import is_folder, walk
+
+BIDS_CONTRASTS = ("T1w", "T2w")
+_PART_AND_CONTRAST = re.compile(
+    rf"({'|'.join(name for names in PART_NAMES.values() for name in names)})[-_]?(?P<contrast>.+)", re.IGNORECASE
+)
+
+
+def layout_of(
+    root: Path,
+    layout: str | None,
+    contrasts: Sequence[str] | None,
+    pattern_a: str | None,
+    pattern_b: str | None,
+) -> LayoutSettings:
+    """Layout of a data set from what the user says on a command line, and for the rest from the folder itself.
+
+    Raises:
+        ValueError: an option is missing or does not fit the others, or the folder is no data set.
+    """
+    patterns = {"--pattern-a": pattern_a, "--pattern-b": pattern_b}
+    missing = [option for option, pattern in patterns.items() if pattern is None]
+    if len(missing) == 2:
+        return detect_layout(root, layout, contrasts)
+    if missing:
+        raise ValueError(f"{missing[0]} is missing: each contrast needs a pattern of its own.")
+    if layout not in (None, "pattern"):
+        raise ValueError(f"--layout {layout}: patterns go with --layout pattern alone.")
+    return LayoutSettings("pattern", tuple(contrasts or BIDS_CONTRASTS), pattern_a=pattern_a, pattern_b=pattern_b)
+
+
+def detect_layout(root: Path, layout: str | None = None, contrasts: Sequence[str] | None = None) -> LayoutSettings:
+    """Layout and contrasts of a data set, as far as the user does not say.
+
+    Args:
+        root: folder of the data set, or of one BIDS subject.
+        layout: the user's word, or None.
+        contrasts: the user's word, or None.
+
+    Raises:
+        ValueError: the folder is missing, or no data set; the message says what it looks like instead.
+    """
+    if not is_folder(root):
+        raise ValueError(f"{root} is not a folder. Give the folder of a data set.")
+    if layout == "bids" or (layout is None and is_bids(root)):
+        return LayoutSettings("bids", tuple(contrasts or BIDS_CONTRASTS))
+    kinds = _contrasts_with_kinds(root)
+    if layout != "pattern":
+        chosen = tuple(contrasts or _likely_contrasts(kinds, layout))
+        found = {kinds[name] for name in chosen if name in kinds}
+        if layout is not None or len(found) == 1:
+            return LayoutSettings(layout or found.pop(), chosen or BIDS_CONTRASTS)
+    nested = _nested(root)
+    if nested and not all(identifies(folder.name) for folder in nested):  # else each is a person's
+        raise ValueError(f"{root} holds data sets. Verify one of them:{''.join(nested.values())}")
+    if proposed := propose_patterns(root):
+        return proposed if contrasts is None else replace(proposed, contrasts=tuple(contrasts))
+    raise ValueError(f"{root} is no data set: {_explain(root, kinds)}")
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if is_folder(path) and not path.name.startswith("."))
+
+
+def _contrasts_with_kinds(root: Path) -> dict[str, str]:
+    """Name of each folder that may be a contrast's, below the folders of parts if there are any, to its layout."""
+    kinds: dict[str, str] = {}
+    for folder in _folders(root):
+        if part_named(folder.name):
+            named = [(below.name, below) for below in _folders(folder)]
+        elif match := _PART_AND_CONTRAST.fullmatch(folder.name):
+            named = [(match["contrast"], folder)]
+        else:
+            named = [(folder.name, folder)]
+        for name, of_contrast in named:
+            if name not in kinds and (kind := _kind_of(of_contrast)):
+                kinds[name] = kind
+    return kinds
+
+
+def _kind_of(folder: Path) -> str | None:
+    """Layout that the first image below a folder speaks for."""
+    for found, files in walk(folder, []):
+        for path in files:
+            if path.name.lower().endswith(NIFTI_SUFFIXES):
+                return "folder"
+            if path.name.lower().endswith(PICTURE_SUFFIXES):
+                return "png"
+        if series_files(found):
+            return "dicom"
+    return None
+
+
+def _likely_contrasts(kinds: dict[str, str], layout: str | None) -> tuple[str, ...]:
+    """The folders of T1w and T2w, or of the only two contrasts there are."""
+    names = [name for name, kind in kinds.items() if layout in (None, kind)]
+    if set(BIDS_CONTRASTS) <= set(names):
+        return BIDS_CONTRASTS
+    of_contrast = [[name for name in names if known_contrasts(name) == {number}] for number in (0, 1)]
+    if all(len(found) == 1 for found in of_contrast):
+        chosen = (of_contrast[0][0], of_contrast[1][0])
+    elif len(names) == 2 and all(known_contrasts(name) or not identifies(name) for name in names):
+        chosen = (names[0], names[1])
+    else:
+        return ()
+    return chosen if len({kinds[name] for name in chosen}) == 1 else ()
+
+
+def _nested(root: Path) -> dict[Path, str]:
+    """Folders that are data sets with a folder per contrast or BIDS themselves, each with a line that says so."""
+    nested = {}
+    for folder in _folders(root):
+        try:
+            kinds = {} if is_bids(folder) else _contrasts_with_kinds(folder)
+        except OSError as error:
+            problem = f"{error.filename} cannot be listed ({error.strerror}). Give yourself permission to read it."
+            raise ValueError(f"{root} is no data set: {problem}") from error
+        contrasts = _likely_contrasts(kinds, None) if kinds else BIDS_CONTRASTS if is_bids(folder) else ()
+        if contrasts:
+            layout = kinds[contrasts[0]] if kinds else "bids"
+            nested[folder] = f"\n  {folder} ({layout}, {' and '.join(contrasts)})"
+    return nested
+
+
+def _explain(root: Path, kinds: dict[str, str]) -> str:
+    if kinds:
+        return (
+            f"it holds images in {', '.join(kinds)}. Name the two contrasts' folders with --contrasts A,B, or their "
+            "files with --pattern-a and --pattern-b."
+        )
+    return "no images were found in it. Expected BIDS (sub-*/anat), or one folder per contrast."

@@ -1,0 +1,90 @@
+"""Entities of BIDS names, and filters by them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+FilterValue = str | int | None | Sequence[str | int]
+
+# Long names, as BIDS tools take them, to the keys in file names.
+LONG_NAMES = {
+    "acquisition": "acq",
+    "ceagent": "ce",
+    "description": "desc",
+    "direction": "dir",
+    "reconstruction": "rec",
+    "resolution": "res",
+    "session": "ses",
+}
+KEYS = ("acq", "ce", "desc", "dir", "echo", "flip", "inv", "mt", "part", "rec", "res", "run", "ses", "space")
+
+EXAMPLE = "Example: data.bids_filters={T1w: {acq: highres, run: 1}}."
+
+# Values of part- that are no image of the anatomy: its phase, or one component of a complex signal.
+NO_IMAGES = ("phase", "real", "imag")
+
+
+def entities(stem: str) -> dict[str, str]:
+    """Entities of a BIDS name, without subject and suffix.
+
+    >>> entities("sub-01_acq-highres_run-01_T1w")
+    {'acq': 'highres', 'run': '01'}
+    """
+    pairs = (chunk.split("-", 1) for chunk in stem.split("_")[:-1] if "-" in chunk)
+    return {key: value for key, value in pairs if key != "sub"}
+
+
+def passes(found: Mapping[str, str], wanted: Mapping[str, FilterValue]) -> bool:
+    """Whether the entities of a scan have the wanted values; numbers are equal whatever their leading zeros.
+
+    >>> passes({"run": "01"}, {"run": 1}), passes({}, {"acq": None}), passes({"acq": "a"}, {"acq": ["b", "c"]})
+    (True, True, False)
+    """
+    for key, value in wanted.items():
+        allowed = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        if _plain(found.get(key)) not in [_plain(one) for one in allowed]:
+            return False
+    return True
+
+
+def checked_filters(filters: Mapping[str, Any], contrasts: Sequence[str]) -> dict[str, dict[str, FilterValue]]:
+    """Filters with short keys.
+
+    Raises:
+        ValueError: a contrast or an entity is unknown; the message names the key.
+    """
+    checked: dict[str, dict[str, FilterValue]] = {}
+    for contrast, wanted in dict(filters or {}).items():
+        if contrast not in contrasts or not isinstance(wanted, Mapping):
+            raise ValueError(
+                f"data.bids_filters: expected entities of {' or '.join(contrasts)}, got {contrast}: {wanted}. {EXAMPLE}"
+            )
+        checked[contrast] = {LONG_NAMES.get(str(key), str(key)): value for key, value in wanted.items()}
+        if unknown := sorted(set(checked[contrast]) - set(KEYS)):
+            raise ValueError(
+                f"data.bids_filters.{contrast}: {', '.join(unknown)} is no entity of an image; known are "
+                f"{', '.join(KEYS)}."
+            )
+    return checked
+
+
+def parse_filters(text: str | None) -> dict[str, Any]:
+    """Filters of a command line, written as in Hydra or YAML: ``{T1w: {acq: highres, run: 1}}``.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        filters = yaml.safe_load(text or "{}")
+    except yaml.YAMLError as error:
+        raise ValueError(f"--bids-filters: {text} cannot be read. {EXAMPLE}") from error
+    if not isinstance(filters, dict):
+        raise ValueError(f"--bids-filters: {text} names no contrast. {EXAMPLE}")
+    return filters
+
+
+def _plain(value: object) -> object:
+    text = None if value is None else str(value)
+    return str(int(text)) if text is not None and re.fullmatch(r"\d+", text) else text

@@ -1,0 +1,70 @@
+"""Scans of a data set with one folder per contrast."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.formats.dicom import series_files
+from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.layouts.reachability import read_first_byte, unreachable
+from mri_cyclegan.data.layouts.scan import PART_NAMES, Found, part_named
+from mri_cyclegan.data.layouts.settings import LayoutSettings
+from mri_cyclegan.data.layouts.subjects import Place
+from mri_cyclegan.data.layouts.whose import scans_of
+from mri_cyclegan.data.walking import is_folder, walk
+
+# Layout to how its files end; a folder of DICOM files is told by what is in it.
+SUFFIXES = {"folder": NIFTI_SUFFIXES, "png": PICTURE_SUFFIXES, "dicom": ()}
+
+
+def find_in_folders(root: Path, settings: LayoutSettings) -> Found:
+    """Find the scans below the folders of both contrasts.
+
+    A folder of a contrast may stand for a part of a split: ``train/T1w``, ``trainA`` or ``T1w/train``.
+    """
+    findings: list[Finding] = []
+    entries = []
+    for contrast in settings.contrasts:
+        for part, folder in contrast_folders(root, contrast):
+            for path in _scan_paths(settings.layout, folder, findings):
+                relative = path.relative_to(folder)
+                below = "" if part or len(relative.parts) < 2 else part_named(relative.parts[0])
+                place = Place(contrast, PurePath(*relative.parts[1:]) if below else relative, settings.layout == "png")
+                entries.append((path, part or below, place))
+    return scans_of(root, entries, settings, findings)
+
+
+def contrast_folders(root: Path, contrast: str) -> list[tuple[str, Path]]:
+    """Folders of a contrast, each with the part of a split that it stands for; the plain one if there is none."""
+    names = [(part, name) for part, of_part in PART_NAMES.items() for name in of_part]
+    parts = {name: part for part, name in names}
+    joined = {f"{name}{sign}{contrast}".lower(): part for part, name in names for sign in ("", "_", "-")}
+    found = []
+    for folder in sorted(root.iterdir()) if not is_folder(root / contrast) else []:
+        if part := joined.get(folder.name.lower()):
+            found.append((part, folder))
+        elif (part := parts.get(folder.name.lower())) and is_folder(folder / contrast):
+            found.append((part, folder / contrast))
+    return found or [("", root / contrast)]
+
+
+def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[Path]:
+    """Files, or folders of a DICOM series, below the folder of a contrast."""
+    if not is_folder(folder):
+        findings += unreachable(folder)
+        return
+    for found, files in walk(folder, findings):
+        if layout == "dicom" and series_files(found):
+            if found != folder:
+                yield found
+            else:
+                problem = "DICOM files lie directly in the contrast's folder, so their subject is unknown"
+                findings.append(Finding("error", folder, problem, "Give each series a folder of its own in it."))
+            continue
+        for path in files:
+            if path.name.lower().endswith(SUFFIXES[layout]):
+                yield path
+            else:
+                # What may not be read may be DICOM, and all of a series.
+                findings += unreachable(path, look=read_first_byte if layout == "dicom" else Path.stat)

@@ -1,0 +1,72 @@
+"""Numbers in names: which one tells the person, which one the slice or the visit."""
+
+import re
+from typing import NamedTuple
+
+from mri_cyclegan.data.layouts.contrast_names import SEPARATORS
+
+_WORD = re.compile(r"[^\W_]+")
+
+# A slice number with a word that says so, in any place of a picture's name.
+_SLICE = re.compile(
+    r"(?<![^\W\d_])(?:slices?|slc|sl|images?|img|im|frame|axial|coronal|sagittal|z)[-_ .#]*(?P<number>\d+)(?![^\W_])",
+    re.IGNORECASE,
+)
+# A number or visit that a volume's name ends with.
+_VISIT = re.compile(
+    r"(?<![^\W_])(?:ses|session|visit|tp|timepoint|time|scan|run|day|month|year|fu|v|m)?[-_ ]?(?P<number>\d+)$",
+    re.IGNORECASE,
+)
+_FIELD_STRENGTH = re.compile(r"(?<![^\W_])\d(?:\.\d+)?T(?![^\W_])", re.IGNORECASE)
+
+
+class NumberedName(NamedTuple):
+    """A name without a number, and the number."""
+
+    rest: str
+    number: str
+
+
+def split_number(name: str, is_slice: bool) -> NumberedName | None:
+    """Take the number of a slice, or of a visit, off a name; None where there is none.
+
+    Args:
+        name: without contrast and ending.
+        is_slice: whether it is a picture's: of a volume only the last word is looked at.
+
+    >>> split_number("IXI001_s045", True), split_number("slice_008_IXI001", True)
+    (NumberedName(rest='IXI001', number='s045'), NumberedName(rest='IXI001', number='008'))
+    >>> split_number("BraTS-GLI-00012-001", False), split_number("anna", False)
+    (NumberedName(rest='BraTS-GLI-00012', number='001'), None)
+    """
+    if not is_slice:
+        match = _VISIT.search(name)
+        return None if match is None else _without(name, match.start(), match.end(), match["number"])
+    if match := _SLICE.search(name):
+        return _without(name, match.start(), match.end(), match["number"])
+    words = [match for match in _WORD.finditer(name) if any(map(str.isdigit, match.group()))]
+    pure = [match for match in words if match.group().isdigit()]
+    if not words:
+        return None
+    word = (pure or words)[-1]
+    return _without(name, word.start(), word.end(), word.group())
+
+
+def identifies(text: str) -> bool:
+    """Whether a text can tell a person from others by a number in it; that of a field strength, ``3T``, cannot."""
+    return any(map(str.isdigit, _FIELD_STRENGTH.sub("", text)))
+
+
+def leading_identifier(text: str) -> str:
+    """Beginning of a name up to its first word with a number; empty where there is none.
+
+    >>> leading_identifier("case_001_brain"), leading_identifier("002_S_0295")
+    ('case_001', '002')
+    """
+    match = next((match for match in _WORD.finditer(text) if identifies(match.group())), None)
+    return "" if match is None else text[: match.end()]
+
+
+def _without(name: str, start: int, end: int, number: str) -> NumberedName:
+    before, after = name[:start].rstrip(SEPARATORS + "#"), name[end:].lstrip(SEPARATORS + "#")
+    return NumberedName("_".join(filter(None, (before, after))), number)

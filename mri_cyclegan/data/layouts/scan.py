@@ -1,0 +1,80 @@
+"""One scan of a data set: whose it is and where it lies."""
+
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.layouts.contrast_names import SYNONYMS, strip_contrast, strip_suffix
+
+# Part of a split to what a folder of its scans is called.
+PART_NAMES = {
+    "train": ("train", "training", "tr"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "ts"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Scan:
+    """One image file and whose it is.
+
+    Attributes:
+        subject: who was scanned; splits are made by it.
+        session: visit of the subject, empty if nothing tells one.
+        contrast: name from ``data.contrasts``.
+        path: the file, or the folder of a DICOM series.
+        part: ``"train"``, ``"val"`` or ``"test"`` where the data set has a folder for each; else empty.
+        is_subject_known: False where nothing tells whose it is, so that the subject is made up for this scan alone.
+    """
+
+    subject: str
+    session: str
+    contrast: str
+    path: Path
+    part: str = field(default="", compare=False)
+    is_subject_known: bool = field(default=True, compare=False)
+
+    @property
+    def stem(self) -> str:
+        """File name without extension and contrast: equal for two contrasts acquired or registered together."""
+        return strip_contrast(nfc(strip_suffix(self.path.name)), self.contrast)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Folders and stem, without contrasts: equal for two contrasts that lie beside each other."""
+        contrasts = (self.contrast, *(family[0] for family in SYNONYMS))
+        parts = (*self.path.parent.parts, strip_suffix(self.path.name))
+        stripped = ("" if part == self.contrast else strip_contrast(nfc(part), *contrasts) for part in parts)
+        # What is nothing but a contrast stays as it is: "T1w" and "T2w" are then one place, too.
+        known = {name for family in SYNONYMS for name in family}
+        return tuple("" if part.lower() in known else part for part in stripped)
+
+
+class Found(NamedTuple):
+    """Scans of a data set, sorted, and what its owner should know of the search.
+
+    Attributes:
+        scans: that are used.
+        findings: what could not be searched, what is in doubt, and images that are not what they seem.
+        left_out: scans of the contrasts that the user's own filter leaves out.
+    """
+
+    scans: list[Scan]
+    findings: list[Finding]
+    left_out: list[Path] = []  # noqa: RUF012
+
+
+def nfc(name: str) -> str:
+    """A name in Unicode's composed form: some file systems decompose it, and ``é`` is one letter for people."""
+    return unicodedata.normalize("NFC", name)
+
+
+def part_named(folder: str) -> str:
+    """Part of a split that a folder's name stands for; empty for none.
+
+    >>> part_named("Training"), part_named("T1w")
+    ('train', '')
+    """
+    return next((part for part, names in PART_NAMES.items() if folder.lower() in names), "")

@@ -1,0 +1,44 @@
+"""From the paths of a data set to scans with their subjects."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.layouts.scan import Found, Scan
+from mri_cyclegan.data.layouts.settings import LayoutSettings
+from mri_cyclegan.data.layouts.subjects import REMEDY, Identity, Place, identify
+
+
+def scans_of(
+    root: Path, entries: Sequence[tuple[Path, str, Place]], settings: LayoutSettings, findings: Sequence[Finding]
+) -> Found:
+    """Scans of files, and what is in doubt about whose they are.
+
+    Args:
+        root: folder of the data set.
+        entries: path, part of a split, and place of each file.
+        settings: see :class:`LayoutSettings`.
+        findings: of the search.
+    """
+    places = [place for *_, place in entries]
+    identities, doubts = identify(
+        places, settings.contrasts, settings.subject_pattern, settings.names_identify_subjects
+    )
+    scans = [
+        Scan(_subject(who, part), who.session, place.contrast, path, part, who.is_known and not doubts)
+        for (path, part, place), who in zip(entries, identities, strict=True)
+    ]
+    told = [Finding("warning", root, doubt, REMEDY) for doubt in doubts]
+    num_unknown = sum(not who.is_known for who in identities)
+    if num_unknown and settings.names_identify_subjects is None:
+        problem = (
+            f"nothing tells whose {num_unknown} of {len(scans)} pictures are, so each counts as a person of its own: "
+            "slices of one head may be in training and in test"
+        )
+        told.append(Finding("warning", root, problem, REMEDY))
+    return Found(scans, [*findings, *told])
+
+
+def _subject(who: Identity, part: str) -> str:
+    """A made-up subject is another in each part: numbers start over there."""
+    return who.subject if who.is_known or not part else f"{part}/{who.subject}"

@@ -1,0 +1,39 @@
+"""The split that a data set's own folders make: ``train/``, ``val/``, ``test/``, or ``trainA`` … ``testB``."""
+
+from collections.abc import Sequence
+
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.splits.participants import name_some
+
+_OTHER_RULES = "data.split_file, data.split_column or data.num_folds"
+
+
+def folders_of(scans: Sequence[Scan]) -> tuple[str, ...]:
+    """Parts that the data set has folders for; empty where it has none."""
+    parts = {scan.part for scan in scans}
+    return tuple(part for part in ("train", "val", "test") if part in parts)
+
+
+def parts_of_folders(scans: Sequence[Scan]) -> dict[str, str]:
+    """Part of each subject by the folder its scans lie in.
+
+    Raises:
+        ValueError: a subject lies in the folders of two parts, or a scan in none.
+    """
+    outside = [scan.path for scan in scans if not scan.part]
+    if outside:
+        raise ValueError(
+            f"{len(outside)} scans lie in no part's folder, such as {outside[0]}, but others in those of "
+            f"{', '.join(folders_of(scans))}. Move them into one, or let {_OTHER_RULES} decide."
+        )
+    part_of: dict[str, str] = {}
+    torn = set()
+    for scan in scans:
+        if part_of.setdefault(scan.subject, scan.part) != scan.part:
+            torn.add(scan.subject)
+    if torn:
+        raise ValueError(
+            f"{name_some(torn)}: in the folders of two parts, so what is tested would be trained on. Keep each subject "
+            f"in one of them, or let {_OTHER_RULES} decide."
+        )
+    return part_of
