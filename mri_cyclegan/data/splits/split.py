@@ -189,9 +189,9 @@ def _as_saved(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSe
     if gone:
         counts = len(gone), len(set().union(*saved.values()))
         log.warning("Scans are not there of %d of %d subjects in %s: %s.", *counts, path, name_some(gone))
-    return Split(
-        contrasts, settings, *(parts[part] for part in PARTS), left_out=sorted(saved[LEFT_OUT] & _subjects(scans))
-    )
+    train_a, train_b, val, test = (parts[part] for part in PARTS)
+    left_out = sorted(saved[LEFT_OUT] & _subjects(scans))
+    return Split(contrasts, settings, train_a, train_b, val, test, left_out)
 
 
 def _assemble(
