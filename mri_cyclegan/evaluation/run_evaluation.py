@@ -218,7 +218,7 @@ def _no_scan(root: Path, settings: LayoutSettings) -> str:
     try:
         found = detect_layout(root)
     except ValueError as error:
-        return f"{sought} {error}"
+        return f"{sought} {error} Give the folder of a data set with --data-root."
     patterns = [f"--pattern-{letter} '{pattern}'" for letter, pattern in zip("ab", found.patterns, strict=False)]
     arguments = [f"--layout {found.layout}", *patterns, f"--contrasts {','.join(found.contrasts)}"]
     return f"{sought} The folder looks like {' '.join(arguments)}: give these arguments."

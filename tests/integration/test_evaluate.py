@@ -221,15 +221,47 @@ def test_a_data_set_elsewhere_and_its_training_subjects_are_told(toy_run, data_r
     assert pairing["level"] == "red"
 
 
+def test_a_data_set_of_another_layout_needs_its_arguments_which_are_told(toy_run, data_root, tmp_path, command):
+    root = tmp_path / "other"
+    for name in subjects_of_test(toy_run):
+        for contrast, folder in (("T1w", "IXI-T1"), ("T2w", "IXI-T2")):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copy(scan(data_root, name, contrast), root / folder / f"{name}-{contrast[:2]}.nii.gz")
+    status, output = command(toy_run[0], "--data-root", root, "--output", tmp_path / "out")
+    assert status == 2
+    assert "--layout folder --contrasts IXI-T1,IXI-T2: give these arguments" in " ".join(output.split())
+    patterns = ["--pattern-a", "IXI-T1/*", "--pattern-b"]
+    status, output = command(toy_run[0], *patterns, "IXI-T2/*", "--output", tmp_path / "out")
+    assert status == 2 and "--pattern-a goes with --data-root, which is missing" in output
+    status, output = command(toy_run[0], "--data-root", root, *patterns[:2], "--output", tmp_path / "out")
+    assert status == 2 and "--pattern-b is missing" in output
+    for arguments in (["--contrasts", "IXI-T1,IXI-T2", "--layout", "folder"], [*patterns, "IXI-T2/*"]):
+        out = tmp_path / arguments[0]
+        status, output = command(toy_run[0], "--data-root", root, *arguments, "--output", out)
+        assert status == 0, output
+        content = read(out)
+        assert [subject["subject"] for subject in content["subjects"]] == sorted(subjects_of_test(toy_run))
+        assert all(len(subject["ways"]) == 2 for subject in content["subjects"])
+
+
 def test_data_that_is_not_there_is_told_with_the_way_out(toy_run, tmp_path, command):
     (tmp_path / "empty").mkdir()
     status, output = command(toy_run[0], "--data-root", tmp_path / "empty", "--output", tmp_path / "out")
     assert status == 2
     assert "--data-root" in output
-    assert "--split all" in output
     status, output = command(tmp_path / "empty")
     assert status == 2
     assert "Give the folder of a finished run" in output
+
+
+def test_other_people_are_evaluated_on_request(toy_run, data_root, tmp_path, command):
+    names = json.loads((toy_run[0] / "split.json").read_text())["subjects"]
+    for name in (*names["test"], *names["val"]):
+        shutil.rmtree(data_root / name)
+    status, output = command(toy_run[0], "--data-root", data_root, "--output", tmp_path / "out")
+    assert status == 2
+    assert "--data-root" in output
+    assert "--split all" in output
 
 
 def test_another_data_set_did_not_train_the_run(toy_run, data_root, tmp_path, command):

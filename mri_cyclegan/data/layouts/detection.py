@@ -62,15 +62,19 @@ def detect_layout(root: Path, layout: str | None = None, contrasts: Sequence[str
         return LayoutSettings("bids", tuple(contrasts or BIDS_CONTRASTS))
     kinds = _contrasts_with_kinds(root)
     if layout != "pattern":
-        chosen = tuple(contrasts or _likely_contrasts(kinds, layout))
+        chosen = tuple(contrasts or _named_contrasts(kinds, layout))
         found = {kinds[name] for name in chosen if name in kinds}
-        if layout is not None or len(found) == 1:
-            return LayoutSettings(layout or found.pop(), chosen or BIDS_CONTRASTS)
+        if layout is None and len(found) == 1:
+            return LayoutSettings(found.pop(), chosen)
+        if layout is not None:
+            return LayoutSettings(layout, chosen or _only_two(kinds, layout) or BIDS_CONTRASTS)
     nested = _nested(root)
     if nested and not all(identifies(folder.name) for folder in nested):  # else each is a person's
         raise ValueError(f"{root} holds data sets. Verify one of them:{''.join(nested.values())}")
     if proposed := propose_patterns(root):
         return proposed if contrasts is None else replace(proposed, contrasts=tuple(contrasts))
+    if two := _only_two(kinds, layout):
+        return LayoutSettings(kinds[two[0]], two)
     raise ValueError(f"{root} is no data set: {_explain(root, kinds)}")
 
 
@@ -107,19 +111,26 @@ def _kind_of(folder: Path) -> str | None:
     return None
 
 
-def _likely_contrasts(kinds: dict[str, str], layout: str | None) -> tuple[str, ...]:
-    """The folders of T1w and T2w, or of the only two contrasts there are."""
+def _named_contrasts(kinds: dict[str, str], layout: str | None) -> tuple[str, ...]:
+    """The folders of T1w and T2w, or of the only two contrasts that folders name."""
     names = [name for name, kind in kinds.items() if layout in (None, kind)]
     if set(BIDS_CONTRASTS) <= set(names):
         return BIDS_CONTRASTS
     of_contrast = [[name for name in names if known_contrasts(name) == {number}] for number in (0, 1)]
     if all(len(found) == 1 for found in of_contrast):
         chosen = (of_contrast[0][0], of_contrast[1][0])
-    elif len(names) == 2 and all(known_contrasts(name) or not identifies(name) for name in names):
+    elif len(names) == 2 and all(map(known_contrasts, names)):
         chosen = (names[0], names[1])
     else:
         return ()
     return chosen if len({kinds[name] for name in chosen}) == 1 else ()
+
+
+def _only_two(kinds: dict[str, str], layout: str | None) -> tuple[str, ...]:
+    """The only two folders with images of one kind, unless numbers in their names say that they are two people's."""
+    names = [name for name, kind in kinds.items() if layout in (None, kind)]
+    alike = len(names) == 2 and len({kinds[name] for name in names}) == 1
+    return tuple(names) if alike and not any(map(identifies, names)) else ()
 
 
 def _nested(root: Path) -> dict[Path, str]:
@@ -131,7 +142,7 @@ def _nested(root: Path) -> dict[Path, str]:
         except OSError as error:
             problem = f"{error.filename} cannot be listed ({error.strerror}). Give yourself permission to read it."
             raise ValueError(f"{root} is no data set: {problem}") from error
-        contrasts = _likely_contrasts(kinds, None) if kinds else BIDS_CONTRASTS if is_bids(folder) else ()
+        contrasts = _named_contrasts(kinds, None) if kinds else BIDS_CONTRASTS if is_bids(folder) else ()
         if contrasts:
             layout = kinds[contrasts[0]] if kinds else "bids"
             nested[folder] = f"\n  {folder} ({layout}, {' and '.join(contrasts)})"

@@ -100,7 +100,7 @@ def _patterns_of(paths: Sequence[PurePosixPath]) -> list[str]:
     kinds = {name.after for name in names}
     # Several images of each person ("", "_brain") are told apart by what follows the contrast. Where each person has
     # but one of many, such as a site, it says nothing of the image.
-    keep_after = len(paths) >= MIN_FILLED * len(people) * len(kinds)
+    keep_after = len(kinds) == 1 or (len(people) > 1 and len(paths) >= MIN_FILLED * len(people) * len(kinds))
     patterns = []
     for path, name in zip(paths, names, strict=True):
         folders = [_escaped(part) if len(values[depth]) == 1 else "*" for depth, part in enumerate(path.parts[:-1])]
@@ -126,7 +126,7 @@ class _NameParts(NamedTuple):
 
     def pattern(self, keep_after: bool) -> str:
         """``sub-01_T1w_brain.nii.gz`` to ``*_T1w_brain.nii.gz``, ``T1w_sub-01.nii.gz`` to ``T1w_*.nii.gz``."""
-        after = _escaped(self.after) if keep_after else "*" if self.after else ""
+        after = _escaped(self.after) if keep_after else re.sub(r"(?<=[-_ .]).*|^[^-_ .].*", "*", self.after)
         return f"{'*' if self.before else ''}{_escaped(self.contrast)}{after}{self.suffix}"
 
 

@@ -35,5 +35,12 @@ def test_validation_subjects_may_be_evaluated():
     assert judge_pairing(split(), ["s6"]).level is Level.GREEN
 
 
+def test_unknown_identities_are_never_green():
+    audit = judge_pairing(split() | {"identity": "unknown"}, ["s7"])
+    assert audit.level is Level.UNKNOWN
+    assert "one person may be in training and in test" in audit.meaning
+    assert judge_pairing(split() | {"identity": "unknown"}, ["s1"]).level is Level.RED
+
+
 def test_without_a_split_nothing_is_known():
     assert judge_pairing(None, ["s7"]).level is Level.UNKNOWN
