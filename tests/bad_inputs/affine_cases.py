@@ -1,5 +1,6 @@
 """Files that place their voxels in a doubtful way, or in one of the many good ones."""
 
+import gzip
 from functools import partial
 
 import nibabel
@@ -43,6 +44,12 @@ def turned(degrees: float) -> np.ndarray:
 def codes(qform: int, sform: int, base: bytes | None = None) -> bytearray:
     """With qform_code and sform_code set to these."""
     return patched(252, "<2h", qform, sform, base=base)
+
+
+def half_turn(excess: float, sform: int) -> bytearray:
+    """The sound head stored as LPS, whose quaternion (0, 0, 1) is longer: its square by ``excess``."""
+    base = gzip.decompress(stored_as("LPS"))
+    return codes(1, sform, patched(256, "<3f", 0, 0, np.sqrt(1 + excess), base=base))
 
 
 def scaled(factor: float) -> bytes:
@@ -93,6 +100,15 @@ AFFINES = [
         says=("quaternion is invalid", AGAIN),
     ),
     refused("NaN quaternion", content(packed(codes(1, 0, patched(256, "<f", np.nan)))), says=("quaternion is", AGAIN)),
+    accepted("quaternion too long by rounding", content(packed(half_turn(1e-5, sform=0)))),
+    refused("quaternion too long", content(packed(half_turn(1e-3, sform=0))), says=("quaternion is invalid", AGAIN)),
+    accepted("quaternion too long by rounding beside the sform", content(packed(half_turn(1e-5, sform=1)))),
+    warned(
+        "bad quaternion beside the sform",
+        content(packed(half_turn(1.0, sform=1))),
+        says=("quaternion is invalid", "the sform is used", "Harmless here"),
+        like_sound=True,
+    ),
     accepted("pixdim[0] 0, which is 1", content(packed(codes(1, 0, patched(76, "<f", 0))))),
     warned(
         "pixdim unlike the affine",

@@ -313,4 +313,14 @@ def stored_values(header: ImageHeader) -> np.ndarray:
             pixel_keyword="PixelData",
             pixel_vr=header.pixel_vr,
         )
-        return get_decoder(header.syntax).as_array(content, index=0, raw=True, **description)[0]
+        decoded = get_decoder(header.syntax).as_array(content, index=0, raw=True, **description)[0]
+    return _without_overlay(decoded, header.integer("BitsStored"), is_signed=bool(description["pixel_representation"]))
+
+
+def _without_overlay(decoded: np.ndarray, bits_stored: int, is_signed: bool) -> np.ndarray:
+    """Keep the stored bits alone: those above may hold an overlay, which not every decoder takes away."""
+    size = decoded.dtype.itemsize
+    unused = max(8 * size - bits_stored, 0)
+    # To the left as whole numbers without a sign, and back with it.
+    shifted = decoded.astype(f"{'i' if is_signed else 'u'}{size}").view(f"u{size}") << unused
+    return (shifted.view(f"i{size}") if is_signed else shifted) >> unused

@@ -9,6 +9,9 @@ from nibabel.spatialimages import HeaderDataError
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.volume import ReadOptions
 
+# How far rounding may take a quaternion's squared length beyond 1: its rotation is still known to half a degree.
+QUATERNION_EXCESS = 2e-5
+
 
 def voxel_affine(
     path: Path, header: nibabel.Nifti1Header, shape: tuple[int, int, int], options: ReadOptions
@@ -20,8 +23,15 @@ def voxel_affine(
     """
     spacing = _spacing(path, header)
     has_sform, has_qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
-    qform = _qform(path, header) if has_qform else None
-    warnings = []
+    qform, warnings = None, []
+    if has_qform:
+        try:
+            qform = _qform(path, header)
+        except UnfitFile as error:
+            if not has_sform:
+                raise
+            problem = f"{error.finding.problem}; the sform is used"
+            warnings.append(Finding("warning", path, problem, "Harmless here; other programs may need the qform."))
     if has_sform:
         affine = header.get_sform()
     elif qform is not None:
@@ -62,6 +72,7 @@ def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
 def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
     if header["pixdim"][0] == 0:  # old files: the standard takes it for 1
         header["pixdim"][0] = 1
+    _shorten_quaternion(header)
     try:
         qform = header.get_qform()
     except (HeaderDataError, ValueError) as error:
@@ -69,6 +80,17 @@ def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
     if not np.isfinite(qform).all():
         raise UnfitFile(path, "the qform's quaternion is not finite", "Convert it again.")
     return qform
+
+
+def _shorten_quaternion(header: nibabel.Nifti1Header) -> None:
+    """Make a quaternion that rounding made too long a unit one: its scalar part, which is not stored, is then 0."""
+    fields = ("quatern_b", "quatern_c", "quatern_d")
+    vector = np.array([header[field] for field in fields], dtype=np.float64)
+    with np.errstate(over="ignore"):
+        squared_length = float(vector @ vector)
+    if 1 < squared_length <= 1 + QUATERNION_EXCESS:
+        for field, value in zip(fields, vector / np.sqrt(squared_length), strict=True):
+            header[field] = value
 
 
 def _assumed_affine(codes: str, spacing: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -159,13 +159,28 @@ def test_stored_values_of_8_and_16_bits_are_exact(folder, dtype, syntax, shape):
     np.testing.assert_array_equal(read_series(folder, OPTIONS).array, array.astype(np.float32))
 
 
-def test_bits_above_those_stored_do_not_count(folder, array):
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless])
+def test_bits_above_those_stored_do_not_count(folder, array, syntax):
     def add_overlay(dataset, index):
-        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 0
-        dataset.PixelData = (np.frombuffer(dataset.PixelData, "<u2") | 0x8000).tobytes()
+        dataset.PixelRepresentation = 0
+        dataset.PixelData = (np.frombuffer(dataset.PixelData, "<u2") | 0x9000).tobytes()
+        if syntax != ExplicitVRLittleEndian:
+            compress(syntax)(dataset, index)
+        dataset.BitsStored, dataset.HighBit = 12, 11
 
     write_series(folder, array, placed(ORIENTATIONS["axial"]), change=add_overlay)
     np.testing.assert_array_equal(read_series(folder, OPTIONS).array, array)
+
+
+def test_bits_above_those_stored_do_not_count_for_values_below_zero(folder):
+    signed = np.linspace(-2048, 2047, 60).astype(np.int16).reshape(5, 4, 3)
+
+    def add_overlay(dataset, index):
+        dataset.BitsStored, dataset.HighBit = 12, 11
+        dataset.PixelData = (np.frombuffer(dataset.PixelData, "<u2") & 0x0FFF | 0x1000).tobytes()
+
+    write_series(folder, signed, placed(ORIENTATIONS["axial"]), change=add_overlay)
+    np.testing.assert_array_equal(read_series(folder, OPTIONS).array, signed)
 
 
 def test_every_image_has_its_own_rescaling(folder, array):

@@ -6,6 +6,7 @@ import warnings
 import nibabel
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.reading import read_volume
@@ -70,3 +71,20 @@ def test_an_affine_beyond_all_measure_is_refused_without_a_warning(tmp_path, len
     path = save(tmp_path / "scan.nii", nibabel.Nifti2Image(ARRAY, AFFINE), (400, "<12d", *affine[:3].ravel()))
     with warnings.catch_warnings(action="error"), pytest.raises(UnfitFile, match="singular|not in mm"):
         read_volume(path)
+
+
+@pytest.mark.parametrize("excess", [-1e-5, -4e-7, 0, 5e-7, 1e-6, 1e-5])
+def test_a_rotation_is_that_of_the_unit_quaternion_nearest_to_the_stored_one(tmp_path, excess):
+    turn = np.eye(4)
+    turn[:3, :3] = 6 * Rotation.from_euler("zx", [180, 12], degrees=True).as_matrix()
+    image = nibabel.Nifti1Image(ARRAY, None)
+    image.set_qform(turn, 1)
+    stored = [float(image.header[f"quatern_{axis}"]) for axis in "bcd"]
+    stored = np.float32(np.array(stored) * np.sqrt((1 + excess) / (np.array(stored) @ stored)))
+    path = save(tmp_path / "scan.nii", image, (256, "<3f", *stored))
+    scalar = np.sqrt(max(0, 1 - float(stored.astype(float) @ stored)))
+    expected = 6 * Rotation.from_quat([*stored, scalar]).as_matrix()
+    # nibabel takes a square of the scalar part below 4e-7 for 0: a turn of a twentieth of a degree.
+    np.testing.assert_allclose(read_volume(path).affine[:3, :3], expected, atol=6 * np.radians(0.08))
+    if excess > 0:
+        np.testing.assert_allclose(read_volume(path).affine, turn, atol=1e-5)
