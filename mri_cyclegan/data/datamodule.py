@@ -16,7 +16,7 @@ from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import PairedSlices, UnpairedSlices, training_loader
 from mri_cyclegan.data.device_slices import DeviceSlices, fits
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
-from mri_cyclegan.data.integrity import find_duplicates
+from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats
 from mri_cyclegan.data.layouts import Found, LayoutSettings, Scan, find_scans, require_both_contrasts
 from mri_cyclegan.data.layouts.entities import FilterValue
 from mri_cyclegan.data.matching import Matching, same_grid
@@ -185,6 +185,7 @@ class MRIDataModule(pl.LightningDataModule):
         self.findings = [
             *found.findings,
             *self.cache.prepare(found.scans, available_processes(self.num_processes)),
+            *find_mixed_formats(self.scans_root, found.scans),
             *self._duplicates([volume for scan in found.scans if (volume := self.cache.find(scan))]),
         ]
         if found.left_out:

@@ -1,12 +1,15 @@
 """What makes the scans of a data set unfit together, where each by itself is fit."""
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import nibabel
 import numpy as np
 
 from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.formats.registry import format_of
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.volume import Volume
 
@@ -39,3 +42,18 @@ def find_duplicates(hashes: Mapping[Scan, str]) -> list[Finding]:
         elif original != scan:
             findings.append(Finding("warning", scan.path, f"{problem}, of the same subject", "It is left out."))
     return findings
+
+
+def find_mixed_formats(root: Path, scans: Iterable[Scan]) -> list[Finding]:
+    """A warning where scans come in several formats: what wrote them may have changed them, and a network learns that.
+
+    Args:
+        root: folder of the data set.
+        scans: all of it.
+    """
+    formats = Counter(format_of(scan.path) for scan in scans)
+    counts = [f"{count} in {', '.join(one.suffixes)}" for one, count in formats.items() if one and one.suffixes]
+    if len(counts) < 2:
+        return []
+    remedy = "Make sure they were processed alike: FreeSurfer, for one, resamples its files to 1 mm and 8 bits."
+    return [Finding("warning", root, f"scans in several file formats: {'; '.join(counts)}", remedy)]

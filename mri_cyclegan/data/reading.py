@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
-from mri_cyclegan.data.formats.dicom import read_series, series_shape
-from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES, nifti_shape, read_nifti
-from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES, picture_shape, read_picture
+from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, Format, format_of
+from mri_cyclegan.data.formats.unread import unread_format
 from mri_cyclegan.data.volume import ReadOptions, Volume
 
 # What the longest side of a scan can be. Beyond, its affine is not in mm, and resampling it would fill the memory.
@@ -21,28 +20,18 @@ SMALLEST_PEAK = 1e-15
 
 
 def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volume:
-    """Read a NIfTI file, a grey picture, or a folder with one DICOM series.
+    """Read a file of any known format, or a folder with one DICOM series.
 
     Args:
-        path: ``.nii``, ``.nii.gz``, ``.png``, ``.jpg``, or a folder of DICOM files. A picture becomes a volume of one
-            slice, (1, H, W).
+        path: see :mod:`mri_cyclegan.data.formats.registry`. A picture becomes a volume of one slice, (1, H, W).
         options: what to do where the file alone does not say.
 
     Raises:
         UnfitFile: the file is missing, broken, or not one grey 3-D image; the message names it and says what to do.
     """
     path = Path(path)
-    name = path.name.lower()
     try:
-        _require_file_or_folder(path)
-        if name.endswith(NIFTI_SUFFIXES):
-            volume = read_nifti(path, options)
-        elif name.endswith(PICTURE_SUFFIXES):
-            volume = read_picture(path)
-        elif path.is_dir():
-            volume = read_series(path, options)
-        else:
-            raise unknown_type(path)
+        volume = _format_of(path).read(path, options)
     except OSError as error:
         raise unreadable(path, error) from error
     except MemoryError as error:
@@ -60,34 +49,30 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
         UnfitFile: as :func:`read_volume`, as far as the headers show it.
     """
     path = Path(path)
-    name = path.name.lower()
     try:
-        _require_file_or_folder(path)
-        if name.endswith(NIFTI_SUFFIXES):
-            shape, affine = nifti_shape(path, options)
-        elif name.endswith(PICTURE_SUFFIXES):
-            shape, affine = picture_shape(path)
-        elif path.is_dir():
-            shape, affine = series_shape(path, options)
-        else:
-            raise unknown_type(path)
+        shape, affine = _format_of(path).read_shape(path, options)
     except OSError as error:
         raise unreadable(path, error) from error
     _check_size(path, shape, affine)
     return shape, affine
 
 
-def _require_file_or_folder(path: Path) -> None:
-    """Refuse a pipe or a device: reading it might never end."""
+def _format_of(path: Path) -> Format:
+    """How to read what is there, which is no pipe and no device: reading these might never end."""
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise UnfitFile(path, "no plain file", "Give the file itself.")
+    if (found := format_of(path)) is None:
+        raise unknown_type(path)
+    return found
 
 
 def unknown_type(path: Path) -> UnfitFile:
     """The refusal of a file that is nothing to read, by its name."""
-    known = ", ".join((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES))
-    return UnfitFile(path, "unknown file type", f"Expected {known}, or a folder of DICOM files.")
+    if unread := unread_format(path.name):
+        kind, remedy = unread
+        return UnfitFile(path, f"{kind} files are not read", remedy)
+    return UnfitFile(path, "unknown file type", f"Expected {', '.join(IMAGE_SUFFIXES)}, or a folder of DICOM files.")
 
 
 def unreadable(path: Path, error: OSError) -> UnfitFile:
@@ -100,7 +85,7 @@ def unreadable(path: Path, error: OSError) -> UnfitFile:
 
 
 def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
-    if path.name.lower().endswith(PICTURE_SUFFIXES):
+    if (found := format_of(path)) and found.is_picture:
         return  # nobody knows the size of its pixels
     longest = float((np.linalg.norm(affine[:3, :3], axis=0) * shape).max())
     if not SIDE_MM[0] <= longest <= SIDE_MM[1]:

@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from mri_cyclegan.atomic_files import write_text_atomically
-from mri_cyclegan.data.formats.dicom import series_files
+from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.formats.registry import source_files
 from mri_cyclegan.data.reading import unreadable
 
 # A file changed so recently may change again within one tick of the file system's clock.
@@ -28,13 +29,13 @@ class SourceHashes:
         self.folder = folder
 
     def of(self, path: Path) -> str:
-        """Hash of a file, or of all files of a folder that holds a DICOM series.
+        """Hash of a file, or of all files of a scan that has several: header and voxels, or a DICOM series.
 
         Raises:
             UnfitFile: it cannot be read.
         """
         try:
-            files = series_files(path) if path.is_dir() else [path]
+            files = source_files(path)
             signature = [_signature(file) for file in files]
             note = self.folder / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]}.json"
             remembered = _read(note)
@@ -52,10 +53,10 @@ class SourceHashes:
 
 
 def source_bytes(path: Path) -> int:
-    """Size of a file, or of all files of a DICOM series; 0 if it cannot be told."""
+    """Size of all files of a scan; 0 if it cannot be told."""
     try:
-        return sum(file.stat().st_size for file in (series_files(path) if path.is_dir() else [path]))
-    except OSError:
+        return sum(file.stat().st_size for file in source_files(path))
+    except (OSError, UnfitFile):
         return 0
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
-from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, format_of
+from mri_cyclegan.data.formats.unread import left_out
 from mri_cyclegan.data.layouts import LayoutSettings, is_bids, names_contrast, strip_contrast
 from mri_cyclegan.data.layouts.bids import find_bids, is_bids_subject
 from mri_cyclegan.data.reading import unknown_type
@@ -22,8 +23,6 @@ from mri_cyclegan.translation.names import (
     name_of_spread,
     name_of_translation,
 )
-
-IMAGE_SUFFIXES = (*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)
 
 # So many names are enough to understand a message.
 NUM_SHOWN = 8
@@ -118,13 +117,13 @@ def _is_one_series(source: Path) -> bool:
 def _single(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Job:
     if not source.exists():
         raise ValueError(f"{source} does not exist. Give a scan or a folder of scans.")
-    if not source.is_dir() and not source.name.lower().endswith(IMAGE_SUFFIXES):
+    if (found := format_of(source)) is None:
         raise unknown_type(source)
     named, doubt = named_direction(source, contrasts), ""
     if direction is not None and named not in (None, direction):
         doubt = f"its name says {_origin(str(named), contrasts)}, but {_origin(direction, contrasts)} is asked for"
     way = direction or direction_of(source, contrasts)
-    kinds = (*NIFTI_SUFFIXES, PICTURE_OUTPUT) if source.name.lower().endswith(PICTURE_SUFFIXES) else NIFTI_SUFFIXES
+    kinds = (*NIFTI_SUFFIXES, PICTURE_OUTPUT) if found.is_picture else NIFTI_SUFFIXES
     if output.name.lower().endswith(kinds) and not output.is_dir():
         target = output
     elif output.is_dir() or not output.suffix:
@@ -197,13 +196,16 @@ def _why_none(num_others: int, num_synthetic: int) -> str:
 
 def _images(source: Path, findings: list[Finding], besides: Path | None = None) -> Iterator[Path]:
     """Image files and folders of DICOM series below a folder, but for what lies in another."""
-    left_out = None if besides is None else besides.resolve()
+    closed = None if besides is None else besides.resolve()
     for folder, files in walk(source, findings):
-        if left_out is not None and folder.resolve().is_relative_to(left_out):
+        if closed is not None and folder.resolve().is_relative_to(closed):
             continue
-        if series_files(folder):
+        slices = set(series_files(folder))
+        if slices:
             yield folder
-        yield from (path for path in files if path.name.lower().endswith(IMAGE_SUFFIXES))
+        others = [path for path in files if path not in slices]
+        findings += left_out(others, IMAGE_SUFFIXES)
+        yield from (path for path in others if path.name.lower().endswith(IMAGE_SUFFIXES))
 
 
 def _parts_below(path: Path, root: Path) -> tuple[str, ...] | None:

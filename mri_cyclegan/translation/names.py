@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suffix
 
@@ -22,10 +23,13 @@ def name_of_translation(source: Path, origin: str, target: str) -> str:
 
     >>> name_of_translation(Path("sub-07_desc-preproc_T1w.nii"), "T1w", "T2w")
     'sub-07_desc-preprocSynth_T2w.nii'
+    >>> name_of_translation(Path("sub-07_T1w.mgz"), "T1w", "T2w")
+    'sub-07_desc-synth_T2w.nii.gz'
     """
     stem = strip_suffix(source.name)
     suffix = source.name[len(stem) :].lower()
-    suffix = ".nii.gz" if source.is_dir() else PICTURE_OUTPUT if suffix in PICTURE_SUFFIXES else suffix
+    if source.is_dir() or suffix not in NIFTI_SUFFIXES:
+        suffix = PICTURE_OUTPUT if suffix in PICTURE_SUFFIXES else ".nii.gz"
     words = strip_contrast(stem, origin)
     if words == stem and names_contrast(stem, origin):
         words = ""  # the name is the contrast

@@ -14,7 +14,7 @@ import numpy as np
 
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.data.integrity import find_duplicates
+from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats
 from mri_cyclegan.data.layouts import LayoutSettings, Scan, find_scans, require_both_contrasts
 from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.parallel import map_in_processes
@@ -240,6 +240,7 @@ def _check_contrasts(root: Path, settings: LayoutSettings, examined: list[Examin
     if len(subjects) == 1:
         problem = f"{subjects.pop()} is the only subject, but each contrast trains on subjects of its own"
         findings.append(Finding("warning", root, problem, "Add scans, or set data.allow_paired_subjects=true."))
+    findings += find_mixed_formats(root, [one.scan for one in examined])
     return findings + find_duplicates({one.scan: one.facts.voxel_hash for one in examined if one.facts})
 
 

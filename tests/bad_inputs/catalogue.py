@@ -5,6 +5,7 @@ from bad_inputs.dicom_cases import SERIES
 from bad_inputs.folder_cases import CLOSED, COPIES, INCOMPLETE, LINKS, NAMES, SPLITS
 from bad_inputs.intensity_cases import INTENSITIES
 from bad_inputs.nifti_cases import BROKEN, SHAPES, TOO_LARGE
+from bad_inputs.other_format_cases import OTHER_FORMATS
 from bad_inputs.picture_cases import PICTURES
 
 CASES = [
@@ -14,6 +15,7 @@ CASES = [
     *INTENSITIES,
     *AFFINES,
     *PICTURES,
+    *OTHER_FORMATS,
     *SERIES,
     *INCOMPLETE,
     *COPIES,

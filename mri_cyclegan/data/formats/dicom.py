@@ -8,10 +8,16 @@ import numpy as np
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.dicom_image import EXPORT, REPEATS, ImageHeader, check_image, read_header, stored_values
+from mri_cyclegan.data.formats.mgh import MGH_SUFFIXES
+from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.volume import MAX_VOXELS, ReadOptions, Volume
 
 START = bytes(128) + b"DICM"  # the preamble may hold anything, but nearly always holds zeros
 SAME_PLACE_MM = 0.01
+
+# What is named like this is an image of its own, whatever is in it.
+_OTHERS = (*NIFTI_SUFFIXES, *MGH_SUFFIXES, *PICTURE_SUFFIXES)
 
 
 def series_files(folder: Path) -> list[Path]:
@@ -27,7 +33,8 @@ def series_files(folder: Path) -> list[Path]:
 
 def _kind(path: Path) -> str:
     """``"dicom"``, ``"doubtful"``, or ``""`` for anything else."""
-    if path.name.startswith(".") or path.name.upper() == "DICOMDIR" or _is_no_file(path):
+    name = path.name.lower()
+    if name.startswith(".") or name == "dicomdir" or name.endswith(_OTHERS) or _is_no_file(path):
         return ""
     if path.suffix.lower() in (".dcm", ".ima"):
         return "dicom"

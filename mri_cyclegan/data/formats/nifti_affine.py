@@ -7,6 +7,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
+from mri_cyclegan.data.formats.affine import affine_doubts, assumed_affine, by, require_invertible
 from mri_cyclegan.data.volume import ReadOptions
 
 # How far rounding may take a quaternion's squared length beyond 1: its rotation is still known to half a degree.
@@ -14,9 +15,20 @@ QUATERNION_EXCESS = 2e-5
 
 
 def voxel_affine(
-    path: Path, header: nibabel.Nifti1Header, shape: tuple[int, int, int], options: ReadOptions
+    path: Path,
+    header: nibabel.Nifti1Header,
+    shape: tuple[int, int, int],
+    options: ReadOptions,
+    unplaced: str = "neither sform nor qform is set",
 ) -> tuple[np.ndarray, list[Finding]]:
     """Voxels to RAS+ mm: the sform if it is set, else the qform, else what the user assumes; and what is doubtful.
+
+    Args:
+        path: the file, for messages.
+        header: as nibabel reads it.
+        shape: of the volume.
+        options: ``assume_orientation`` is for files with neither.
+        unplaced: why there is neither, a clause.
 
     Raises:
         UnfitFile: there is none, or it is broken.
@@ -36,26 +48,14 @@ def voxel_affine(
         affine = header.get_sform()
     elif qform is not None:
         affine = qform
-    elif options.assume_orientation:
-        affine = _assumed_affine(options.assume_orientation, spacing, shape)
-        problem = f"neither sform nor qform is set; {options.assume_orientation} is assumed"
-        warnings.append(Finding("warning", path, problem, "Compare a picture of it with one whose sides you know."))
     else:
-        remedy = "Convert the scan again from its source, or set data.assume_orientation, for example to RAS."
-        raise UnfitFile(path, "neither sform nor qform is set, so left and right are unknown", remedy)
-    if not _is_invertible(affine):
-        problem = "the affine is singular or not finite, so voxel positions are unknown"
-        raise UnfitFile(path, problem, "Convert it again.")
+        affine, warning = assumed_affine(path, unplaced, spacing, shape, options)
+        warnings.append(warning)
+    require_invertible(path, affine)
     affine = np.asarray(affine, dtype=np.float64)
     num_axes = min(3, int(header["dim"][0]))
-    return affine, warnings + _doubts(path, affine, qform, spacing[:num_axes], shape)
-
-
-def _is_invertible(affine: np.ndarray) -> bool:
-    with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.linalg.norm(affine[:3, :3], axis=0)
-        is_straight = abs(np.linalg.det(affine[:3, :3])) > 1e-3 * np.prod(lengths)
-        return bool(np.isfinite(affine).all() and lengths.min() > 1e-6 and is_straight)
+    warnings += _disagreements(path, affine, qform, spacing[:num_axes], shape)
+    return affine, warnings + affine_doubts(path, affine)
 
 
 def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
@@ -93,17 +93,7 @@ def _shorten_quaternion(header: nibabel.Nifti1Header) -> None:
             header[field] = value
 
 
-def _assumed_affine(codes: str, spacing: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    affine = np.zeros((4, 4))
-    affine[3, 3] = 1
-    for axis, code in enumerate(codes):
-        row = next(index for index, pair in enumerate(("LR", "PA", "IS")) if code in pair)
-        affine[row, axis] = spacing[axis] * (1 if code in "RAS" else -1)
-    affine[:3, 3] = -affine[:3, :3] @ (np.array(shape) - 1) / 2
-    return affine
-
-
-def _doubts(
+def _disagreements(
     path: Path, affine: np.ndarray, qform: np.ndarray | None, spacing: np.ndarray, shape: tuple[int, ...]
 ) -> list[Finding]:
     doubts = []
@@ -114,18 +104,8 @@ def _doubts(
         if apart > 0.1:
             problem = f"sform and qform disagree by up to {apart:.1f} mm; the sform is used"
             doubts.append((problem, "Harmless after a registration; else convert it again."))
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    existing = lengths[: len(spacing)]
+    existing = np.linalg.norm(affine[:3, :3], axis=0)[: len(spacing)]
     if not np.allclose(existing, spacing, rtol=0.02):
-        problem = f"pixdim says {_by(spacing)} mm, the affine {_by(existing)} mm; the affine is used"
+        problem = f"pixdim says {by(spacing)} mm, the affine {by(existing)} mm; the affine is used"
         doubts.append((problem, "Convert it again, or correct pixdim."))
-    if lengths.min() < 0.05 or lengths.max() > 20:
-        doubts.append((f"voxels of {_by(lengths)} mm are no plausible head scan", "Check the units in its header."))
-    axes = affine[:3, :3] / lengths
-    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-2:
-        doubts.append(("the affine is sheared; slices keep the shear", "Resample it onto a straight grid."))
     return [Finding("warning", path, problem, remedy) for problem, remedy in doubts]
-
-
-def _by(sizes: np.ndarray) -> str:
-    return " × ".join(f"{size:.3g}" for size in sizes)

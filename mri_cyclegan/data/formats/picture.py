@@ -9,7 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.png_whole import check_whole
-from mri_cyclegan.data.volume import Volume
+from mri_cyclegan.data.volume import ReadOptions, Volume
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -21,7 +21,7 @@ PICTURE_AFFINE = np.array([[0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0,
 MAX_PIXELS = 2**26
 
 
-def read_picture(path: Path) -> Volume:
+def read_picture(path: Path, options: ReadOptions) -> Volume:
     """Read a picture, 8 or 16 bit, as a volume of one slice, (1, H, W), the right way up.
 
     Raises:
@@ -47,7 +47,7 @@ def read_picture(path: Path) -> Volume:
     return Volume(np.ascontiguousarray(_grey(path, array, mode)[None], dtype=np.float32), PICTURE_AFFINE, doubts)
 
 
-def picture_shape(path: Path) -> tuple[tuple[int, int, int], np.ndarray]:
+def picture_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
     """Shape (1, H, W) and affine by the header alone.
 
     Raises:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mri_cyclegan.data.findings import Finding, UnfitData
-from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
-from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES
 from mri_cyclegan.data.layouts import strip_suffix
 from mri_cyclegan.data.walking import walk
 from mri_cyclegan.evaluation.subjects.records import record_key
@@ -120,16 +119,15 @@ def _files(folder: Path, besides: Path | None = None) -> dict[str, Path]:
     """Images below a folder by their path in it, but for derivatives in it, and for what lies in another folder."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder. Give a folder of NIfTI files or pictures.")
-    suffixes = (*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)
     left_out = besides.resolve() if besides and besides.resolve() != folder.resolve() else None
     paths = [
         path
         for _, files in walk(folder, [], lambda parts: parts[0] != "derivatives")
         for path in files
-        if path.name.lower().endswith(suffixes) and not (left_out and path.resolve().is_relative_to(left_out))
+        if path.name.lower().endswith(IMAGE_SUFFIXES) and not (left_out and path.resolve().is_relative_to(left_out))
     ]
     if not paths:
-        raise ValueError(f"{folder}: no image in it. Expected files that end in {', '.join(suffixes)}.")
+        raise ValueError(f"{folder}: no image in it. Expected files that end in {', '.join(IMAGE_SUFFIXES)}.")
     return {str(path.relative_to(folder)): path for path in sorted(paths)}
 
 

@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from mri_cyclegan.data.integrity import find_duplicates, voxel_hash
+from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats, voxel_hash
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.volume import Volume
 
@@ -44,3 +44,13 @@ def test_every_copy_is_named_beside_the_first():
 def test_different_scans_are_no_duplicates():
     scans = [Scan("sub-1", "", contrast, Path(contrast)) for contrast in ("T1w", "T2w")]
     assert find_duplicates(dict(zip(scans, "ab", strict=True))) == []
+
+
+def test_several_formats_are_told_and_one_is_not():
+    def scans(*names):
+        return [Scan(name, "", "T1w", Path(name)) for name in names]
+
+    assert find_mixed_formats(Path("set"), scans("a.nii", "b.nii.gz")) == []
+    (warning,) = find_mixed_formats(Path("set"), scans("a.nii", "b.nii.gz", "c.mgz", "d.img"))
+    assert warning.severity == "warning"
+    assert "2 in .nii, .nii.gz; 1 in .mgh, .mgz; 1 in .img, .img.gz" in warning.problem

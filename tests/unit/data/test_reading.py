@@ -251,10 +251,13 @@ def test_a_folder_with_the_name_of_a_file_is_refused(tmp_path, name):
 
 
 def test_an_unknown_file_type_is_refused_with_those_expected(tmp_path):
-    (tmp_path / "scan.bmp").write_bytes(b"x")
-    assert refusal(tmp_path / "scan.bmp") == (
-        "unknown file type. Expected .nii, .nii.gz, .png, .jpg, .jpeg, or a folder of DICOM files."
+    (tmp_path / "scan.txt").write_bytes(b"x")
+    assert refusal(tmp_path / "scan.txt") == (
+        "unknown file type. Expected .nii, .nii.gz, .img, .img.gz, .mgh, .mgz, .png, .jpg, .jpeg, "
+        "or a folder of DICOM files."
     )
+    (tmp_path / "scan.nrrd").write_bytes(b"x")
+    assert refusal(tmp_path / "scan.nrrd").startswith("NRRD files are not read. Convert it to NIfTI")
 
 
 # PNG

@@ -231,6 +231,23 @@ def test_outputs_never_fall_on_each_other_or_on_a_scan(tmp_path):
         plan(tmp_path / "m_spread.nii.gz", tmp_path / "m.nii.gz", CONTRASTS, "ab")
 
 
+def test_other_formats_become_nifti_and_what_is_not_read_is_told(tmp_path):
+    source = touch(tmp_path / "scans", "a_T1w.mgz", "b_T1w.img", "b_T1w.hdr", "c_T1w.nrrd", "d_T1w.nii", "e_T1w.hdr")
+    found = plan(source, tmp_path / "out", CONTRASTS, None)
+    names = {job.place: job.target.name for job in found.jobs}
+    assert names == {
+        "a_T1w.mgz": "a_desc-synth_T2w.nii.gz",
+        "b_T1w.img": "b_desc-synth_T2w.nii.gz",
+        "d_T1w.nii": "d_desc-synth_T2w.nii",
+    }
+    told = {(finding.severity, finding.path.name) for finding in found.findings}
+    assert told == {("warning", "c_T1w.nrrd"), ("error", "e_T1w.hdr")}
+    (job,) = plan(source / "b_T1w.hdr", tmp_path / "out.nii.gz", CONTRASTS, None).jobs
+    assert job.target == tmp_path / "out.nii.gz"
+    with pytest.raises(ValueError, match=r"out\.mgz: cannot be written\. Expected a folder, or a name in \.nii or"):
+        plan(source / "a_T1w.mgz", tmp_path / "out.mgz", CONTRASTS, None)
+
+
 @pytest.mark.parametrize("names", [("a_T1w.nii", "a_T1w.nii.gz"), ("a_T1w.png", "a_T1w.nii.gz")])
 def test_two_images_do_not_share_a_sidecar(tmp_path, names):
     source = touch(tmp_path / "scans", *names)
@@ -241,9 +258,11 @@ def test_two_images_do_not_share_a_sidecar(tmp_path, names):
 def test_nothing_to_translate(tmp_path):
     with pytest.raises(ValueError, match=r"nowhere\.nii does not exist"):
         plan(tmp_path / "nowhere.nii", tmp_path / "out", CONTRASTS, None)
-    touch(tmp_path, "a_T1w.mgz")
-    with pytest.raises(ValueError, match=r"a_T1w\.mgz: unknown file type\. Expected \.nii, "):
-        plan(tmp_path / "a_T1w.mgz", tmp_path / "out", CONTRASTS, None)
+    touch(tmp_path, "a_T1w.txt", "a_T1w.mha")
+    with pytest.raises(ValueError, match=r"a_T1w\.txt: unknown file type\. Expected \.nii, "):
+        plan(tmp_path / "a_T1w.txt", tmp_path / "out", CONTRASTS, None)
+    with pytest.raises(ValueError, match=r"a_T1w\.mha: MetaImage files are not read\. Convert it"):
+        plan(tmp_path / "a_T1w.mha", tmp_path / "out", CONTRASTS, None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty: no scan to translate"):
         plan(tmp_path / "empty", tmp_path / "out", CONTRASTS, None)

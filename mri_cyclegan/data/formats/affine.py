@@ -1,0 +1,69 @@
+"""What every format's affine must be, and what is doubtful about one."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mri_cyclegan.data.findings import Finding, UnfitFile
+from mri_cyclegan.data.volume import ReadOptions
+
+
+def require_invertible(path: Path, affine: np.ndarray) -> None:
+    """Refuse an affine that does not give every voxel a place of its own.
+
+    Raises:
+        UnfitFile: it is singular, nearly so, or not finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        is_straight = abs(np.linalg.det(affine[:3, :3])) > 1e-3 * np.prod(lengths)
+        if np.isfinite(affine).all() and lengths.min() > 1e-6 and is_straight:
+            return
+    problem = "the affine is singular or not finite, so voxel positions are unknown"
+    raise UnfitFile(path, problem, "Convert it again.")
+
+
+def assumed_affine(
+    path: Path, unplaced: str, spacing: np.ndarray, shape: tuple[int, ...], options: ReadOptions
+) -> tuple[np.ndarray, Finding]:
+    """The affine of a file that does not say how it lies, as the user assumes, and a warning that says so.
+
+    Args:
+        path: the file.
+        unplaced: why its orientation is unknown, a clause.
+        spacing: voxel sizes along the array's axes, in mm.
+        shape: of the volume; its middle becomes the origin.
+        options: ``assume_orientation`` has the axis codes.
+
+    Raises:
+        UnfitFile: the user assumes nothing.
+    """
+    codes = options.assume_orientation
+    if not codes:
+        remedy = "Convert the scan again from its source, or set data.assume_orientation, for example to RAS."
+        raise UnfitFile(path, f"{unplaced}, so left and right are unknown", remedy)
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1
+    for axis, code in enumerate(codes):
+        row = next(index for index, pair in enumerate(("LR", "PA", "IS")) if code in pair)
+        affine[row, axis] = spacing[axis] * (1 if code in "RAS" else -1)
+    affine[:3, 3] = -affine[:3, :3] @ (np.array(shape) - 1) / 2
+    remedy = "Compare a picture of it with one whose sides you know."
+    return affine, Finding("warning", path, f"{unplaced}; {codes} is assumed", remedy)
+
+
+def affine_doubts(path: Path, affine: np.ndarray) -> list[Finding]:
+    """Warnings of voxels that are sheared, or of no plausible size."""
+    doubts = []
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if lengths.min() < 0.05 or lengths.max() > 20:
+        doubts.append((f"voxels of {by(lengths)} mm are no plausible head scan", "Check the units in its header."))
+    axes = affine[:3, :3] / lengths
+    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-2:
+        doubts.append(("the affine is sheared; slices keep the shear", "Resample it onto a straight grid."))
+    return [Finding("warning", path, problem, remedy) for problem, remedy in doubts]
+
+
+def by(sizes: np.ndarray) -> str:
+    """Lengths along the axes, as ``1 × 1 × 3``."""
+    return " × ".join(f"{size:.3g}" for size in sizes)
