@@ -40,9 +40,10 @@ class ReadOptions:
     """What to do where a file alone does not say.
 
     Attributes:
-        volume_index: which 3-D volume of a 4-D NIfTI file to take; None refuses such files.
+        volume_index: which 3-D volume to take of a 4-D file, or of a DICOM series of several images, such as echoes;
+            None refuses such files.
         nonfinite: ``"raise"`` refuses a file with NaN or infinite voxels, ``"zero"`` sets them to 0 and warns.
-        assume_orientation: axis codes, such as ``"RAS"``, of NIfTI files that have neither sform nor qform; None
+        assume_orientation: axis codes, such as ``"RAS"``, of files that do not say how they lie; None
             refuses them.
         series_uids: DICOM SeriesInstanceUIDs to take where a folder holds several series.
     """

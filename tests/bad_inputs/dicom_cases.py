@@ -1,12 +1,13 @@
 """Folders of DICOM files."""
 
+import gzip
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from bad_inputs.case import Case
-from bad_inputs.dicom_series import SERIES_UID, write_series
+from bad_inputs.dicom_series import SERIES_UID, write_enhanced, write_series
 from bad_inputs.heads import AFFINE, CONTRASTS, SUBJECTS, head
 from pydicom.dataset import Dataset
 
@@ -48,9 +49,42 @@ def localizer(dataset: Dataset, index: int) -> None:
 
 
 def multi_frame(dataset: Dataset, index: int) -> None:
-    """Enhanced MR."""
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    """MR whose frames have no place of their own."""
     dataset.NumberOfFrames = 12
+
+
+def echoes(folder: Path) -> None:
+    """The sound head and, later in time, another one."""
+    write_series(folder, head(), AFFINE)
+    write_series(folder, head(6), AFFINE, name="E{}".format, change=lambda dataset, index: later(dataset))
+
+
+def later(dataset: Dataset) -> None:
+    """A second echo."""
+    dataset.EchoTime, dataset.EchoNumbers = "80", 2
+
+
+def rounded(dataset: Dataset, index: int) -> None:
+    """Places to a tenth of a millimetre, as if they were not even."""
+    dataset.ImagePositionPatient = [float(value) + 0.04 * (-1) ** index for value in dataset.ImagePositionPatient]
+    dataset.ImagePositionPatient = [round(float(value), 1) for value in dataset.ImagePositionPatient]
+
+
+def without_preamble(folder: Path) -> None:
+    """Files without ending, preamble and mark."""
+    for path in write_series(folder, head(), AFFINE, name="{}".format):
+        path.write_bytes(path.read_bytes()[132:])
+
+
+def compressed(folder: Path) -> None:
+    """``.dcm.gz``."""
+    for path in write_series(folder, head(), AFFINE, name="IM{:04d}.dcm.gz".format):
+        path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+def counted(dataset: Dataset, index: int) -> None:
+    """Two images more than there are."""
+    dataset.ImagesInAcquisition = 14
 
 
 SHIFTED = AFFINE + np.array([[0, 0, 3, 0], [0] * 4, [0] * 4, [0] * 4])
@@ -85,6 +119,25 @@ SERIES = [
     ),
     refused("DICOM, empty file", spoilt(4, lambda path: path.write_bytes(b"")), says=("IM0005.dcm", "truncated")),
     refused("DICOM, multi-frame", series(change=multi_frame), says=("a multi-frame image", "dcm2niix")),
+    accepted("DICOM, enhanced multi-frame", lambda folder: write_enhanced(folder / "image.dcm", head(), AFFINE)),
+    refused(
+        "DICOM, several echoes",
+        echoes,
+        says=("EchoTime, EchoNumbers differ", "0: EchoTime 12 ms", "Set data.volume_index to choose one"),
+    ),
+    accepted("DICOM, several echoes with volume_index", echoes, options={"volume_index": 0}),
+    accepted(
+        "DICOM, slice positions rounded", series(np.diag([1, 1, 0.111, 1]) @ AFFINE, change=rounded), like_sound=False
+    ),
+    accepted("DICOM, no ending, no preamble", without_preamble),
+    refused("DICOM, .dcm.gz", compressed, says=("IM0001.dcm.gz", "a compressed DICOM file", "gunzip")),
+    DicomCase(
+        "DICOM, fewer slices than ImagesInAcquisition",
+        series(change=counted),
+        "warned",
+        says=("12 images, but ImagesInAcquisition says 14", "compare with the source"),
+        like_sound=True,
+    ),
     refused(
         "DICOM in metres",
         series(np.diag([1e-3, 1e-3, 1e-3, 1]) @ AFFINE, change=None),

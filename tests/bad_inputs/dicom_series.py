@@ -10,6 +10,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from pydicom.valuerep import DS
 
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
+ENHANCED_MR = f"{MR_IMAGE_STORAGE}.1"
 SERIES_UID = "1.2.826.0.1.3680043.10.1.1"
 PATIENT = ("Mustermann^Erika", "PATIENT-4711")
 
@@ -95,3 +96,62 @@ def image_dataset(image: np.ndarray, affine: np.ndarray, index: int, *, uid: str
 def _decimals(values: np.ndarray) -> list[DS]:
     """Decimal strings of up to 16 characters."""
     return [DS(float(value), auto_format=True) for value in values]
+
+
+def write_enhanced(
+    path: Path,
+    array: np.ndarray,
+    affine: np.ndarray,
+    *,
+    echo_times_ms: tuple[float, ...] = (12.0,),
+    change: Callable[[Dataset], object] | None = None,
+) -> Path:
+    """Write one enhanced multi-frame MR image, whose k-th echo is brighter by k.
+
+    Args:
+        path: the file; folders are made.
+        array: (column, row, slice), stored values.
+        affine: (4, 4), voxel indices to RAS+ mm; columns at right angles.
+        echo_times_ms: a stack of slices for each.
+        change: called with the dataset before it is written.
+    """
+    dataset = image_dataset(array[:, :, 0], affine, 0, uid=SERIES_UID, syntax=ExplicitVRLittleEndian)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = ENHANCED_MR
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "NONE"]
+    shared = _group(
+        PixelMeasuresSequence=dict(PixelSpacing=dataset.PixelSpacing, SliceThickness=dataset.SliceThickness),
+        PlaneOrientationSequence=dict(ImageOrientationPatient=dataset.ImageOrientationPatient),
+    )
+    dataset.SharedFunctionalGroupsSequence = [shared]
+    for keyword in ("PixelSpacing", "SliceThickness", "ImageOrientationPatient", "ImagePositionPatient", "EchoTime"):
+        del dataset[keyword]
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    places = [(echo, index) for echo in range(len(echo_times_ms)) for index in range(array.shape[2])]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        _group(
+            FrameContentSequence=dict(
+                StackID="1", InStackPositionNumber=index + 1, DimensionIndexValues=[1, index + 1, echo + 1]
+            ),
+            PlanePositionSequence=dict(ImagePositionPatient=_decimals(lps[:3, 3] + index * lps[:3, 2])),
+            MREchoSequence=dict(EffectiveEchoTime=echo_times_ms[echo]),
+        )
+        for echo, index in places
+    ]
+    dataset.NumberOfFrames = len(places)
+    dataset.PixelData = b"".join((array[:, :, index] + echo).T.astype(array.dtype).tobytes() for echo, index in places)
+    if change:
+        change(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dcmwrite(path, dataset, enforce_file_format=True)
+    return path
+
+
+def _group(**sequences: dict[str, object]) -> Dataset:
+    """A functional group of sequences of one item each."""
+    group = Dataset()
+    for keyword, values in sequences.items():
+        item = Dataset()
+        for name, value in values.items():
+            setattr(item, name, value)
+        setattr(group, keyword, [item])
+    return group

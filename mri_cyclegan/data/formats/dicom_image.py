@@ -1,4 +1,4 @@
-"""One DICOM file: its header as plain values, its checks, its pixels."""
+"""One DICOM file: its header as plain values, and its pixels."""
 
 import io
 import logging
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.formats.dicom_files import NUM_START_BYTES, START, begins_data_set, is_explicit, is_marked
 
 # Keyword to how many numbers, the least and the greatest (lengths in mm): every affine is finite and can be inverted.
 RANGES: dict[str, tuple[int, float, float]] = {
@@ -31,7 +32,8 @@ RANGES: dict[str, tuple[int, float, float]] = {
     "ImageOrientationPatient": (6, -1.01, 1.01),
 }
 DEFAULTS = {"NumberOfFrames": (1.0,), "RescaleSlope": (1.0,), "RescaleIntercept": (0.0,)}
-NUMBERS = (*RANGES, "HighBit", "SpacingBetweenSlices", "SliceThickness")
+NUMBERS = (*RANGES, "HighBit", "SpacingBetweenSlices", "SliceThickness", "ImagesInAcquisition")
+
 REPEATS = (  # what may tell apart images of one place
     "EchoTime",
     "EchoNumbers",
@@ -55,8 +57,6 @@ TEXTS = (
 
 COPY = "Copy or export it again, or remove it if it is no image."
 EXPORT = "Export the series again, or convert it to NIfTI with dcm2niix."
-MULTI_FRAME = "Convert the series to NIfTI with dcm2niix, which knows where each frame lies."
-LEAVE_OUT = "Leave it out: expected slices of one grey MR volume."
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class _ClippedReader(io.BufferedReader):
 
 
 @contextmanager
-def _refusing(path: Path) -> Iterator[None]:
+def refusing(path: Path) -> Iterator[None]:
     """Silence pydicom, and turn whatever it raises into a refusal without its words, which may quote the file."""
     logger = logging.getLogger("pydicom")
     level = logger.level
@@ -125,24 +125,34 @@ def _refusing(path: Path) -> Iterator[None]:
         logger.setLevel(level)
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[io.BufferedReader]:
+    """A file to read with pydicom, which believes what lengths it claims, and raises nearly anything.
+
+    Raises:
+        UnfitFile: it is broken, or cannot be read.
+    """
+    with refusing(path), _ClippedReader(io.FileIO(path)) as file:
+        yield file
+
+
 def read_header(path: Path) -> ImageHeader:
     """Read a file up to its pixel data; tags that are not needed, the patient's among them, are skipped.
 
     Raises:
         UnfitFile: the file is not DICOM, or ends before its series is known.
     """
-    with _refusing(path):
+    with refusing(path):
         from pydicom import pixels, uid  # noqa: F401 - version 2 has no pixels
         from pydicom.filereader import read_dataset
         from pydicom.tag import Tag
 
         with _ClippedReader(io.FileIO(path)) as file:
-            if file.read(132)[128:] != b"DICM":
-                raise UnfitFile(path, "no DICM mark at byte 128: truncated, or not a DICOM file", COPY)
+            implied_syntax = _find_start(path, file)
             meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
-            syntax = "".join(_values(meta, "TransferSyntaxUID", _text, ""))
+            syntax = "".join(_values(meta, "TransferSyntaxUID", _text, "")) or implied_syntax
             if syntax == uid.DeflatedExplicitVRLittleEndian:  # before pydicom inflates it to any size
-                raise _undecodable(path, syntax)
+                raise undecodable(path, syntax)
             dataset = read_dataset(
                 file,
                 is_implicit_VR=syntax == uid.ImplicitVRLittleEndian,
@@ -157,6 +167,20 @@ def read_header(path: Path) -> ImageHeader:
             if not any(texts["SeriesInstanceUID"]):
                 raise UnfitFile(path, "SeriesInstanceUID is missing or broken; the file may be truncated", COPY)
             return ImageHeader(path, file.num_bytes, syntax, numbers, texts, *_find_pixels(file, dataset))
+
+
+def _find_start(path: Path, file: io.BufferedReader) -> str:
+    """Move to the first element; returns the transfer syntax of a file that need not name it."""
+    start = file.read(NUM_START_BYTES)
+    if start[:2] == b"\x1f\x8b":
+        raise UnfitFile(path, "a compressed DICOM file", "Decompress the files of the series with gunzip.")
+    if is_marked(start):
+        file.seek(len(START))
+        return ""
+    if not begins_data_set(start):
+        raise UnfitFile(path, "no DICM mark at byte 128: truncated, or not a DICOM file", COPY)
+    file.seek(0)
+    return "1.2.840.10008.1.2.1" if is_explicit(start) else "1.2.840.10008.1.2"
 
 
 def _values(dataset: Any, keyword: str, kind: Callable[[Any], Any], broken: Any) -> tuple[Any, ...]:
@@ -201,85 +225,8 @@ def _find_pixels(file: io.BufferedReader, dataset: Any) -> tuple[int, int, str]:
     return offset, length, "OW" if implicit else head[4:6].decode("ascii", "replace")
 
 
-def check_image(header: ImageHeader) -> None:
-    """Refuse what is not one whole, grey, single-frame slice of an MR volume.
-
-    Raises:
-        UnfitFile: with the tag or the number of bytes that is wrong.
-    """
-    path, texts, numbers = header.path, header.texts, header.numbers
-    if header.pixels_at == 0:
-        raise UnfitFile(path, "no pixel data: truncated, or not an image", COPY)
-    # Enhanced MR, legacy converted and the like: MR Image Storage is the one without a further number.
-    enhanced = "".join(texts["SOPClassUID"]).startswith("1.2.840.10008.5.1.4.1.1.4.")
-    mosaic = "MOSAIC" in texts["ImageType"]
-    if enhanced or mosaic or numbers["NumberOfFrames"][0] > 1:
-        kind = "a mosaic of slices" if mosaic else f"a multi-frame image (frames: {numbers['NumberOfFrames'][0]:g})"
-        raise UnfitFile(path, f"{kind}; expected one slice a file", MULTI_FRAME)
-    for keyword, wanted in (("Modality", "MR"), ("PhotometricInterpretation", "MONOCHROME2")):
-        if texts[keyword] != (wanted,):
-            found = " ".join(texts[keyword])[:32]
-            raise UnfitFile(path, f"{keyword} is {found or 'missing'}; expected {wanted}", LEAVE_OUT)
-    if "LOCALIZER" in texts["ImageType"]:
-        raise UnfitFile(path, "a localizer (ImageType LOCALIZER), not a slice of a volume", LEAVE_OUT)
-    for keyword in RANGES:
-        _check_range(header, keyword)
-    _check_orientation(header)
-    _check_pixels(header)
-
-
-def _check_range(header: ImageHeader, keyword: str) -> None:
-    count, low, high = RANGES[keyword]
-    values = header.numbers[keyword]
-    if len(values) == count and all(low <= value <= high for value in values):
-        return
-    found = ", ".join(f"{value:g}" for value in values[: count + 1]) or "missing"
-    kind = "a number" if count == 1 else f"{count} numbers"
-    expected = f"{low:g}" if low == high else f"{kind} from {low:g} to {high:g}"
-    raise UnfitFile(header.path, f"{keyword} is {found}; expected {expected}", EXPORT)
-
-
-def _check_orientation(header: ImageHeader) -> None:
-    axes = np.array(header.numbers["ImageOrientationPatient"]).reshape(2, 3)
-    # Some scanners write three decimals.
-    if np.abs(axes @ axes.T - np.eye(2)).max() > 0.005:
-        found = ", ".join(f"{value:g}" for value in axes.ravel())
-        problem = f"ImageOrientationPatient is {found}; expected two unit vectors at right angles"
-        raise UnfitFile(header.path, problem, EXPORT)
-
-
-def _check_pixels(header: ImageHeader) -> None:
-    rows, columns, allocated, stored = map(header.integer, ("Rows", "Columns", "BitsAllocated", "BitsStored"))
-    if header.numbers["HighBit"] not in ((), (stored - 1,)) or stored > allocated or allocated % 8:
-        high = " ".join(f"{bit:g}" for bit in header.numbers["HighBit"][:1])
-        problem = f"{allocated} bits allocated, {stored} stored, high bit {high}"
-        raise UnfitFile(header.path, f"{problem}; expected 8 or 16, no more, and stored - 1", EXPORT)
-    num_left = header.num_bytes - header.pixels_at
-    size = rows * columns * allocated // 8
-    problem = f"{min(num_left, header.num_pixel_bytes)} bytes of pixel data"
-    remedy = COPY if num_left < header.num_pixel_bytes else EXPORT
-    if _is_compressed(header):
-        # A stream hardly outgrows what it encodes.
-        if header.num_pixel_bytes > 2 * size + 4096:
-            raise UnfitFile(header.path, f"{problem}; expected less than the {size} bytes they encode", remedy)
-    elif num_left < size or header.num_pixel_bytes not in (size, size + size % 2):
-        raise UnfitFile(header.path, f"{problem}; expected {size} for {columns} x {rows} of {allocated} bits", remedy)
-
-
-def _is_compressed(header: ImageHeader) -> bool:
-    with _refusing(header.path):
-        from pydicom.pixels import get_decoder
-
-        try:
-            decoder = get_decoder(header.syntax)
-        except NotImplementedError:
-            raise _undecodable(header.path, header.syntax) from None
-        if not decoder.is_available:
-            raise _undecodable(header.path, header.syntax)
-        return decoder.is_encapsulated
-
-
-def _undecodable(path: Path, syntax: str) -> UnfitFile:
+def undecodable(path: Path, syntax: str) -> UnfitFile:
+    """The refusal of pixels in a transfer syntax that is not known here."""
     from pydicom.uid import UID
 
     return UnfitFile(
@@ -295,7 +242,7 @@ def stored_values(header: ImageHeader) -> np.ndarray:
     Raises:
         UnfitFile: they cannot be decoded.
     """
-    with _refusing(header.path):
+    with refusing(header.path):
         from pydicom.pixels import get_decoder
 
         with _ClippedReader(io.FileIO(header.path)) as file:

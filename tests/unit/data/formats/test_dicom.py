@@ -1,4 +1,5 @@
 import contextlib
+import gzip
 import logging
 import os
 import shutil
@@ -329,6 +330,73 @@ def test_positions_rounded_to_hundredths_are_even_enough(folder, array):
     assert read_series(folder, OPTIONS).spacing_mm[2] == pytest.approx(0.4321, abs=0.005)
 
 
+@pytest.mark.parametrize("spacing", [0.5, 1.0, 3.3])
+@pytest.mark.parametrize("orientation", ["axial", "oblique", "far oblique"])
+def test_positions_rounded_to_tenths_are_no_missing_slice_but_one_left_out_is(folder, orientation, spacing):
+    def rounded(dataset, index):
+        dataset.ImagePositionPatient = [round(float(value), 1) for value in dataset.ImagePositionPatient]
+
+    array = np.random.default_rng(0).integers(0, 4000, (4, 3, 40)).astype(np.int16)
+    affine = placed(ORIENTATIONS[orientation], spacing=(0.9, 1.2, spacing), origin=(80.55, -91.25, 33.05))
+    paths = write_series(folder, array, affine, change=rounded)
+    volume = read_series(folder, OPTIONS)
+    assert volume.spacing_mm[2] == pytest.approx(spacing, abs=0.2 / 39)
+    assert volume.warnings == ()
+    for missing in (1, 20, 38):
+        content = paths[missing].read_bytes()
+        paths[missing].unlink()
+        assert "not evenly spaced" in refusal(folder)
+        paths[missing].write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["{}", "{}.dcm"])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("cut", ["preamble", "preamble, mark and meta information"])
+def test_files_without_a_preamble_are_read(folder, array, syntax, name, cut):
+    paths = write_series(folder, array, AFFINE, syntax=syntax, name=name.format)
+    for path in paths:
+        content = path.read_bytes()
+        length = 12 + int.from_bytes(content[140:144], "little") if cut.endswith("information") else 0
+        path.write_bytes(content[132 + length :])
+    assert series_files(folder) == paths
+    volume = read_series(folder, OPTIONS)
+    np.testing.assert_array_equal(canonical(volume.array, volume.affine).dataobj, canonical(array, AFFINE).dataobj)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x08\0", bytes(200), b"some text, and a few words more" * 9, b"\x08\0\x05\0CS\x04\0TEXT" + bytes(99)]
+    + [np.arange(2, 99, dtype="<i2").tobytes(), np.full(99, 8, "<i2").tobytes(), b"\x02\0\0\0\x02\0\0\0ab\x01\0\0\0"],
+)
+def test_what_does_not_begin_as_a_header_makes_no_series(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    assert series_files(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["IM{:04d}.dcm.gz", "IM{:04d}.IMA.GZ", "IM{:04d}.dcm"])
+def test_compressed_files_are_refused_with_the_way_out(folder, array, name):
+    paths = write_series(folder, array, AFFINE, name=name.format)
+    for path in paths:
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    assert series_files(folder) == paths
+    assert "a compressed DICOM file. Decompress the files of the series with gunzip." in refusal(folder, paths[0])
+
+
+@pytest.mark.parametrize(("told", "acquisitions"), [(5, 1), (7, 1), (3, 1), (5, 5), (1, 5)])
+def test_a_count_that_contradicts_the_scanners_is_told(folder, array, told, acquisitions):
+    def count(dataset, index):
+        dataset.ImagesInAcquisition, dataset.AcquisitionNumber = told, index % acquisitions
+
+    write_series(folder, array, AFFINE, change=count)
+    warnings = read_series(folder, OPTIONS).warnings
+    assert series_shape(folder, OPTIONS)[0] == (7, 6, 5)
+    if told * acquisitions == 5:
+        assert warnings == ()
+    else:
+        (warning,) = warnings
+        assert f"5 images, but ImagesInAcquisition says {told * acquisitions}. Slices at an end may" in str(warning)
+
+
 # Which series
 
 
@@ -484,7 +552,7 @@ def test_echoes_in_one_series_are_refused_as_such(folder, array):
     message = refusal(folder)
     assert message.startswith("10 images at 5 places; several at 33.00, 36.50, 40.00, 43.50, 47.00 mm")
     assert "EchoTime differ: echoes, phases or repetitions" in message
-    assert "dcm2niix" in message
+    assert "data.volume_index" in message
 
 
 @pytest.mark.parametrize("syntax", [JPEGLosslessSV1, DeflatedExplicitVRLittleEndian, "1.2.3.4"])
