@@ -51,11 +51,12 @@ IMAGE_SUFFIXES = (*VOLUME_SUFFIXES, *PICTURE_SUFFIXES)
 
 def format_of(path: Path) -> Format | None:
     """The format of a file, by its name, or of a folder; None if it is none that is read."""
-    name = path.name.lower()
-    for one in FORMATS:
-        if name.endswith((*one.suffixes, *one.companions)):
-            return one
-    return DICOM_SERIES if path.is_dir() else None
+    return format_named(path.name) or (DICOM_SERIES if path.is_dir() else None)
+
+
+def format_named(name: str) -> Format | None:
+    """The format of a file of this name; None if it is none that is read."""
+    return next((one for one in FORMATS if name.lower().endswith((*one.suffixes, *one.companions))), None)
 
 
 def source_files(path: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.nifti_pair import HEADER_SUFFIXES, PAIR_SUFFIXES, pair_files
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.data.formats.registry import format_of
+from mri_cyclegan.data.formats.registry import format_named
 
 _ITK = "Convert it to NIfTI, e.g. with 3D Slicer or SimpleITK."
 _DCM2NIIX = "Convert it to NIfTI with dcm2niix."
@@ -97,7 +97,7 @@ def unread_image(path: Path, read: tuple[str, ...]) -> Finding | None:
     if unread := unread_format(name):
         kind, remedy = unread
         return Finding("warning", path, f"left out: {kind} files are not read", remedy)
-    found = None if name.endswith(PICTURE_SUFFIXES) else format_of(path)
+    found = None if name.endswith(PICTURE_SUFFIXES) else format_named(name)
     if found is None:
         return None
     expected = " or ".join(read) or "folders of DICOM files"

@@ -1,7 +1,8 @@
 """Which files of a data set are scans, of which contrast, and whose."""
 
+from mri_cyclegan.data.formats.registry import strip_suffix
 from mri_cyclegan.data.layouts.bids import is_bids
-from mri_cyclegan.data.layouts.contrast_names import contrast_named, names_contrast, strip_contrast, strip_suffix
+from mri_cyclegan.data.layouts.contrast_names import contrast_named, names_contrast, strip_contrast
 from mri_cyclegan.data.layouts.finding import find_scans, require_both_contrasts
 from mri_cyclegan.data.layouts.scan import Found, Scan
 from mri_cyclegan.data.layouts.settings import LAYOUTS, LayoutSettings

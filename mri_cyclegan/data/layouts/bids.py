@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.data.layouts.contrast_names import strip_suffix
+from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
+from mri_cyclegan.data.formats.registry import strip_suffix
+from mri_cyclegan.data.formats.unread import left_out
 from mri_cyclegan.data.layouts.entities import NO_IMAGES, FilterValue, entities, passes
 from mri_cyclegan.data.layouts.reachability import unreachable
 from mri_cyclegan.data.layouts.scan import Found, Scan, nfc, part_named
@@ -72,6 +74,7 @@ def _find_of_subject(
                 found.findings.extend(unreachable(path))
         if folder.name != "anat":
             continue
+        found.findings.extend(left_out(files, NIFTI_SUFFIXES))
         session = folder.parent.name if folder.parent != subject else ""
         for path in files:
             for contrast, name in names.items():

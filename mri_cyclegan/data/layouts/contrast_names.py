@@ -19,11 +19,6 @@ SEPARATORS = "-_ ."
 _ALPHANUMERIC = r"[^\W_]"
 
 
-def strip_suffix(name: str) -> str:
-    """An image file's name without its ending."""
-    return re.sub(r"(\.nii(\.gz)?|\.png|\.jpe?g)$", "", name, flags=re.IGNORECASE)
-
-
 def names_of(contrast: str) -> tuple[str, ...]:
     """Every name that a contrast goes by, lower case, the longest first.
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mri_cyclegan.data.formats.dicom import series_files
-from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, VOLUME_SUFFIXES
+from mri_cyclegan.data.formats.unread import left_out
 from mri_cyclegan.data.layouts.bids import is_bids
 from mri_cyclegan.data.layouts.contrast_names import known_contrasts
 from mri_cyclegan.data.layouts.numbers import identifies
@@ -102,7 +103,7 @@ def _kind_of(folder: Path) -> str | None:
     """Layout that the first image below a folder speaks for."""
     for found, files in walk(folder, []):
         for path in files:
-            if path.name.lower().endswith(NIFTI_SUFFIXES):
+            if path.name.lower().endswith(VOLUME_SUFFIXES):
                 return "folder"
             if path.name.lower().endswith(PICTURE_SUFFIXES):
                 return "png"
@@ -155,4 +156,6 @@ def _explain(root: Path, kinds: dict[str, str]) -> str:
             f"it holds images in {', '.join(kinds)}. Name the two contrasts' folders with --contrasts A,B, or their "
             "files with --pattern-a and --pattern-b."
         )
+    if unread := [finding for _, files in walk(root, []) for finding in left_out(files, IMAGE_SUFFIXES)]:
+        return f"it holds images that are not read. {unread[0]}"
     return "no images were found in it. Expected BIDS (sub-*/anat), or one folder per contrast."

@@ -5,8 +5,9 @@ from pathlib import Path, PurePath
 
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.dicom import series_files
-from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.formats.registry import VOLUME_SUFFIXES
+from mri_cyclegan.data.formats.unread import left_out
 from mri_cyclegan.data.layouts.reachability import read_first_byte, unreachable
 from mri_cyclegan.data.layouts.scan import PART_NAMES, Found, part_named
 from mri_cyclegan.data.layouts.settings import LayoutSettings
@@ -15,7 +16,7 @@ from mri_cyclegan.data.layouts.whose import scans_of
 from mri_cyclegan.data.walking import is_folder, walk
 
 # Layout to how its files end; a folder of DICOM files is told by what is in it.
-SUFFIXES = {"folder": NIFTI_SUFFIXES, "png": PICTURE_SUFFIXES, "dicom": ()}
+SUFFIXES = {"folder": VOLUME_SUFFIXES, "png": PICTURE_SUFFIXES, "dicom": ()}
 
 
 def find_in_folders(root: Path, settings: LayoutSettings) -> Found:
@@ -62,6 +63,7 @@ def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[
                 problem = "DICOM files lie directly in the contrast's folder, so their subject is unknown"
                 findings.append(Finding("error", folder, problem, "Give each series a folder of its own in it."))
             continue
+        findings += left_out(files, SUFFIXES[layout])
         for path in files:
             if path.name.lower().endswith(SUFFIXES[layout]):
                 yield path

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
-from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, strip_suffix
 from mri_cyclegan.data.layouts.contrast_names import (
     SYNONYMS,
     known_contrasts,
     last_mention,
-    strip_suffix,
 )
 from mri_cyclegan.data.layouts.patterns import path_matcher
 from mri_cyclegan.data.layouts.settings import LayoutSettings
@@ -30,12 +28,11 @@ _CHANNEL = re.compile(r"_(\d{4})$")
 
 def propose_patterns(root: Path) -> LayoutSettings | None:
     """Patterns for the T1w and T2w images of a data set, or for the only two contrasts it has; None without such."""
-    suffixes = (*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)
     paths = [
         PurePosixPath(path.relative_to(root).as_posix())
         for _, files in walk(root, [])
         for path in files
-        if path.name.lower().endswith(suffixes)
+        if path.name.lower().endswith(IMAGE_SUFFIXES)
     ]
     groups = _by_contrast(paths) or _by_channel(paths, root)
     names = [name for name in ("T1w", "T2w") if name in groups]

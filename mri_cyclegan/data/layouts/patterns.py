@@ -4,8 +4,9 @@ import re
 from pathlib import Path, PurePath
 
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
+from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES
+from mri_cyclegan.data.formats.unread import left_out
 from mri_cyclegan.data.layouts.scan import Found, part_named
 from mri_cyclegan.data.layouts.settings import LayoutSettings
 from mri_cyclegan.data.layouts.subjects import Place
@@ -24,6 +25,7 @@ def find_by_pattern(root: Path, settings: LayoutSettings) -> Found:
     literal = [_literal_folders(pattern) for pattern in settings.patterns]
     entries = []
     for _, files in walk(root, findings):
+        passed_over: list[Path] = []
         for path in files:
             relative = path.relative_to(root)
             matches = [number for number, matcher in enumerate(matchers) if matcher.fullmatch(relative.as_posix())]
@@ -32,13 +34,17 @@ def find_by_pattern(root: Path, settings: LayoutSettings) -> Found:
                     f"{path} matches both data.pattern_a={settings.pattern_a} and data.pattern_b={settings.pattern_b}. "
                     "Make them exclude each other."
                 )
-            if not matches or not path.name.lower().endswith((*NIFTI_SUFFIXES, *PICTURE_SUFFIXES)):
+            if not matches:
+                continue
+            if not path.name.lower().endswith(IMAGE_SUFFIXES):
+                passed_over.append(path)
                 continue
             part = part_named(relative.parts[0]) if len(relative.parts) > 1 else ""
             folders = [name for name in relative.parts[bool(part) : -1] if name not in literal[matches[0]]]
             is_picture = path.name.lower().endswith(PICTURE_SUFFIXES)
             place = Place(settings.contrasts[matches[0]], PurePath(*folders, path.name), is_picture)
             entries.append((path, part, place))
+        findings += left_out(passed_over, IMAGE_SUFFIXES)
     return scans_of(root, entries, settings, findings)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.data.layouts.contrast_names import SYNONYMS, strip_contrast, strip_suffix
+from mri_cyclegan.data.formats.registry import strip_suffix
+from mri_cyclegan.data.layouts.contrast_names import SYNONYMS, strip_contrast
 
 # Part of a split to what a folder of its scans is called.
 PART_NAMES = {

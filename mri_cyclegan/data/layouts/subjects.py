@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import NamedTuple
 
-from mri_cyclegan.data.layouts.contrast_names import SEPARATORS, names_of, strip_contrast, strip_suffix
+from mri_cyclegan.data.formats.registry import strip_suffix
+from mri_cyclegan.data.layouts.contrast_names import SEPARATORS, names_of, strip_contrast
 from mri_cyclegan.data.layouts.numbers import identifies, leading_identifier, split_number
 from mri_cyclegan.data.layouts.scan import nfc
 

@@ -115,7 +115,7 @@ def test_the_subject_of_a_nested_folder_is_the_first_folder(tmp_path):
 
 
 def test_png_slices_are_found_whatever_the_case_of_their_suffix(tmp_path):
-    touch(tmp_path, "T1w/p1/001.png", "T1w/p1/002.PNG", "T2w/p1/001.png", "T2w/p1/001.nii.gz", "T2w/readme.txt")
+    touch(tmp_path, "T1w/p1/001.png", "T1w/p1/002.PNG", "T2w/p1/001.png", "T2w/readme.txt")
     scans = scans_of("png", tmp_path, CONTRASTS)
     assert found(scans, tmp_path) == [
         ("p1", "", "T1w", "T1w/p1/001.png"),
