@@ -232,18 +232,22 @@ def test_what_comes_out_is_checked_as_any_nifti(folder, array, monkeypatch):
     assert "converted by dcm2niix: neither sform nor qform is set" in refusal(folder)
 
 
-@pytest.mark.parametrize("change", ["place", "shape"])
+@pytest.mark.parametrize("change", ["place", "fewer slices", "thinner slices", "one echo of two"])
 def test_what_comes_out_must_lie_where_the_headers_say(folder, array, monkeypatch, change):
+    num_slices = {"fewer slices": 4, "thinner slices": 9}.get(change, 5)
+
     def run(command, **settings):
-        affine = AFFINE + np.eye(4, k=3) * (change == "place")
-        image = nibabel.Nifti1Image(array[:, :, : 4 if change == "shape" else 5], affine)
+        affine = AFFINE @ np.diag([1, 1, 0.5 if change == "thinner slices" else 1, 1])
+        affine[0, 3] += change == "place"
+        image = nibabel.Nifti1Image(np.resize(array, (7, 6, num_slices)), affine)
         nibabel.save(image, Path(command[command.index("-o") + 1], "image.nii"))
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    write_enhanced(folder / "image.dcm", array, AFFINE)
+    write_enhanced(folder / "image.dcm", array, AFFINE, echo_times_ms=(12, 80)[: 1 + (change == "one echo of two")])
     monkeypatch.setattr(subprocess, "run", run)
-    made, apart = ("7 × 6 × 4", "3.50") if change == "shape" else ("7 × 6 × 5", "1.00")
-    assert f"dcm2niix made {made} voxels, {apart} mm from where the headers put 7 × 6 × 5" in refusal(folder)
+    apart = {"fewer slices": "3.50", "thinner slices": "0.00"}.get(change, "1.00")
+    words = f"dcm2niix made 7 × 6 × {num_slices} voxels, {apart} mm from where the headers put 7 × 6 × 5"
+    assert ("dcm2niix made 5 slices of 10 images" if "echo" in change else words) in refusal(folder)
 
 
 def test_a_program_that_fails_or_never_ends_is_said(folder, array, monkeypatch, tmp_path):
