@@ -30,15 +30,16 @@ PLAIN = "evaluation"
 Part = StrEnum("Part", "test val all")
 Layout = StrEnum("Layout", {name: name for name in LAYOUTS})  # type: ignore[misc]
 Plane = StrEnum("Plane", "axial coronal sagittal")
+Pairs = StrEnum("Pairs", "grid space register")
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 # What each way to call it takes beside itself.
 LAYOUT_OPTIONS = "layout contrasts pattern_a pattern_b subject_pattern"
 OPTIONS_OF = {
-    "RUN_DIR": f"data_root {LAYOUT_OPTIONS} split output tta resample_target skip_unfit feature_weights device",
-    "--prediction": "target source output prediction_range plane resample_target",
-    "--compare": f"data_root {LAYOUT_OPTIONS} split tta resample_target skip_unfit device",
+    "RUN_DIR": f"data_root {LAYOUT_OPTIONS} split output tta pairs skip_unfit feature_weights device",
+    "--prediction": "target source output prediction_range plane pairs",
+    "--compare": f"data_root {LAYOUT_OPTIONS} split tta pairs skip_unfit device",
     "--leaderboard": "metric",
 }
 
@@ -68,9 +69,10 @@ def command(
     tta: Annotated[
         bool, typer.Option("--tta", help="Test-time augmentation: mean and spread over flips and shifts.")
     ] = False,
-    resample_target: Annotated[
-        bool, typer.Option("--resample-target", help="Compare with targets on other grids.")
-    ] = False,
+    pairs: Annotated[
+        Pairs | None,
+        typer.Option(help="Targets on other grids: refused, resampled, or registered too.  [default: the run's]"),
+    ] = None,
     skip_unfit: Annotated[
         bool, typer.Option("--skip-unfit", help="Leave out subjects with unfit or unaligned files.")
     ] = False,
@@ -116,7 +118,7 @@ def command(
             split.value,
             data_root and data_root.expanduser(),
             _layout(data_root, layout, contrasts, pattern_a, pattern_b, subject_pattern),
-            resample_target,
+            pairs and pairs.value,
             skip_unfit,
             tta,
             feature_weights and feature_weights.expanduser(),
@@ -128,7 +130,9 @@ def command(
             _evaluate_runs(run_dirs, output, options)
         else:
             assert prediction is not None
-            _evaluate_predictions(prediction, target, source, output, prediction_range, plane.value, resample_target)
+            _evaluate_predictions(
+                prediction, target, source, output, prediction_range, plane.value, pairs or Pairs.grid
+            )
     except (ValueError, OSError) as error:
         Console(stderr=True).print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(EXIT_ERROR) from None
@@ -190,7 +194,7 @@ def default_output(folders: Sequence[Path], options: "Options") -> Path:
         names = "".join(str(folder.resolve()) for folder in folders)
         words.append(f"ensemble-{hashlib.sha256(names.encode()).hexdigest()[:6]}")
     words += ["tta"] if options.test_time_augmentation else []
-    words += ["resampled"] if options.resample_target else []
+    words += [options.pairs] if options.pairs else []
     output = folders[0] / "-".join([PLAIN, *words])
     if leads_out(output, folders[0]):
         raise ValueError(f"{output}: leads out of the run's folder. Remove that link, or give another --output.")
@@ -204,14 +208,14 @@ def _evaluate_predictions(
     output: Path | None,
     prediction_range: str,
     plane: str,
-    resample_target: bool,
+    pairs: str,
 ) -> None:
     from mri_cyclegan.evaluation.prediction_evaluation import PredictionOptions, evaluate_predictions
     from mri_cyclegan.evaluation.summary_table import print_evaluation
 
     if target is None:
         raise ValueError("--prediction needs --target, the folder of the true volumes.")
-    options = PredictionOptions(*_range(prediction_range), plane, resample_target)
+    options = PredictionOptions(*_range(prediction_range), plane, str(pairs))
     folder = prediction.expanduser().resolve()
     output = output.expanduser() if output else folder.with_name(folder.name + "-evaluation")
     evaluation = evaluate_predictions(

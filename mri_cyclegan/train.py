@@ -104,7 +104,7 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
         results.log_configuration(trainer, config)
     log.info(datamodule.describe())
     if not datamodule.val_pairs:
-        log.warning("No subject has both contrasts, so there are no paired metrics: judge by the pictures.")
+        log.warning(datamodule.why_no_pairs())
         if "best_checkpoint" in callbacks:
             trainer.callbacks.remove(callbacks.pop("best_checkpoint"))
 

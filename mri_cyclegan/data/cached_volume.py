@@ -51,10 +51,16 @@ class CachedVolume:
         """Whether every file is there at its full length."""
         try:
             num_pixels = math.prod(self.record["shape"])
-            sizes = [(self.folder / name).stat().st_size for name in ("slices.npy", "foreground.npy")]
+            masks = ("foreground.npy", "common.npy") if self.is_resampled else ("foreground.npy",)
+            sizes = [(self.folder / name).stat().st_size for name in ("slices.npy", *masks)]
         except (OSError, ValueError, KeyError):
             return False
-        return sizes == [NPY_HEADER_BYTES + 4 * num_pixels, NPY_HEADER_BYTES + num_pixels]
+        return sizes == [NPY_HEADER_BYTES + 4 * num_pixels, *(NPY_HEADER_BYTES + num_pixels for _ in masks)]
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether these are slices where those of another scan lie, see :mod:`mri_cyclegan.data.slices_onto`."""
+        return "alignment" in self.record
 
     @property
     def num_slices(self) -> int:
@@ -107,6 +113,10 @@ class CachedVolume:
     def foreground_slice(self, index: int) -> np.ndarray:
         """(H, W) bool."""
         return self._read("foreground.npy", np.bool_, index, index + 1)[0]
+
+    def common_slice(self, index: int) -> np.ndarray:
+        """(H, W) bool: where a resampled scan and the one whose slices it follows both reach."""
+        return self._read("common.npy", np.bool_, index, index + 1)[0]
 
     def _read(self, name: str, dtype: type[np.generic], start: int, stop: int) -> np.ndarray:
         """Slices ``start`` to ``stop`` of an array in the folder, and no more of it than these."""

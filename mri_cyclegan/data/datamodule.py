@@ -16,15 +16,20 @@ from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import PairedSlices, UnpairedSlices, training_loader
 from mri_cyclegan.data.device_slices import DeviceSlices, fits
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
+from mri_cyclegan.data.grids import Grid
 from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats
 from mri_cyclegan.data.layouts import Found, LayoutSettings, Scan, find_scans, require_both_contrasts
 from mri_cyclegan.data.layouts.entities import FilterValue
-from mri_cyclegan.data.matching import Matching, same_grid
-from mri_cyclegan.data.pairs import find_pairs
+from mri_cyclegan.data.matching import Matching
+from mri_cyclegan.data.missing_pairs import why_no_pairs
+from mri_cyclegan.data.pairs import RULES, Pair, find_pairs, left_over
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.phantom import Phantom
+from mri_cyclegan.data.register import require_simpleitk
 from mri_cyclegan.data.sample_cases import SampleCase, middle_case
 from mri_cyclegan.data.slice_cache import SliceCache
+from mri_cyclegan.data.slices_onto import same_slices
+from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.data.splits.split import Split, divide
 from mri_cyclegan.data.transforms import Preprocessing
@@ -52,6 +57,7 @@ class MRIDataModule(pl.LightningDataModule):
         plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.
         min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`; likewise ``slice_range``.
         match: see :class:`mri_cyclegan.data.matching.Matching`; likewise ``match_tolerance``.
+        pairs: how scans of one session on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`.
         num_adjacent_slices: neighbouring slices on either side of each slice, k; see :mod:`mri_cyclegan.stacks`.
         augmentation: changes of training slices, or None.
         batch_size: slices of each contrast in a training batch.
@@ -93,6 +99,7 @@ class MRIDataModule(pl.LightningDataModule):
         slice_range: Sequence[float],
         match: str,
         match_tolerance: float,
+        pairs: str,
         num_adjacent_slices: int,
         augmentation: Augmentation | None,
         batch_size: int,
@@ -142,6 +149,11 @@ class MRIDataModule(pl.LightningDataModule):
             raise ValueError(f"data.slice_range: expected [low, high] between 0 and 1, got {list(slice_range)}.")
         self.slice_range = (slice_range[0], slice_range[1])
         self.matching = Matching(match, match_tolerance)
+        if pairs not in RULES:
+            raise ValueError(f"data.pairs: expected one of {', '.join(RULES)}, got {pairs!r}.")
+        if pairs == "register":
+            require_simpleitk("data.pairs=register")
+        self.pairs_rule = pairs
         if num_adjacent_slices < 0:
             raise ValueError(
                 f"data.num_adjacent_slices: expected 0 (single slices) or more, got {num_adjacent_slices}."
@@ -159,6 +171,7 @@ class MRIDataModule(pl.LightningDataModule):
         self.phantom = phantom
         self.is_prepared = False
         self.split: Split | None = None
+        self._decided: tuple[Split, list[Pair]] | None = None
 
     @property
     def contrasts(self) -> tuple[str, ...]:
@@ -194,6 +207,17 @@ class MRIDataModule(pl.LightningDataModule):
         if errors and self.on_unfit == "raise":
             advice = "Repair or remove them, or set data.on_unfit=skip to train without them."
             raise UnfitData(self.findings, len(found.scans), advice)
+        split, pairs = self._decide()
+        self.findings += left_over(self._fit_scans(), self.contrasts, pairs, self.scans_root)
+        self.cache.prepare_onto(
+            [
+                (pair.a, pair.b)
+                for pair in self._comparable([*split.val, *split.test], pairs)
+                if not same_slices(self.cache.get(pair.a), self.cache.get(pair.b))
+            ],
+            self.pairs_rule,
+            available_processes(self.num_processes),
+        )
         for finding in sorted(self.findings)[:MAX_LOGGED]:
             log.warning("%s", finding)
         if len(self.findings) > MAX_LOGGED:
@@ -204,9 +228,7 @@ class MRIDataModule(pl.LightningDataModule):
         """Split the subjects of fit scans and open their slices."""
         if self.split is not None:
             return
-        scans = self._fit_scans()
-        require_both_contrasts(self.scans_root, self.layout_settings, scans)
-        self.split = self._divide(scans)
+        self.split, pairs = self._decide()
         self.train_slices = UnpairedSlices(
             [self.cache.get(scan) for scan in self.split.train_a],
             [self.cache.get(scan) for scan in self.split.train_b],
@@ -217,8 +239,8 @@ class MRIDataModule(pl.LightningDataModule):
             self.augmentation,
             self.seed,
         )
-        self.val_pairs = self._pairs(self.split.val)
-        self.test_pairs = self._pairs(self.split.test)
+        self.val_pairs = self._pairs(self.split.val, pairs)
+        self.test_pairs = self._pairs(self.split.test, pairs)
         self._warn_about_cropping()
 
     def _find_scans(self) -> Found:
@@ -237,17 +259,49 @@ class MRIDataModule(pl.LightningDataModule):
     def _duplicates(self, volumes: Sequence[CachedVolume]) -> list[Finding]:
         return find_duplicates({volume.scan: volume.record["voxel_hash"] for volume in volumes})
 
-    def _divide(self, scans: list[Scan]) -> Split:
-        return divide(scans, self.contrasts, self.split_settings, self.scans_root / "participants.tsv")
+    def _decide(self) -> tuple[Split, list[Pair]]:
+        """Who trains, validates and tests, and which scans of a session are a pair; decided once."""
+        if self._decided is None:
+            scans = self._fit_scans()
+            require_both_contrasts(self.scans_root, self.layout_settings, scans)
+            pairs = find_pairs(scans, self.contrasts, self._grid)
+            paired = {pair.a.subject for pair in pairs if not pair.obstacle(self.pairs_rule)}
+            participants = self.scans_root / "participants.tsv"
+            self._decided = divide(scans, self.contrasts, self.split_settings, participants, paired), pairs
+        return self._decided
 
-    def _pairs(self, scans: list[Scan]) -> list[tuple[CachedVolume, CachedVolume]]:
-        """Pairs on one grid; those on different grids cannot be compared voxel by voxel and are left out."""
-        pairs = [(self.cache.get(a), self.cache.get(b)) for a, b in find_pairs(scans, self.contrasts)]
-        aligned = [pair for pair in pairs if same_grid(*pair)]
-        if len(aligned) < len(pairs):
-            names = ", ".join(sorted({a.scan.subject for a, b in pairs if not same_grid(a, b)})[:5])
-            log.warning("Both contrasts, but on different grids, so left out of the metrics: %s. Register them.", names)
-        return aligned
+    def _grid(self, scan: Scan) -> Grid:
+        record = self.cache.get(scan).record
+        return Grid(record["source_shape"], np.array(record["source_affine"]))
+
+    def _comparable(self, scans: Sequence[Scan], pairs: Sequence[Pair]) -> list[Pair]:
+        chosen = set(scans)
+        return [pair for pair in pairs if pair.a in chosen and not pair.obstacle(self.pairs_rule)]
+
+    def _pairs(self, scans: Sequence[Scan], pairs: Sequence[Pair]) -> list[tuple[CachedVolume, CachedVolume]]:
+        """Pairs whose slices of one number lie in one place; b is resampled onto a where they do not by themselves."""
+        found = []
+        for pair in self._comparable(scans, pairs):
+            a, b = self.cache.get(pair.a), self.cache.get(pair.b)
+            try:
+                found.append((a, b if same_slices(a, b) else self.cache.get_onto(pair.b, a, self.pairs_rule)))
+            except UnfitFile as error:
+                log.warning("Left out of the paired metrics: %s", error)
+        chosen = set(scans)
+        left_out = [pair for pair in pairs if pair.a in chosen and pair.obstacle(self.pairs_rule)]
+        if left_out:
+            log.warning(
+                "Both contrasts, but on different grids, so left out of the metrics with data.pairs=%s: %s (%s).",
+                self.pairs_rule,
+                name_some({pair.a.subject for pair in left_out}),
+                left_out[0].obstacle(self.pairs_rule),
+            )
+        return found
+
+    def why_no_pairs(self) -> str:
+        """Where the subjects with both contrasts are, when validation has no pair."""
+        split, pairs = self._decide()
+        return why_no_pairs(split, self._fit_scans(), pairs, self.pairs_rule)
 
     def _warn_about_cropping(self) -> None:
         volumes = self.train_slices.volumes_a + self.train_slices.volumes_b

@@ -220,10 +220,11 @@ def training_loader(
 
 
 class PairedSlices(Dataset[dict[str, Tensor]]):
-    """Every slice of subjects scanned in both contrasts on one grid, in order, unchanged.
+    """Every slice of subjects scanned in both contrasts, in order, unchanged.
 
     Args:
-        pairs: volumes (a, b) of a subject; the number of a pair is its case.
+        pairs: volumes (a, b) of a subject, whose slices of one number lie in one place; the number of a pair is its
+            case.
         num_adjacent: neighbouring slices on either side that an item shows as further channels, k.
     """
 
@@ -241,13 +242,17 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
         """One slice of a subject.
 
         ``a``, ``b``: (2k + 1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool, of the centre
-        slice; ``case``: ().
+        slice, as far as both scans reach; ``case``: ().
         """
         case, number = self.positions[index]
         item = {"case": torch.tensor(case)}
+        _, b = self.pairs[case]
         for name, volume in zip("ab", self.pairs[case], strict=True):
             item[name] = torch.from_numpy(volume.stack(number, self.num_adjacent))
-            item[f"foreground_{name}"] = torch.from_numpy(volume.foreground_slice(number))[None]
+            foreground = volume.foreground_slice(number)
+            if b.is_resampled:
+                foreground = foreground & b.common_slice(number)
+            item[f"foreground_{name}"] = torch.from_numpy(foreground)[None]
         return item
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.grids import grid_difference
 from mri_cyclegan.data.splits.participants import name_some
-from mri_cyclegan.data.volume import grid_difference
 
 MATCHES = ("none", "position", "subject")
 
@@ -113,10 +113,9 @@ def of_same_subject(
 ) -> Candidates:
     """For each slice of a those of the same subject and session in b that show its place.
 
-    Where a session has several scans of contrast b, it is the one that lies beside that of a, as
-    :func:`mri_cyclegan.data.pairs.find_pairs` has it, or else any of them. On the grid of a it is the slice of the
-    same number, on another that of the same relative height; or the nearest, where that one does not train. Of two
-    equally near, it is the lower one.
+    Where a session has several scans of contrast b, it is the one that lies beside that of a, or else one on the same
+    grid, or else any of them. On the grid of a it is the slice of the same number, on another that of the same relative
+    height; or the nearest, where that one does not train. Of two equally near, it is the lower one.
 
     Args:
         volumes_a: see :meth:`Matching.candidates`, likewise the others.
@@ -141,7 +140,7 @@ def of_same_subject(
 
 
 def same_grid(*volumes: CachedVolume) -> bool:
-    """Whether the scans of two volumes have one shape and affine, so that equal numbers are slices of one place."""
+    """Whether the scans of two volumes lie on one grid, so that equal numbers are slices of one place."""
     first, second = ((volume.record["source_shape"], np.array(volume.record["source_affine"])) for volume in volumes)
     return not grid_difference(first, second)
 
@@ -163,7 +162,9 @@ def _partners(
     for number in numbers_a:
         scan = volumes_a[number].scan
         beside = by_place.get((scan.subject, scan.session, scan.place))
-        partners[number] = beside or by_session.get((scan.subject, scan.session), [])
+        of_session = by_session.get((scan.subject, scan.session), [])
+        on_grid = [other for other in of_session if same_grid(volumes_a[number], volumes_b[other])]
+        partners[number] = beside or on_grid or of_session
     alone = [volumes_a[number].scan.path.name for number, found in partners.items() if not found]
     if alone:
         raise ValueError(

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from mri_cyclegan.data.intensities import PERCENTILES, scale_intensities
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.reading import read_shape, read_volume
+from mri_cyclegan.data.slices_onto import slices_onto
 from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
@@ -74,6 +77,31 @@ class SliceCache:
             return None
         return volume if volume.is_complete() else None
 
+    def get_onto(self, scan: Scan, fixed: CachedVolume, rule: str) -> CachedVolume:
+        """Slices of a scan where those of another scan of the same head lie, prepared now if they were not.
+
+        For validation only: they are interpolated from the scan, and nothing is known beyond its field of view.
+
+        Args:
+            scan: of the second contrast.
+            fixed: slices of the first.
+            rule: see :data:`mri_cyclegan.data.pairs.RULES`.
+
+        Raises:
+            UnfitFile: the two show no common head.
+        """
+        volume = CachedVolume(scan, self.folder / self._name(scan.path, onto=[self._name(fixed.scan.path), rule]))
+        if not volume.is_complete():
+            shutil.rmtree(volume.folder, ignore_errors=True)
+            self._write(volume.folder, *slices_onto(self.get(scan), fixed, rule, self.options))
+        return volume
+
+    def prepare_onto(self, pairs: Sequence[tuple[Scan, Scan]], rule: str, num_processes: int) -> None:
+        """Prepare what :meth:`get_onto` gives for pairs of scans, in several processes; what fails then fails later."""
+        map_in_processes(
+            partial(_prepare_onto_in_process, self, rule), pairs, num_processes, "Aligning pairs", lambda pair: None
+        )
+
     def prepare(self, scans: Sequence[Scan], num_processes: int) -> list[Finding]:
         """Prepare all scans that are not, in several processes where that pays.
 
@@ -99,8 +127,8 @@ class SliceCache:
         refused = [finding for findings in results for finding in findings]
         return refused + [finding for scan in scans if (volume := self.find(scan)) for finding in volume.warnings]
 
-    def _name(self, path: Path) -> str:
-        settings = {"version": VERSION, "percentiles": PERCENTILES, "options": asdict(self.options)}
+    def _name(self, path: Path, **more: Any) -> str:
+        settings = {"version": VERSION, "percentiles": PERCENTILES, "options": asdict(self.options)} | more
         words = json.dumps(settings | asdict(self.preprocessing), sort_keys=True) + self._sources.of(path)
         return hashlib.sha256(words.encode()).hexdigest()[:32]
 
@@ -133,10 +161,13 @@ class SliceCache:
             "voxel_hash": voxel_hash(volume),
             "warnings": [finding.as_json() for finding in volume.warnings],
         }
+        self._write(folder, {"slices": prepared.slices, "foreground": prepared.foreground}, record)
+
+    def _write(self, folder: Path, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
         try:
             with atomic_folder(folder) as unfinished:
-                np.save(unfinished / "slices.npy", prepared.slices)
-                np.save(unfinished / "foreground.npy", prepared.foreground)
+                for name, array in arrays.items():
+                    np.save(unfinished / f"{name}.npy", array)
                 (unfinished / "record.json").write_text(json.dumps(record))
         except OSError as error:
             raise ValueError(
@@ -151,6 +182,11 @@ def _prepare_in_process(cache: SliceCache, scan: Scan) -> list[Finding]:
     except UnfitFile as error:
         return [error.finding]
     return []
+
+
+def _prepare_onto_in_process(cache: SliceCache, rule: str, pair: tuple[Scan, Scan]) -> None:
+    with suppress(UnfitFile):
+        cache.get_onto(pair[1], cache.get(pair[0]), rule)
 
 
 def _killed(scan: Scan) -> Finding:

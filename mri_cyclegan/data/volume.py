@@ -1,6 +1,5 @@
 """A 3-D image in memory, and how doubtful files are to be read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import nibabel
@@ -10,9 +9,6 @@ from mri_cyclegan.data.findings import Finding
 
 # 512 MiB as float32: 512 × 512 × 512. What claims more is no scan of a head.
 MAX_VOXELS = 2**27
-
-# Largest difference of two affines that still are one grid, in mm.
-SAME_GRID_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -78,12 +74,3 @@ def voxel_sizes_mm(affine: np.ndarray) -> np.ndarray:
     """
     axes = nibabel.io_orientation(affine)[:, 0].argsort()
     return nibabel.affines.voxel_sizes(affine)[axes]
-
-
-def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Sequence[int], np.ndarray]) -> str:
-    """In words how two grids, each a shape and an affine, differ; empty if they are one."""
-    (shape, affine), (other_shape, other_affine) = first, second
-    if tuple(shape) != tuple(other_shape):
-        return f"{' × '.join(map(str, other_shape))} voxels instead of {' × '.join(map(str, shape))}"
-    difference = float(np.abs(np.asarray(affine) - other_affine).max())
-    return f"the affines differ by up to {difference:.3g} mm" if difference > SAME_GRID_MM else ""

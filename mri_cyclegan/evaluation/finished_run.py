@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Any
 
 from mri_cyclegan.data.layouts import Found, LayoutSettings, Scan, find_scans
+from mri_cyclegan.data.pairs import RULES
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.inference.portable import PortableModel, load_model
@@ -83,6 +84,14 @@ class FinishedRun:
             return ReadOptions(index, nonfinite, orientation, tuple(map(str, uids)))
         except ValueError as error:
             raise ValueError(f"{self.folder}/config.yaml: {error}") from error
+
+    @property
+    def pairs(self) -> str:
+        """How scans on different grids were compared; runs from before there was a choice compared none."""
+        rule = self.setting("data", Mapping).get("pairs", "grid")
+        if rule not in RULES:
+            raise ValueError(f"{self.folder}/config.yaml: data.pairs is {rule!r}, expected one of {', '.join(RULES)}.")
+        return rule
 
     @property
     def history(self) -> list[dict[str, float]]:

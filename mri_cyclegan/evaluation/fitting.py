@@ -5,18 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from mri_cyclegan.data.aligned import grid_of, on_grid
 from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.grids import Grid, grid_difference
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_shape
-from mri_cyclegan.data.volume import grid_difference
+from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
 from mri_cyclegan.evaluation.protocol import DIRECTIONS
 from mri_cyclegan.evaluation.reference import LookUpTableFit, References, mean_of
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
-from mri_cyclegan.evaluation.subjects.resampling import Grid, on_grid
 from mri_cyclegan.evaluation.subjects.subject import Subject
-from mri_cyclegan.evaluation.subjects.translating import Translating, read_scaled
+from mri_cyclegan.evaluation.subjects.translating import Translating
 
 log = logging.getLogger(__name__)
 
@@ -85,25 +86,26 @@ def _aligned(scans: Sequence[Scan], evaluated: Sequence[Subject], translating: T
 
 
 def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
+    grid: Grid | None = None
     for scan in scans:
         try:
             scaled = read_scaled(scan.path, translating.options)
         except UnfitFile as error:
             log.warning("%s It is left out of the mean image.", error)
             continue
-        yield translating.slices(scaled.array, Grid(scaled.array.shape, scaled.affine))
+        grid = grid or grid_of(scaled)  # one grid, but perhaps stored in another order
+        yield translating.slices(on_grid(scaled, grid)[0], grid)
 
 
 def _look_up_tables(translating: Translating, pairs: Sequence[Subject]) -> dict[str, np.ndarray]:
     fits = {way: LookUpTableFit() for way in DIRECTIONS}
     for subject in pairs:
         try:
-            scaled = translating.read(subject)
+            scaled, _ = translating.read(subject)
         except UnfitFile as error:
             log.warning("%s It is left out of the look-up table.", error)
             continue
         for way, fit in fits.items():
             source, target = scaled[way[0]], scaled[way[1]]
-            grid = Grid(source.array.shape, source.affine)
-            fit.add(source.array, *on_grid(target, grid))
+            fit.add(source.array, *on_grid(target, grid_of(source)))
     return {way: fit.table() for way, fit in fits.items() if fit.counts.any()}

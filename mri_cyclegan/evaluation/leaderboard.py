@@ -138,9 +138,8 @@ def _unlike(entry: Entry, commonest: Images | str | None) -> str:
     if entry.images.part != commonest.part:
         reason = f"evaluated on {entry.images.part} subjects, most runs on {commonest.part} subjects"
     elif entry.images.resampled_targets != commonest.resampled_targets:
-        reason = (
-            f"evaluated {'with' if entry.images.resampled_targets else 'without'} --resample-target, unlike most runs"
-        )
+        resampled = "with" if entry.images.resampled_targets else "without"
+        reason = f"evaluated {resampled} resampled targets, unlike most runs"
     else:
         reason = f"evaluated on other images ({len(entry.images.scans)}) than most runs ({len(commonest.scans)})"
     return f"{entry.folder}: {reason}."

@@ -82,6 +82,8 @@ def _metrics(images: SubjectImages, predictions: Mapping[str, np.ndarray]) -> di
         return {}
     whole = np.ones_like(images.foreground) if images.covered is None else images.covered
     regions = {"foreground": images.foreground, "whole": whole}
+    # Nothing is known beyond the target's reach, where it is 0: a window across that border must see no error there.
+    predictions = {method: np.where(whole, image, 0) for method, image in predictions.items()}
     values = measure_paired(predictions, images.target, regions)
     values.get(ORACLE, {}).pop("whole", None)  # it was fitted within heads, and knows no background
     return values

@@ -11,11 +11,14 @@ import numpy as np
 from rich.markup import escape
 from rich.progress import track
 
+from mri_cyclegan.data.aligned import grid_of, on_grid
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
+from mri_cyclegan.data.grids import Grid, covered, grid_difference
 from mri_cyclegan.data.histograms import histogram, pooled
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.reading import read_shape, read_volume
-from mri_cyclegan.data.volume import ReadOptions, Volume, grid_difference
+from mri_cyclegan.data.scaled_reading import read_scaled
+from mri_cyclegan.data.volume import ReadOptions, Volume
 from mri_cyclegan.evaluation.measuring import describe, measure_direction
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
@@ -24,8 +27,7 @@ from mri_cyclegan.evaluation.run_measuring import VERSION
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, match_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
-from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, on_grid, slice_spacing_mm
-from mri_cyclegan.evaluation.subjects.translating import read_scaled
+from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
 from mri_cyclegan.evaluation.writing import Evaluation, assemble
 from mri_cyclegan.provenance import provenance
 
@@ -47,18 +49,23 @@ class PredictionOptions:
         low: value of a prediction that means 0 on the protocol's scale, the target's 0.5th percentile.
         high: likewise 1, its 99.5th.
         plane: of the slices that SSIM looks at.
-        resample_target: compare with targets on other grids, resampled.
+        pairs: ``"grid"`` refuses targets on other grids, ``"space"`` resamples them where they lie.
 
     Raises:
-        ValueError: the ends are not finite, or the first is not below the second.
+        ValueError: the ends are not finite, or the first is not below the second; or targets should be registered.
     """
 
     low: float = 0.0
     high: float = 1.0
     plane: str = "axial"
-    resample_target: bool = False
+    pairs: str = "grid"
 
     def __post_init__(self) -> None:
+        if self.pairs == "register":
+            raise ValueError(
+                "--pairs register: a target registered to the prediction it judges would flatter it. Register the "
+                "targets to the sources before you predict, or use --pairs space."
+            )
         with np.errstate(over="ignore"):
             width = float(np.float32(self.high - self.low))
         if not (np.isfinite([self.low, self.high, width]).all() and width > 0):
@@ -85,7 +92,7 @@ def evaluate_predictions(
             the message names it.
     """
     cases = match_files(prediction, target, source)
-    if not options.resample_target:
+    if options.pairs == "grid":
         _refuse_other_grids(cases)
     references = _fit(cases)
     settings = {
@@ -109,7 +116,6 @@ def evaluate_predictions(
         contrasts=(source.resolve().name if source else "source", target.resolve().name),
         part="all",
         plane=options.plane,
-        resampled_targets=options.resample_target,
         records=gathered,
         audits=[],
         uncertainty_kind=None,
@@ -132,7 +138,7 @@ def _refuse_other_grids(cases: Sequence[PredictionFiles]) -> None:
         for path, grid in zip(case.paths[1:], grids[1:], strict=True):
             if problem := grid_difference(grids[0], grid):
                 findings.append(Finding("error", path, f"not on the grid of {case.prediction}: {problem}", ""))
-                advice = "Resample predictions and targets to one grid, or use --resample-target (the report says so)."
+                advice = "Resample predictions and targets to one grid, or use --pairs space (the report says so)."
     if findings:
         raise UnfitData(findings, len(cases), advice)
 
@@ -144,7 +150,7 @@ def _fit(cases: Sequence[PredictionFiles]) -> References:
         histograms.append(histogram(target.array[target.foreground]))
         if case.source is not None:
             source = _read_real(case.source)
-            array, foreground = on_grid(target, Grid(source.array.shape, source.affine))
+            array, foreground = on_grid(target, grid_of(source))
             fit.add(source.array, array, foreground)
     return References(pooled(histograms), None, fit.table() if fit.counts.any() else None)
 
@@ -166,10 +172,17 @@ def _measure(case: PredictionFiles, references: References, options: PredictionO
         "session": case.session,
         "scan": case.scan,
         "files": {"prediction": str(case.prediction), "target": str(case.target), "source": str(case.source)},
+        "pairing": _pairing(case),
         "real": real,
         "ways": {WAY: measured},
     }
     return Record(values, arrays)
+
+
+def _pairing(case: PredictionFiles) -> dict[str, Any] | None:
+    """As :meth:`mri_cyclegan.data.aligned.Aligned.as_json` has it."""
+    difference = grid_difference(read_shape(case.prediction), read_shape(case.target))
+    return {"difference": difference, "registration": None} if difference else None
 
 
 def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
@@ -196,7 +209,7 @@ def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
         foreground=slices(foreground),
         source_foreground=None if source_foreground is None else slices(source_foreground),
         spacing_mm=slice_spacing_mm(grid.affine, options.plane),
-        covered=slices(covered(truth.array.shape, truth.affine, grid)),
+        covered=slices(covered(grid_of(truth), grid)),
     )
 
 
@@ -216,7 +229,7 @@ def _read_prediction(path: Path) -> Volume:
 
 def _require_covered(case: PredictionFiles, target: ScaledVolume, grid: Grid, foreground: np.ndarray) -> None:
     """Refuse a prediction that shows another place, or too little, of what the target shows."""
-    reached = covered(grid.shape, grid.affine, Grid(target.array.shape, target.affine)) & target.foreground
+    reached = covered(grid, grid_of(target)) & target.foreground
     voxel_ml = abs(np.linalg.det(target.affine[:3, :3])) / 1000
     reached_ml, whole_ml = (voxel_ml * np.count_nonzero(mask) for mask in (reached, target.foreground))
     if reached_ml < MIN_COVERED * whole_ml or not foreground.any():

@@ -12,6 +12,7 @@ from rich.progress import track
 from mri_cyclegan.data.findings import Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.layouts import LayoutSettings, Scan
 from mri_cyclegan.data.layouts.detection import detect_layout
+from mri_cyclegan.data.register import require_simpleitk
 from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.evaluation.audits.levels import most_serious_audit
@@ -43,7 +44,8 @@ class Options:
         part: ``"test"`` (validation subjects where a run has none), ``"val"``, or ``"all"`` subjects of the data set.
         data_root: folder of the data set; None for the one that the run was trained on.
         layout: how that data set is laid out; None for as in training.
-        resample_target: compare with targets on other grids, resampled.
+        pairs: how scans on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`; None as the run
+            was validated.
         skip_unfit: leave out subjects whose files are unfit or not aligned, with a warning.
         test_time_augmentation: the output is the mean over changes of the input that should not matter.
         feature_weights: file of the feature network for FID and KID; None looks where torch keeps such files.
@@ -53,7 +55,7 @@ class Options:
     part: str = "test"
     data_root: Path | None = None
     layout: LayoutSettings | None = None
-    resample_target: bool = False
+    pairs: str | None = None
     skip_unfit: bool = False
     test_time_augmentation: bool = False
     feature_weights: Path | None = None
@@ -83,20 +85,22 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         raise ValueError(f"{root}: the data set is not there. Give its folder with --data-root.")
     found = run.scans(root, options.layout)
     warnings = [str(finding) for finding in found.findings]
+    rule = options.pairs or run.pairs
+    if rule == "register":
+        require_simpleitk("data.pairs=register" if options.pairs is None else "--pairs register")
     part, subjects = _choose(run, found.scans, options, root)
     warnings += _absent(run, found.scans, part)
     if not is_own:
         warnings.append("This is not the folder trained on: subjects are taken for those trained on by their names.")
-    if not options.resample_target:
-        subjects = _without_unaligned(subjects, run, options, warnings)
+    subjects = _without_unaligned(subjects, run, options, rule, warnings)
     views = TEST_TIME_VIEWS if options.test_time_augmentation else (View(),)
-    translating = Translating([one.model.translator(device) for one in runs], views, run.read_options, root)
+    translating = Translating([one.model.translator(device) for one in runs], views, run.read_options, root, rule)
     features = find_weights(options.feature_weights)
     settings = {
         "version": [VERSION, version("mri-cyclegan")],
         "protocol": PROTOCOL_VERSION,
         "models": [one.model.description.model_dump(mode="json", exclude=NOT_MEASURED) for one in runs],
-        "options": {**asdict(run.read_options), "resample": options.resample_target, "views": len(views)},
+        "options": {**asdict(run.read_options), "pairs": rule, "views": len(views)},
         "features": None if features is None else SourceHashes(output / "subjects" / "sources").of(features),
     }
     references, fitted_on = _references(
@@ -120,7 +124,6 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         contrasts=run.model.contrasts,
         part=part,
         plane=translating.plane,
-        resampled_targets=options.resample_target,
         records=gathered,
         audits=[most_serious_audit([judge_pairing(one.split, evaluated) for one in runs])],
         uncertainty_kind=_kind(len(runs), len(views)),
@@ -168,8 +171,9 @@ def _references(
         for letter, contrast in zip("ab", run.model.contrasts, strict=True):
             of_part = run.of_part(scans, f"train_{letter}")
             training[letter] = [scan for scan in of_part if scan.contrast == contrast]
-        validation = list_subjects(run.of_part(scans, "val"), run.model.contrasts)
-    pairs = [subject for subject in validation if subject.is_paired]
+        validation = list_subjects(run.of_part(scans, "val"), run.model.contrasts, run.read_options)
+    unfit = unaligned(validation, run.read_options, translating.rule)
+    pairs = [subject for subject in validation if subject.is_paired and subject.key not in unfit]
     fitted_on = "validation pairs" if pairs else "the evaluated pairs themselves"
     return fit_references(run, translating, training, subjects, pairs or subjects, records), fitted_on
 
@@ -209,7 +213,7 @@ def _choose(run: FinishedRun, scans: Sequence[Scan], options: Options, root: Pat
             f"others, such as {scans[0].subject}. Evaluate every subject in it with --split all, or give the folder of "
             "the data set trained on with --data-root."
         )
-    return part, list_subjects(chosen, run.model.contrasts)
+    return part, list_subjects(chosen, run.model.contrasts, run.read_options)
 
 
 def _no_scan(root: Path, settings: LayoutSettings) -> str:
@@ -225,14 +229,14 @@ def _no_scan(root: Path, settings: LayoutSettings) -> str:
 
 
 def _without_unaligned(
-    subjects: list[Subject], run: FinishedRun, options: Options, warnings: list[str]
+    subjects: list[Subject], run: FinishedRun, options: Options, rule: str, warnings: list[str]
 ) -> list[Subject]:
-    """Refuse pairs on different grids, or leave them out."""
-    findings = unaligned(subjects, run.read_options)
+    """Refuse pairs that cannot be compared under the rule, or leave them out."""
+    findings = unaligned(subjects, run.read_options, rule)
     if findings and not options.skip_unfit:
         advice = (
-            "Register and resample these targets, or use --resample-target (the report says so), or leave the subjects "
-            "out with --skip-unfit."
+            "Register and resample these targets, or compare them by their place in the scanner (--pairs space, or "
+            "--pairs register; the report says so), or leave the subjects out with --skip-unfit."
         )
         raise UnfitData(list(findings.values()), sum(len(subject.scans) for subject in subjects), advice)
     warnings += [f"Left out: {finding}" for finding in findings.values()]

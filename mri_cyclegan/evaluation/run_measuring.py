@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mri_cyclegan.data.appearance import appearance, unlike_training
+from mri_cyclegan.data.grids import Grid
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.evaluation.audits.hidden_code import measure_hidden_code
 from mri_cyclegan.evaluation.evenly import evenly_spaced
@@ -20,14 +21,14 @@ from mri_cyclegan.evaluation.metrics.subject_matching import reduced
 from mri_cyclegan.evaluation.reference import References
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.records import Record
-from mri_cyclegan.evaluation.subjects.resampling import Grid, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.slice_order import slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import Subject
 from mri_cyclegan.evaluation.subjects.translating import Translating
 
 METHOD = "CycleGAN"
 
 # Changes whenever the record of a subject would change at the same settings.
-VERSION = 2
+VERSION = 3
 
 # Slices of a subject that the audit of hidden codes and the feature network look at: their time is bounded.
 NUM_AUDITED_SLICES = 16
@@ -56,13 +57,14 @@ class RunMeasuring:
             UnfitFile: a scan is unfit, or source and target are not registered.
         """
         began, generator_s = perf_counter(), self.translating.generator_s
-        scaled = self.translating.read(subject)
+        scaled, pairing = self.translating.read(subject)
         arrays: dict[str, np.ndarray] = {}
         values: dict[str, Any] = {
             "subject": subject.name,
             "session": subject.session,
             "scan": subject.scan,
             "files": {letter: str(scan.path) for letter, scan in subject.scans.items()},
+            "pairing": pairing,
             "real": {letter: self._describe_real(volume, letter, arrays) for letter, volume in scaled.items()},
             "ways": {},
         }

@@ -48,7 +48,7 @@ class Images(NamedTuple):
     Attributes:
         part: of the data set.
         resampled_targets: whether targets were resampled.
-        scans: subject, session, scan and the hashes of its files.
+        scans: subject, session, scan, the hashes of its files, and whether they were registered.
     """
 
     part: str
@@ -159,6 +159,7 @@ def _images(content: Mapping[str, Any]) -> Images:
             one["session"],
             one.get("scan", ""),
             *(f"{k}={v}" for k, v in sorted(one.get("hashes", {}).items())),
+            *(["registered"] if (one.get("pairing") or {}).get("registration") else []),
         )
         for one in content["subjects"]
     ]

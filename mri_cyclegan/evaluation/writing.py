@@ -89,7 +89,6 @@ def assemble(
     contrasts: Sequence[str],
     part: str,
     plane: str,
-    resampled_targets: bool,
     records: Sequence[Record],
     audits: Sequence[Audit],
     uncertainty_kind: str | None,
@@ -106,7 +105,6 @@ def assemble(
         contrasts: names of a and b.
         part: of the data set.
         plane: of the slices.
-        resampled_targets: whether targets were resampled.
         records: of the subjects.
         audits: of the whole, beside those of each direction.
         uncertainty_kind: where the spread comes from; None without one.
@@ -128,7 +126,7 @@ def assemble(
         "directions": names,
         "part": part,
         "plane": plane,
-        "resampled_targets": resampled_targets,
+        "resampled_targets": any(record.values["pairing"] for record in records),
         "method": method,
         "methods": list(next((of_way for of_way in summary.values() if of_way), {method: None})),
         "metrics": metrics_as_json(),
@@ -149,5 +147,5 @@ def _subject(record: Record) -> dict[str, Any]:
     ways = {
         way: {name: values[name] for name in kept if name in values} for way, values in record.values["ways"].items()
     }
-    names = ("subject", "session", "scan", "files", "hashes")
+    names = ("subject", "session", "scan", "files", "hashes", "pairing")
     return {name: record.values[name] for name in names if name in record.values} | {"ways": ways}

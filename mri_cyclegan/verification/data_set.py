@@ -16,11 +16,11 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats
 from mri_cyclegan.data.layouts import LayoutSettings, Scan, find_scans, require_both_contrasts
-from mri_cyclegan.data.pairs import find_pairs
+from mri_cyclegan.data.pairs import find_pairs, left_over
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
 from mri_cyclegan.data.splits.participants import MISSING, read_column
-from mri_cyclegan.data.volume import ReadOptions, grid_difference
+from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.overrides import quoted
 from mri_cyclegan.verification.examination import Examined, Facts, examine, facts_as_json
 from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
@@ -247,18 +247,19 @@ def _check_contrasts(root: Path, settings: LayoutSettings, examined: list[Examin
 def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str]) -> tuple[int, list[Finding]]:
     """Number of pairs that paired metrics can use, and those that they cannot."""
     facts = {one.scan: one.facts for one in examined if one.facts}
-    pairs = find_pairs(list(facts), contrasts)
-    findings = []
-    for a, b in pairs:
-        if grid_difference(*((of.shape, np.array(of.affine)) for of in (facts[a], facts[b]))):
-            problem = f"on another grid than {b.path.name}: {_grid(facts[a])} and {_grid(facts[b])}"
-            remedy = "Fine for training; for paired metrics register the two and resample one onto the other."
-            findings.append(Finding("warning", a.path, problem, remedy))
-    aligned = len(pairs) - len(findings)
-    if facts and aligned == 0:
-        problem = "no subject has both contrasts on one grid, so there will be no paired metrics"
+    pairs = find_pairs(list(facts), contrasts, lambda scan: (facts[scan].shape, np.array(facts[scan].affine)))
+    findings = left_over(list(facts), contrasts, pairs, root)
+    apart = [pair for pair in pairs if pair.difference]
+    for a, b, _ in apart:
+        problem = f"on another grid than {b.path.name}: {_grid(facts[a])} and {_grid(facts[b])}"
+        remedy = (
+            "Fine for training. Paired metrics resample one onto the other by their places in the scanner, or after "
+        )
+        findings.append(Finding("warning", a.path, problem, remedy + "a rigid registration (data.pairs=register)."))
+    if facts and not pairs:
+        problem = "no subject has both contrasts in one session, so there will be no paired metrics"
         findings.append(Finding("warning", root, problem, "Judge by pictures, or add a few registered pairs."))
-    return aligned, findings
+    return len(pairs) - len(apart), findings
 
 
 def _whose(scan: Scan) -> str:

@@ -302,7 +302,7 @@ def test_only_the_plain_evaluation_of_a_run_has_the_plain_name():
             ([run], Options(part="val")),
             ([run], Options(data_root=Path("/scans"))),
             ([run], Options(test_time_augmentation=True)),
-            ([run], Options(resample_target=True)),
+            ([run], Options(pairs="register")),
             ([run, other], Options()),
             ([run, run], Options()),
         )
@@ -332,7 +332,7 @@ def test_an_interrupted_evaluation_continues_where_it_stopped(toy_run, tmp_path,
     content = json.loads(json.dumps(evaluate_runs([run_dir], tmp_path, Options()).content))
     assert measured == subjects_of_test(toy_run), "each subject once"
     assert without_time(content) == without_time(read(run_dir / "evaluation"))
-    for number, options in enumerate((Options(resample_target=True), Options(test_time_augmentation=True)), start=2):
+    for number, options in enumerate((Options(pairs="grid"), Options(test_time_augmentation=True)), start=2):
         evaluate_runs([run_dir], tmp_path, options)
         assert len(measured) == 2 * number, "other options need new records"
 
@@ -423,26 +423,29 @@ def test_a_target_on_another_grid_is_refused_by_name_resampled_or_left_out(toy_r
     )
     words = (run_dir, "--data-root", data_root, "--output", tmp_path / "out")
 
-    status, output = command(*words)
+    status, output = command(*words, "--pairs", "grid")
     assert status == 2
     assert str(path) in output
     assert "not on the grid of" in output
-    assert "--resample-target" in output
+    assert "--pairs space" in output
     assert other not in output
     assert not (tmp_path / "out" / "metrics.json").exists()
 
-    status, output = command(*words, "--resample-target")
+    status, output = command(*words)
     assert status == 0, output
     content = read(tmp_path / "out")
     assert content["resampled_targets"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "resampled" in page
-    # The missing slice is background: the rest is where it was.
+    pairings = [one["pairing"] for one in content["subjects"]]
+    assert [pairing and pairing["registration"] for pairing in pairings] == [None, None]
+    assert sum("voxels instead of" in pairing["difference"] for pairing in pairings if pairing) == 1
+    # The missing slice does not count: the rest is where it was.
     whole = read(run_dir / "evaluation")["subjects"][0]["ways"]["ab"]["metrics"]["CycleGAN"]["foreground"]
     moved = content["subjects"][0]["ways"]["ab"]["metrics"]["CycleGAN"]["foreground"]
     assert moved["psnr"] == pytest.approx(whole["psnr"], abs=0.7)
 
-    status, output = command(*words, "--skip-unfit")
+    status, output = command(*words, "--pairs", "grid", "--skip-unfit")
     assert status == 0, output
     assert [one["subject"] for one in read(tmp_path / "out")["subjects"]] == [other]
     assert f"Left out: {path}" in output
@@ -455,10 +458,10 @@ def test_targets_are_resampled_linearly(toy_run, data_root, tmp_path):
     image = nibabel.load(path)
     moved = image.affine @ nibabel.affines.from_matvec(np.eye(3), (0.4, 0, 0))
     write_volume(path, np.asarray(image.dataobj), moved)
-    options = Options(data_root=data_root, resample_target=True)
+    options = Options(data_root=data_root)
     content = evaluate_runs([toy_run[0]], tmp_path / "out", options).content
     source, target = (scale_intensities(read_volume(scan(data_root, subject, name))) for name in ("T1w", "T2w"))
-    truth = ndimage.shift(target.array, (0.4, 0, 0), order=1, mode="grid-constant")
+    truth = ndimage.shift(target.array, (0.4, 0, 0), order=1, mode="nearest")
     found = content["subjects"][0]["ways"]["ab"]["metrics"]["copy"]["whole"]["mae"]
     assert found == pytest.approx(np.abs(source.array - truth).mean(), abs=1e-5)
 

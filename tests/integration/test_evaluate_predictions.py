@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from nibabel import orientations
 
 from mri_cyclegan.evaluation.prediction_evaluation import PredictionOptions, evaluate_predictions
 
@@ -83,14 +84,14 @@ def test_another_subjects_new_target_changes_the_references_of_all(folders):
 
 def test_a_prediction_that_is_cropped_within_the_head_is_refused(folders):
     path = save(folders / "prediction" / "sub-1_T2w.nii.gz", head(1)[:12])
-    message = refused(folders, resample_target=True)
+    message = refused(folders, pairs="space")
     assert str(path) in message
     assert "ml that" in message
 
 
 def test_a_prediction_in_another_place_is_refused(folders):
     path = save(folders / "prediction" / "sub-1_T2w.nii.gz", head(1), moved(AFFINE, 5000, 0, 0))
-    message = refused(folders, resample_target=True)
+    message = refused(folders, pairs="space")
     assert str(path) in message
     assert "only 0 of" in message
 
@@ -102,13 +103,34 @@ def test_whole_is_where_the_target_reaches(folders):
     whole[2:-2] = target
     expected = metrics_of(evaluate(folders, source=False), 1, "prediction")["whole"]["mae"]
     save(folders / "prediction" / "sub-1_T2w.nii.gz", whole, moved(AFFINE, -20, 0, 0))
-    content = evaluate(folders, source=False, resample_target=True)
+    content = evaluate(folders, source=False, pairs="space")
     assert metrics_of(content, 1, "prediction")["whole"]["mae"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("axcodes", ["LAS", "PSR"])
+def test_another_order_of_storage_changes_no_figure(axcodes, folders):
+    """Target and source stored along other axes, 0.002 mm aside, are still on the grid of the prediction."""
+    expected = evaluate(folders)
+    for folder in ("target", "source"):
+        path = next((folders / folder).glob("sub-1_*"))
+        image = nibabel.load(path)
+        change = orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], orientations.axcodes2ornt(axcodes))
+        other = image.as_reoriented(change)
+        save(path, other.get_fdata(dtype=np.float32), moved(other.affine, 0.002, 0, 0))
+    assert nibabel.aff2axcodes(nibabel.load(path).affine) == tuple(axcodes)
+    found = evaluate(folders)
+    assert not found["resampled_targets"]
+    for method in ("prediction", "copy"):
+        assert metrics_of(found, 1, method) == metrics_of(expected, 1, method)
+
+
+def test_registering_targets_to_the_predictions_they_judge_is_refused(folders):
+    assert "would flatter it" in refused(folders, pairs="register")
 
 
 def test_a_single_slice_of_a_head_is_refused(folders):
     path = save(folders / "prediction" / "sub-1_T2w.nii.gz", head(1)[:, :, 7:8], moved(AFFINE, 0, 0, 70))
-    message = refused(folders, resample_target=True)
+    message = refused(folders, pairs="space")
     assert str(path) in message
     assert "at least 90 % must" in message
 
@@ -125,12 +147,12 @@ def test_a_single_slice_of_a_single_slice_has_finite_numbers(folders):
 def test_a_source_in_another_place_is_refused(folders):
     """Its histogram would have no voxel, and what is divided by their number is no number."""
     path = save(folders / "source" / "sub-1_T1w.nii.gz", head(1), moved(AFFINE, 5000, 0, 0))
-    message = refused(folders, resample_target=True)
+    message = refused(folders, pairs="space")
     assert str(path) in message
     assert "not registered" in message
 
 
-@pytest.mark.parametrize("resample_target", [False, True])
+@pytest.mark.parametrize("pairs", ["grid", "space"])
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -139,9 +161,9 @@ def test_a_source_in_another_place_is_refused(folders):
         (lambda array: np.stack([array, array], axis=-1), "4-D image"),
     ],
 )
-def test_a_prediction_that_is_no_image_is_refused(change, problem, resample_target, folders):
+def test_a_prediction_that_is_no_image_is_refused(change, problem, pairs, folders):
     path = save(folders / "prediction" / "sub-1_T2w.nii.gz", change(head(1)))
-    message = refused(folders, resample_target=resample_target)
+    message = refused(folders, pairs=pairs)
     assert str(path) in message
     assert problem in message
 

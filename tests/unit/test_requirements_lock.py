@@ -10,7 +10,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKED_EXTRAS = ("dicom", "export", "optuna", "joblib", "submitit", "test", "dev")
+LOCKED_EXTRAS = ("dicom", "export", "register", "optuna", "joblib", "submitit", "test", "dev")
 
 # The first versions without known vulnerabilities.
 FLOORS = {

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.data.splits.settings import SplitSettings
 
@@ -14,11 +13,15 @@ Cell = tuple[str, str]
 
 
 def draw_parts(
-    scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, value_of: Mapping[str, str] | None
+    scans: Sequence[Scan],
+    contrasts: Sequence[str],
+    settings: SplitSettings,
+    value_of: Mapping[str, str] | None,
+    paired: Collection[str],
 ) -> dict[str, str]:
     """Draw who validates and who tests.
 
-    Both are drawn from the candidates: the subjects with both contrasts where there are any, else those of each
+    Both are drawn from the candidates: the subjects with a pair where there are any, else those of each
     contrast. All other subjects train. A part that the draw left empty gets one subject if training can spare it: each
     contrast keeps at least one training subject. By shares alone, adding a subject does not move the others. In strata
     it moves none of another stratum, and at most one at each cut of its own. Of folds neither is promised: there, who
@@ -29,6 +32,7 @@ def draw_parts(
         contrasts: (a, b).
         settings: shares or folds, and the seed.
         value_of: stratum of each subject; None draws without strata.
+        paired: subjects with a pair that can be compared, see :func:`mri_cyclegan.data.pairs.find_pairs`.
 
     Returns:
         ``"val"`` or ``"test"`` of each drawn subject.
@@ -36,7 +40,7 @@ def draw_parts(
     Raises:
         ValueError: there are more folds than candidates.
     """
-    groups = _candidates(scans, contrasts)
+    groups = _candidates(scans, contrasts, paired)
     cell_of = _cells(scans, value_of or {})
     part_of: dict[str, str] = {}
     shares, purpose = {"test": settings.test_share, "val": settings.val_share}, "part"
@@ -59,13 +63,13 @@ def unit_hash(name: str, purpose: str, seed: int) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _candidates(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[tuple[set[str], int]]:
+def _candidates(scans: Sequence[Scan], contrasts: Sequence[str], paired: Collection[str]) -> list[tuple[set[str], int]]:
     """Groups that validation and test are drawn from, and how many subjects of each must train."""
     owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in contrasts]
-    paired = {a.subject for a, _ in find_pairs(scans, contrasts)}
-    if not paired:
+    both = set(paired) & set.union(*owners)
+    if not both:
         return [(subjects, 1) for subjects in owners]
-    return [(paired, sum(subjects <= paired for subjects in owners))]
+    return [(both, sum(subjects <= both for subjects in owners))]
 
 
 def _cells(scans: Sequence[Scan], value_of: Mapping[str, str]) -> dict[str, Cell]:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -98,7 +98,13 @@ class Split:
         write_text_atomically(Path(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def divide(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, participants: Path) -> Split:
+def divide(
+    scans: Sequence[Scan],
+    contrasts: Sequence[str],
+    settings: SplitSettings,
+    participants: Path,
+    paired: Collection[str],
+) -> Split:
     """Give each subject a part: its own of an earlier run, a column or the data set's folders, or a drawn one.
 
     Args:
@@ -106,6 +112,7 @@ def divide(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSetti
         contrasts: (a, b).
         settings: what decides; see :func:`mri_cyclegan.data.splits.drawing.draw_parts` for how parts are drawn.
         participants: ``participants.tsv``; read only where the settings name a column.
+        paired: subjects with a pair that can be compared.
 
     Raises:
         ValueError: the settings, the data set and the files named by the settings do not fit together.
@@ -115,10 +122,10 @@ def divide(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSetti
     elif settings.split_column is not None:
         split = _assemble(scans, contrasts, settings, _parts_of_column(scans, settings, participants))
     elif settings.num_folds is None and folders_of(scans):
-        split = _as_in_folders(scans, contrasts, settings, participants)
+        split = _as_in_folders(scans, contrasts, settings, participants, paired)
     else:
         strata = _strata(scans, settings, participants)
-        split = _assemble(scans, contrasts, settings, draw_parts(scans, contrasts, settings, strata))
+        split = _assemble(scans, contrasts, settings, draw_parts(scans, contrasts, settings, strata, paired))
     for contrast, chosen in zip(contrasts, (split.train_a, split.train_b), strict=True):
         if not chosen:
             rule = settings.deciding_keys(split.part_folders)
@@ -158,17 +165,19 @@ def _parts_of_column(scans: Sequence[Scan], settings: SplitSettings, participant
 
 
 def _as_in_folders(
-    scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, participants: Path
+    scans: Sequence[Scan],
+    contrasts: Sequence[str],
+    settings: SplitSettings,
+    participants: Path,
+    paired: Collection[str],
 ) -> Split:
     """Split by the data set's folders; where none is for validation, that is drawn from the training subjects."""
     part_of = parts_of_folders(scans)
     folders = folders_of(scans)
     if "val" not in folders and settings.val_share > 0:
         training = [scan for scan in scans if part_of[scan.subject] == "train"]
-        drawn = draw_parts(
-            training, contrasts, replace(settings, test_share=0.0), _strata(scans, settings, participants)
-        )
-        part_of |= drawn
+        strata = _strata(scans, settings, participants)
+        part_of |= draw_parts(training, contrasts, replace(settings, test_share=0.0), strata, paired)
     return replace(_assemble(scans, contrasts, settings, part_of), part_folders=folders)
 
 

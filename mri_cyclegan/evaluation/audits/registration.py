@@ -18,6 +18,8 @@ def measure_registration(images: SubjectImages) -> dict[str, Any]:
     if images.target is None or images.source_foreground is None:
         return {}
     source, target = images.source_foreground, images.foreground
+    if images.covered is not None:
+        source = source & images.covered
     overlap = 2 * np.count_nonzero(source & target) / (np.count_nonzero(source) + np.count_nonzero(target))
     return {"subject": images.subject, "dice": float(overlap)}
 

@@ -14,6 +14,7 @@ from mri_cyclegan.evaluation.report.tables import (
     flattened,
     measured_subjects,
     number,
+    pairing_note,
     scales_note,
     sorted_audits,
 )
@@ -45,6 +46,7 @@ def write_report(
         num_paired={way: sum(bool(one["metrics"]) for one in measured_subjects(evaluation, way)) for way in ways},
         gains={way: gains(evaluation, way, "foreground") for way in ways},
         scales_note=scales_note(evaluation),
+        pairing_note=pairing_note(evaluation),
         audits=sorted_audits(evaluation),
         cases=cases,
         panels={way: [_panels(evaluation, way, case) for case in cases[way]] for way in cases},

@@ -45,6 +45,23 @@ def scales_note(evaluation: Mapping[str, Any]) -> str:
     return f"MS-SSIM has {shown} scales instead of {NUM_SCALES}, because sides of the slices are under 176 voxels."
 
 
+def pairing_note(evaluation: Mapping[str, Any]) -> str:
+    """Says so where targets of other grids were resampled, and how far registered ones were moved; else empty."""
+    pairings = [pairing for subject in evaluation["subjects"] if (pairing := subject.get("pairing"))]
+    moves = [pairing["registration"] for pairing in pairings if pairing["registration"]]
+    if not evaluation["resampled_targets"]:
+        return ""
+    note = "Targets were resampled onto the grid of their source, and count as far as they reach"
+    if not moves:
+        return f"{note}; their place in the scanner was trusted."
+    shift, rotation = (max(move[name] for move in moves) for name in ("shift_mm", "rotation_degrees"))
+    gained = [move["mutual_information"] - move["mutual_information_before"] for move in moves]
+    return (
+        f"{note}, {len(moves)} of them after a rigid registration: moved by at most {number(shift, 1)} mm and "
+        f"{number(rotation, 1)}°, mutual information higher by {number(min(gained), 3)} to {number(max(gained), 3)}."
+    )
+
+
 def flattened(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Key and value of everything in nested mappings, keys joined by dots.
 

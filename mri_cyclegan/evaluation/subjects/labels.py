@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.grids import Grid, resampled
 from mri_cyclegan.data.reading import read_volume
-from mri_cyclegan.evaluation.subjects.resampling import Grid, resampled
 from mri_cyclegan.printable import printable
 
 LESIONS, TISSUES = "_label-lesion_mask.nii.gz", "_dseg.nii.gz"

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
+from mri_cyclegan.data.grids import grid_difference
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.pairs import find_pairs
+from mri_cyclegan.data.pairs import Pair, find_pairs
 from mri_cyclegan.data.reading import read_shape
-from mri_cyclegan.data.volume import ReadOptions, grid_difference
+from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.evaluation.subjects.records import record_key
 
 
@@ -49,27 +50,33 @@ class Subject:
         return record_key(name, b"\n".join(os.fsencode(path) for path in self.paths))
 
 
-def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str]) -> list[Subject]:
+def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str], options: ReadOptions) -> list[Subject]:
     """Pairs of both contrasts, and every scan that has no partner, sorted by name."""
-    pairs = find_pairs(scans, contrasts)
-    partners = {scan for pair in pairs for scan in pair}
+    pairs = find_pairs(scans, contrasts, lambda scan: read_shape(scan.path, options))
+    partners = {scan for pair in pairs for scan in (pair.a, pair.b)}
     alone = [scan for scan in scans if scan not in partners]
-    subjects = [Subject(a.subject, a.session, {"a": a, "b": b}) for a, b in pairs]
+    subjects = [Subject(a.subject, a.session, {"a": a, "b": b}) for a, b, _ in pairs]
     subjects += [Subject(s.subject, s.session, {"ab"[list(contrasts).index(s.contrast)]: s}) for s in alone]
     return sorted(subjects, key=lambda one: (one.name, one.session, one.scan, one.key))
 
 
-def unaligned(subjects: Sequence[Subject], options: ReadOptions) -> dict[str, Finding]:
-    """Pairs that cannot be compared voxel by voxel, by their headers: key of the subject to what is wrong."""
+def unaligned(subjects: Sequence[Subject], options: ReadOptions, rule: str) -> dict[str, Finding]:
+    """Pairs that cannot be compared, by their headers: key of the subject to what is wrong.
+
+    Args:
+        subjects: to look at.
+        options: how doubtful files are read.
+        rule: see :data:`mri_cyclegan.data.pairs.RULES`.
+    """
     findings = {}
     for subject in subjects:
         if subject.is_paired:
-            a, b = (subject.scans[letter].path for letter in "ab")
+            a, b = (subject.scans[letter] for letter in "ab")
             try:
-                problem = grid_difference(read_shape(a, options), read_shape(b, options))
+                difference = grid_difference(read_shape(a.path, options), read_shape(b.path, options))
             except UnfitFile as error:
                 findings[subject.key] = error.finding
                 continue
-            if problem:
-                findings[subject.key] = Finding("error", b, f"not on the grid of {a}: {problem}", "")
+            if problem := Pair(a, b, difference).obstacle(rule):
+                findings[subject.key] = Finding("error", b.path, f"not on the grid of {a.path}: {problem}", "")
     return findings

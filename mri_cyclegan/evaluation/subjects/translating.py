@@ -3,38 +3,24 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mri_cyclegan.data.findings import EmptyScan, UnfitFile
-from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
-from mri_cyclegan.data.reading import read_volume
+from mri_cyclegan.data.aligned import align, grid_of, on_grid
+from mri_cyclegan.data.grids import Grid, covered
+from mri_cyclegan.data.intensities import ScaledVolume
+from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.protocol import DIRECTIONS
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.labels import read_lesions, read_tissues
-from mri_cyclegan.evaluation.subjects.resampling import Grid, covered, in_plane_order, on_grid, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import Subject
 from mri_cyclegan.inference.volume_translator import View, VolumeTranslator, translate_with_spread
-
-# Heads of one person in one place overlap in nearly all of their voxels, whatever the contrast.
-MIN_OVERLAP = 0.7
-
-
-def read_scaled(path: Path, options: ReadOptions) -> ScaledVolume:
-    """Read a scan and bring it to the common intensity scale.
-
-    Raises:
-        UnfitFile: it cannot be read, or shows nothing.
-    """
-    volume = read_volume(path, options)
-    try:
-        return scale_intensities(volume)
-    except ValueError as error:
-        raise EmptyScan(path, str(error), "It is left out.") from error
 
 
 @dataclass(frozen=True)
@@ -46,12 +32,14 @@ class Translating:
         views: how each of them sees a volume; several are test-time augmentation.
         options: how doubtful files are read.
         labels_root: folder of the data set whose derivatives may hold labels.
+        rule: how scans on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`.
     """
 
     translators: Sequence[VolumeTranslator]
     views: Sequence[View]
     options: ReadOptions
     labels_root: Path
+    rule: str
 
     @property
     def plane(self) -> str:
@@ -63,16 +51,21 @@ class Translating:
         """Seconds spent in networks so far."""
         return sum(translator.generator_s for translator in self.translators)
 
-    def read(self, subject: Subject) -> dict[str, ScaledVolume]:
-        """Scans of a subject, ``"a"``, ``"b"`` or both.
+    def read(self, subject: Subject) -> tuple[dict[str, ScaledVolume], dict[str, Any] | None]:
+        """Scans of a subject, ``"a"``, ``"b"`` or both, and how the two came to one place.
+
+        The latter is None on one grid and without a pair; else ``difference`` in words, and ``registration``, see
+        :class:`mri_cyclegan.data.register.Registration`, None where positions in the scanner were trusted.
 
         Raises:
             UnfitFile: a scan is unfit, or the two show no common head.
         """
         scaled = {letter: read_scaled(scan.path, self.options) for letter, scan in subject.scans.items()}
-        if subject.is_paired:
-            _require_overlap(subject, scaled)
-        return scaled
+        if not subject.is_paired:
+            return scaled, None
+        path_a, path_b = (subject.scans[letter].path for letter in "ab")
+        aligned = align(scaled["a"], scaled["b"], self.rule, path_a, path_b)
+        return {"a": scaled["a"], "b": aligned.b}, aligned.as_json()
 
     def images(self, subject: Subject, scaled: Mapping[str, ScaledVolume]) -> Iterator[tuple[str, SubjectImages]]:
         """Direction and images of each translation that the subject's scans allow."""
@@ -82,7 +75,7 @@ class Translating:
 
     def _images(self, subject: Subject, source: ScaledVolume, target: ScaledVolume | None, way: str) -> SubjectImages:
         output, spread = translate_with_spread(self.translators, source, way, self.views)
-        grid = Grid(source.array.shape, source.affine)
+        grid = grid_of(source)
         truth, foreground = (None, source.foreground) if target is None else on_grid(target, grid)
         lesions = read_lesions(self.labels_root, subject.name, subject.session, subject.scan, grid)
         tissues = read_tissues(self.labels_root, subject.name, subject.session, subject.scan, grid)
@@ -97,7 +90,7 @@ class Translating:
             tissues=None if tissues is None else self.slices(tissues[0], grid),
             tissue_names={} if tissues is None else tissues[1],
             lesions=None if lesions is None else self.slices(lesions, grid),
-            covered=None if target is None else self.slices(covered(target.array.shape, target.affine, grid), grid),
+            covered=None if target is None else self.slices(covered(grid_of(target), grid), grid),
             spread=None if spread is None else self.slices(spread, grid),
         )
 
@@ -123,15 +116,3 @@ class Translating:
         """(N, 1, H, W) neighbouring slices in [-1, 1] to the same, by the first model."""
         fakes = self.translators[0].translate_slices(np.ascontiguousarray(slices[:, 0].numpy()), way)
         return torch.from_numpy(fakes)[:, None]
-
-
-def _require_overlap(subject: Subject, scaled: Mapping[str, ScaledVolume]) -> None:
-    a, b = scaled["a"], scaled["b"]
-    _, moved = on_grid(b, Grid(a.array.shape, a.affine))
-    overlap = 2 * np.count_nonzero(moved & a.foreground) / (np.count_nonzero(moved) + np.count_nonzero(a.foreground))
-    if overlap < MIN_OVERLAP:
-        raise UnfitFile(
-            subject.scans["b"].path,
-            f"its head overlaps that of {subject.scans['a'].path} by only {100 * overlap:.0f} % (Dice): not registered",
-            "Register the two, or leave the subject out with --skip-unfit.",
-        )

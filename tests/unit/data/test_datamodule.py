@@ -61,6 +61,7 @@ def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
         "slice_range": [0.0, 1.0],
         "match": "none",
         "match_tolerance": 0.05,
+        "pairs": "space",
         "num_adjacent_slices": 0,
         "augmentation": Augmentation(8, 0.05, 0.1, True, 0.1, 0.1),
         "batch_size": 3,
@@ -372,28 +373,12 @@ def test_a_subject_with_both_contrasts_trains_one_domain_unless_allowed(tmp_path
     assert other.split != apart.split
 
 
-def test_pairs_on_different_grids_are_left_out_with_a_warning(tmp_path, bids, head, save_nifti, caplog):
-    root = bids({"sub-01": ["T1w"], "sub-02": ["T2w"], **{f"sub-{n:02d}": ["T1w", "T2w"] for n in (3, 4, 5, 6)}})
-    table = "participant_id\tpart\nsub-01\ttrain\nsub-02\ttrain\n"
-    (root / "participants.tsv").write_text(table + "".join(f"sub-{n:02d}\tval\n" for n in (3, 4, 5, 6)))
-    moved, nearly = np.eye(4), np.eye(4)
-    moved[0, 3], nearly[0, 3] = 0.5, 1e-4
-    save_nifti(root / "sub-03" / "anat" / "sub-03_T2w.nii.gz", head((16, 18, 12), seed=21), moved)
-    save_nifti(root / "sub-04" / "anat" / "sub-04_T2w.nii.gz", head((16, 18, 14), seed=22))
-    save_nifti(root / "sub-05" / "anat" / "sub-05_T2w.nii.gz", head((16, 18, 12), seed=23), nearly)
-    with caplog.at_level(logging.WARNING):
-        data = ready(root, tmp_path / "cache", split_column="part")
-    assert [a.scan.subject for a, _ in data.val_pairs] == ["sub-05", "sub-06"]
-    (message,) = caplog.messages
-    assert "different grids" in message
-    assert "sub-03, sub-04." in message
-
-
 def test_without_pairs_validation_is_empty_and_samples_are_unpaired(tmp_path, bids):
     contrasts = {f"sub-{number:02d}": ["T1w"] if number % 2 else ["T2w"] for number in range(12)}
     data = ready(bids(contrasts), tmp_path / "cache", val_share=0.2, test_share=0.2)
     assert data.val_dataloader() == data.test_dataloader() == []
     assert data.describe().endswith("pairs for validation: 0, for test: 0.")
+    assert data.why_no_pairs().startswith("No subject has both contrasts. So there are no paired metrics")
     cases = data.sample_cases(3)
     val = {scan.subject for scan in data.split.val}
     assert len(cases) == 3

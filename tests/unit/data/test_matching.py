@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -153,6 +154,12 @@ def test_of_several_scans_of_a_session_the_one_beside_is_taken_or_else_any(scann
     }
 
 
+def test_of_several_scans_beside_none_those_on_the_same_grid_are_taken(scanned):
+    volume_a = scanned("sub-1/run-1_T1w.nii", 2)
+    volumes_b = [scanned("sub-1/acq-x_T2w.nii", 2, OTHER_GRID), scanned("sub-1/acq-y_T2w.nii", 2)]
+    assert matched([volume_a], volumes_b) == {(0, 0): {(1, 0)}, (0, 1): {(1, 1)}}
+
+
 def test_pictures_are_matched_by_their_names(scanned):
     volumes_a = [scanned(f"sub-1/T1w/{name}.png", 1) for name in ("x", "y")]
     volumes_b = [scanned("sub-1/T2w/y.png", 1, OTHER_GRID), scanned("sub-1/T2w/x.png", 1)]
@@ -178,7 +185,7 @@ def test_whoever_has_no_partner_is_named_with_the_way_out(scanned):
 def test_one_grid_is_one_shape_and_one_affine(scanned):
     first = scanned("sub-1/T1w.nii", 4)
     assert same_grid(first, scanned("sub-1/T2w.nii", 4))
-    assert same_grid(first, scanned("sub-2/T2w.nii", 4, GRID + 9e-4))
+    assert same_grid(first, scanned("sub-2/T2w.nii", 4, nibabel.affines.from_matvec(np.eye(3), (0, 0.002, 0))))
     assert not same_grid(first, scanned("sub-3/T2w.nii", 5))
     assert not same_grid(first, scanned("sub-4/T2w.nii", 4, OTHER_GRID))
 

@@ -99,7 +99,7 @@ def left_out(root):
     ("changes", "reason"),
     [
         ({"part": "val"}, "evaluated on val subjects, most runs on test subjects"),
-        ({"resampled_targets": True}, "evaluated with --resample-target"),
+        ({"resampled_targets": True}, "evaluated with resampled targets"),
         ({"subjects": [scan("sub-1")]}, r"other images \(1\) than most runs \(2\)"),
         ({"subjects": [scan("sub-1"), scan("sub-2", session="ses-2")]}, "other images"),
         ({"subjects": [scan("sub-1"), scan("sub-2", scan="run-2")]}, "other images"),

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from mri_cyclegan.data.layouts import LayoutSettings, Scan, find_scans, require_both_contrasts
-from mri_cyclegan.data.pairs import find_pairs
 
 CONTRASTS = ("T1w", "T2w")
 
@@ -26,10 +25,6 @@ def scans_of(layout, root, contrasts, *settings, **named) -> list[Scan]:
 
 def found(scans: list[Scan], root: Path) -> list[tuple[str, str, str, str]]:
     return [(scan.subject, scan.session, scan.contrast, scan.path.relative_to(root).as_posix()) for scan in scans]
-
-
-def pair_names(scans: list[Scan], contrasts=CONTRASTS) -> list[tuple[str, str]]:
-    return [(a.path.name, b.path.name) for a, b in find_pairs(scans, contrasts)]
 
 
 # BIDS
@@ -98,7 +93,6 @@ def test_the_subject_of_a_flat_folder_is_the_name_less_the_contrast(tmp_path, co
     touch(tmp_path, f"{contrasts[0]}/{name_a}", f"{contrasts[1]}/{name_b}")
     scans = scans_of("folder", tmp_path, contrasts)
     assert [(scan.subject, scan.contrast) for scan in scans] == [(subject, contrasts[0]), (subject, contrasts[1])]
-    assert pair_names(scans, contrasts) == [(name_a, name_b)]
 
 
 @pytest.mark.parametrize("name", ["ABCT1.nii", "sub-T1w01.nii", "T1w.nii"])
@@ -111,7 +105,6 @@ def test_the_subject_of_a_nested_folder_is_the_first_folder(tmp_path):
     touch(tmp_path, "T1w/p7/visit/scan_a.nii.gz", "T2w/p7/other.nii.gz", "T2w/p8/other.nii.gz")
     scans = scans_of("folder", tmp_path, CONTRASTS)
     assert [(scan.subject, scan.contrast) for scan in scans] == [("p7", "T1w"), ("p7", "T2w"), ("p8", "T2w")]
-    assert pair_names(scans) == [("scan_a.nii.gz", "other.nii.gz")]
 
 
 def test_png_slices_are_found_whatever_the_case_of_their_suffix(tmp_path):
@@ -122,16 +115,14 @@ def test_png_slices_are_found_whatever_the_case_of_their_suffix(tmp_path):
         ("p1", "", "T1w", "T1w/p1/002.PNG"),
         ("p1", "", "T2w", "T2w/p1/001.png"),
     ]
-    assert pair_names(scans) == [("001.png", "001.png")]
 
 
-def test_names_that_identify_nobody_give_no_pairs(tmp_path):
+def test_names_that_identify_nobody_give_no_subjects(tmp_path):
     touch(tmp_path, *[f"{contrast}/{number}.png" for contrast in CONTRASTS for number in range(3)])
     told = scans_of("png", tmp_path, CONTRASTS, names_identify_subjects=True)
-    assert len(find_pairs(told, CONTRASTS)) == 3 and all(scan.is_subject_known for scan in told)
+    assert len({scan.subject for scan in told}) == 3 and all(scan.is_subject_known for scan in told)
     scans = scans_of("png", tmp_path, CONTRASTS, names_identify_subjects=False)
     assert not any(scan.is_subject_known for scan in scans)
-    assert find_pairs(scans, CONTRASTS) == []
     assert len({scan.subject for scan in scans}) == 6
 
 
@@ -202,44 +193,3 @@ def test_an_unknown_layout_is_refused_by_its_key(tmp_path):
 def test_contrasts_are_two_different_names(tmp_path, contrasts):
     with pytest.raises(ValueError, match=r"data\.contrasts: expected two different names"):
         scans_of("bids", tmp_path, contrasts)
-
-
-# Pairs
-
-
-def test_several_runs_pair_by_their_entities(tmp_path):
-    touch(tmp_path, *[f"sub-01/anat/sub-01_run-{run}_{name}.nii.gz" for run in (1, 2) for name in CONTRASTS])
-    touch(tmp_path, "sub-01/anat/sub-01_run-3_T1w.nii.gz", "sub-01/anat/sub-01_acq-fast_run-3_T2w.nii.gz")
-    assert pair_names(find_scans(tmp_path, LayoutSettings("bids", CONTRASTS)).scans) == [
-        ("sub-01_run-1_T1w.nii.gz", "sub-01_run-1_T2w.nii.gz"),
-        ("sub-01_run-2_T1w.nii.gz", "sub-01_run-2_T2w.nii.gz"),
-    ]
-
-
-def test_equal_names_in_different_folders_are_no_pair():
-    """Left and right of one person: a left slice is no truth for a right one."""
-    root = Path("/data")
-    scans = [
-        Scan("sub-1", "", contrast, root / contrast / "sub-1" / side / "slice.png")
-        for contrast in ("T1", "T2")
-        for side in ("left", "right")
-    ]
-    pairs = find_pairs(scans, ("T1", "T2"))
-    assert [(a.path.parent.name, b.path.parent.name) for a, b in pairs] == [("left", "left"), ("right", "right")]
-
-
-def test_a_single_scan_of_each_contrast_pairs_whatever_its_entities(tmp_path):
-    touch(tmp_path, "sub-01/anat/sub-01_acq-mprage_T1w.nii.gz", "sub-01/anat/sub-01_acq-tse_T2w.nii.gz")
-    assert len(find_pairs(scans_of("bids", tmp_path, CONTRASTS), CONTRASTS)) == 1
-
-
-def test_scans_of_different_sessions_or_subjects_are_no_pair(tmp_path):
-    touch(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_T1w.nii", "sub-01/ses-2/anat/sub-01_ses-2_T2w.nii")
-    touch(tmp_path, "sub-02/anat/sub-02_T1w.nii", "sub-03/anat/sub-03_T2w.nii")
-    assert find_pairs(scans_of("bids", tmp_path, CONTRASTS), CONTRASTS) == []
-
-
-def test_a_pair_is_in_the_order_of_the_contrasts():
-    scans = [Scan("s", "", name, Path(f"s_{name}.nii")) for name in CONTRASTS]
-    assert [a.contrast for a, _ in find_pairs(scans, ("T1w", "T2w"))] == ["T1w"]
-    assert [a.contrast for a, _ in find_pairs(scans, ("T2w", "T1w"))] == ["T2w"]

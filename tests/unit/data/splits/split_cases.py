@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.data.splits.split import Split, divide
 
@@ -42,7 +45,10 @@ def settings(**changes) -> SplitSettings:
 
 
 def divided(scans: Sequence[Scan], participants="no table", contrasts=CONTRASTS, **changes) -> Split:
-    return divide(scans, contrasts, settings(**changes), Path(participants))
+    """Divided as scans on one grid are."""
+    pairs = find_pairs(scans, contrasts, lambda scan: ((8, 8, 8), np.eye(4)))
+    paired = {pair.a.subject for pair in pairs}
+    return divide(scans, contrasts, settings(**changes), Path(participants), paired)
 
 
 def subjects(scans: Sequence[Scan]) -> set[str]:

@@ -254,8 +254,21 @@ def test_other_protocols_and_resampling_are_told(write):
     for subject in evaluation["subjects"]:
         subject["ways"]["ab"]["num_scales"] = 3
     page = write(evaluation, {})
-    assert "Targets were resampled onto the grid of their source." in page.text
+    assert (
+        "Targets were resampled onto the grid of their source, and count as far as they reach; their place" in page.text
+    )
     assert "MS-SSIM has 3 to 5 scales instead of 5" in page.text
+
+
+def test_registered_targets_are_told_with_how_far_they_moved(write):
+    evaluation = example_evaluation(3) | {"resampled_targets": True}
+    for subject, shift in zip(evaluation["subjects"][:2], (1.25, 5.04)):
+        registration = {"shift_mm": shift, "rotation_degrees": shift / 2}
+        registration |= {"mutual_information": 0.5, "mutual_information_before": 0.5 - shift / 100}
+        subject["pairing"] = {"difference": "…", "registration": registration}
+    text = write(evaluation, {}).text
+    assert "2 of them after a rigid registration: moved by at most 5.0 mm and 2.5°" in text
+    assert "higher by 0.013 to 0.050." in text
 
 
 def test_figures_say_what_they_show(page):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from mri_cyclegan.data.grids import Grid
 from mri_cyclegan.evaluation.subjects.labels import TISSUES, find_labels, label_files, read_lesions, read_tissues
-from mri_cyclegan.evaluation.subjects.resampling import Grid
 
 AFFINE = np.diag([10.0, 10.0, 10.0, 1.0])
 GRID = Grid((6, 7, 8), AFFINE)

@@ -16,7 +16,7 @@ def scan(subject, contrast, session="", folder=Path("/data")):
 
 def test_pairs_and_scans_without_a_partner():
     scans = [scan("sub-02", "T2w"), scan("sub-01", "T1w"), scan("sub-01", "T2w"), scan("sub-03", "T1w")]
-    subjects = list_subjects(scans, CONTRASTS)
+    subjects = list_subjects(scans, CONTRASTS, ReadOptions())
     assert [(one.name, sorted(one.scans), one.is_paired) for one in subjects] == [
         ("sub-01", ["a", "b"], True),
         ("sub-02", ["b"], False),
@@ -31,7 +31,7 @@ def test_keys_are_file_names_and_tell_subjects_apart():
         scan("sub-01", "T1", "ses-1"),
         scan("sub-01", "T1", "ses-2"),
     ]
-    keys = [subject.key for subject in list_subjects(scans, ("T1", "T2"))]
+    keys = [subject.key for subject in list_subjects(scans, ("T1", "T2"), ReadOptions())]
     assert len(set(keys)) == 4
     assert all("/" not in key and "#" not in key and " " not in key for key in keys)
 
@@ -47,14 +47,14 @@ def test_every_unaligned_or_missing_target_is_named(tmp_path, save_nifti, head):
             scans.append(scan(subject, contrast, folder=tmp_path))
             if own is not None:
                 save_nifti(scans[-1].path, array, own)
-    findings = unaligned(list_subjects(scans, CONTRASTS), ReadOptions())
+    findings = unaligned(list_subjects(scans, CONTRASTS, ReadOptions()), ReadOptions(), "grid")
     assert [finding.path.name for finding in findings.values()] == ["sub-02_T2w.nii.gz", "sub-03_T2w.nii.gz"]
     messages = [str(finding) for finding in findings.values()]
-    assert "affines differ by up to 2 mm" in messages[0]
+    assert "its voxels lie up to 2 mm aside" in messages[0]
     assert "cannot be read" in messages[1]
 
 
 @pytest.mark.parametrize("missing", ["a", "b"])
 def test_scans_without_a_partner_cannot_be_unaligned(tmp_path, missing):
     alone = scan("sub-01", CONTRASTS["ab".index(missing)], folder=tmp_path)
-    assert unaligned(list_subjects([alone], CONTRASTS), ReadOptions()) == {}
+    assert unaligned(list_subjects([alone], CONTRASTS, ReadOptions()), ReadOptions(), "grid") == {}

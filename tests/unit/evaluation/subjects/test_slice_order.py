@@ -4,29 +4,9 @@ import pytest
 
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import Volume
-from mri_cyclegan.evaluation.subjects.resampling import Grid, in_plane_order, resampled, slice_spacing_mm
+from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
-
-
-def test_on_its_own_grid_an_image_stays_itself():
-    array = np.random.default_rng(0).random((4, 5, 6))
-    assert resampled(array, AFFINE, Grid(array.shape, AFFINE), order=1) is array
-
-
-def test_intensities_are_interpolated_where_the_voxels_lie():
-    array = np.arange(8.0).reshape(8, 1, 1)
-    shifted = AFFINE.copy()
-    shifted[0, 3] = 1.5
-    moved = resampled(array, AFFINE, Grid((8, 1, 1), shifted), order=1)
-    assert moved[:, 0, 0] == pytest.approx([1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 3.5, 0])  # beyond the image there is nothing
-
-
-def test_labels_stay_labels():
-    labels = np.zeros((6, 6, 6))
-    labels[2:4, 2:4, 2:4] = 7
-    coarse = resampled(labels, np.eye(4), Grid((3, 3, 3), np.diag([2.0, 2.0, 2.0, 1.0])), order=0)
-    assert set(np.unique(coarse)) == {0, 7}
 
 
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])

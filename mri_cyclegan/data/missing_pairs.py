@@ -1,0 +1,44 @@
+"""Why there are no paired metrics, in words for whoever trains."""
+
+from collections.abc import Sequence
+
+from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.pairs import Pair
+from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.split import Split
+
+ADVICE = "So there are no paired metrics: judge by the pictures."
+
+
+def why_no_pairs(split: Split, scans: Sequence[Scan], pairs: Sequence[Pair], rule: str) -> str:
+    """Which subjects have both contrasts, and why none of them is a pair for validation.
+
+    Args:
+        split: who trains, validates and tests.
+        scans: all that are fit.
+        pairs: of each session that has both contrasts, see :func:`mri_cyclegan.data.pairs.find_pairs`.
+        rule: see :data:`mri_cyclegan.data.pairs.RULES`.
+    """
+    owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in split.contrasts]
+    both = set.intersection(*owners)
+    if not both:
+        return f"No subject has both contrasts. {ADVICE}"
+    reasons = [f"{len(both)} {'subject has' if len(both) == 1 else 'subjects have'} both contrasts"]
+    parts = {"train": [*split.train_a, *split.train_b], "test": split.test}
+    for part, of_part in parts.items():
+        if names := both & {scan.subject for scan in of_part}:
+            reasons.append(f"for {part}: {name_some(names)}")
+    if names := both & set(split.left_out):
+        reasons.append(f"left out: {name_some(names)}")
+    validating = both & {scan.subject for scan in split.val}
+    obstacles = {pair.a.subject: pair.obstacle(rule) for pair in pairs if pair.a.subject in validating}
+    if names := validating - set(obstacles):
+        reasons.append(f"for validation, but in different sessions: {name_some(names)}")
+    if names := {subject for subject, obstacle in obstacles.items() if obstacle}:
+        first = min(names)
+        reasons.append(
+            f"for validation, but not comparable with data.pairs={rule}: {name_some(names)} ({obstacles[first]})"
+        )
+    if names := {subject for subject, obstacle in obstacles.items() if not obstacle}:
+        reasons.append(f"for validation, but without a common head: {name_some(names)}")
+    return f"No pair for validation; {'; '.join(reasons)}. {ADVICE}"

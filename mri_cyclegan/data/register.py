@@ -1,0 +1,188 @@
+"""Rigid registration of two scans of one head, by SimpleITK (extra ``register``)."""
+
+import importlib.util
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from mri_cyclegan.data.grids import Grid, resampled
+from mri_cyclegan.data.intensities import ScaledVolume
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+# Voxels of the fixed scan while it is registered, at least; each level doubles them.
+WORKING_MM = 2.0
+SHRINK_FACTORS = (4, 2, 1)
+
+NUM_BINS = 32
+NUM_SAMPLES = 60_000
+MAX_STEPS = 200
+
+# LPS, in which SimpleITK thinks, to RAS and back.
+FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Where a scan has to be moved so that it shows the head where another one shows it.
+
+    Attributes:
+        matrix: 4 × 4, RAS+ millimetres of the moved scan to those of the fixed one, row by row.
+        center_mm: of the head in the fixed scan, RAS+.
+        shift_mm: how far the matrix moves that point.
+        rotation_degrees: by how much it turns.
+        mutual_information: of the two where the head is, after the move (Mattes, in nats).
+        mutual_information_before: likewise, before it.
+    """
+
+    matrix: tuple[tuple[float, ...], ...]
+    center_mm: tuple[float, ...]
+    shift_mm: float
+    rotation_degrees: float
+    mutual_information: float
+    mutual_information_before: float
+
+    def move(self, volume: ScaledVolume) -> ScaledVolume:
+        """The scan in its new place; no voxel is interpolated."""
+        affine = np.array(self.matrix) @ volume.affine
+        return ScaledVolume(volume.array, affine, volume.foreground, volume.low, volume.high)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def require_simpleitk(key: str) -> None:
+    """Refuse to register without the extra.
+
+    Args:
+        key: of the configuration, or the option, that asks for it.
+
+    Raises:
+        ValueError: SimpleITK is not installed.
+    """
+    if importlib.util.find_spec("SimpleITK") is None:
+        raise ValueError(
+            f"{key}: registration needs SimpleITK, which is not installed. Install the extra: "
+            "pip install 'mri-cyclegan[register]'. Or take space, which trusts the scanner's positions."
+        )
+
+
+def register(fixed: ScaledVolume, moving: ScaledVolume) -> Registration:
+    """Find the rigid motion that brings a scan onto another one of the same head, in any contrast.
+
+    Mattes mutual information, from coarse to fine, from where the scans say they are or from the centers of the heads,
+    whichever fits better. One thread and a fixed seed: the same scans give the same numbers.
+
+    Args:
+        fixed: the scan that stays.
+        moving: the one that is moved.
+
+    Raises:
+        ValueError: the two have no place in common, or the search leaves it.
+    """
+    center = _center_mm(fixed)
+    images = _image(*_isotropic(fixed)), _image(moving.array, moving.affine)
+    apart = FLIP[:3, :3] @ (_center_mm(moving) - center)
+    starts = [_euler(center, shift) for shift in (np.zeros(3), apart)]
+    try:
+        values = [_value(*images, start) for start in starts]
+        found = _search(*images, min(zip(values, range(2), starts, strict=True))[-1])
+        metric = _value(*images, found)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(f"registration found no place where both show the head ({reason})") from error
+    if metric >= values[0]:  # nothing better than where the scans say they are
+        found, metric = starts[0], values[0]
+    # SimpleITK maps points of the fixed image into the moving one.
+    to_moving = np.eye(4)
+    to_moving[:3, :3] = np.array(found.GetMatrix()).reshape(3, 3)
+    to_moving[:3, 3] = np.array(found.TransformPoint((0.0, 0.0, 0.0)))
+    matrix = FLIP @ np.linalg.inv(to_moving) @ FLIP
+    moved = matrix[:3, :3] @ center + matrix[:3, 3] - center
+    cosine = (np.trace(matrix[:3, :3]) - 1) / 2
+    return Registration(
+        matrix=tuple(tuple(float(value) for value in row) for row in matrix),
+        center_mm=tuple(float(value) for value in center),
+        shift_mm=float(np.linalg.norm(moved)),
+        rotation_degrees=float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))),
+        mutual_information=-metric,
+        mutual_information_before=-values[0],
+    )
+
+
+def _center_mm(volume: ScaledVolume) -> np.ndarray:
+    return volume.affine[:3, :3] @ ndimage.center_of_mass(volume.foreground) + volume.affine[:3, 3]
+
+
+def _isotropic(volume: ScaledVolume) -> tuple[np.ndarray, np.ndarray]:
+    """Array and affine on voxels of one size: the levels then are alike along slices and across them."""
+    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    wanted = max(WORKING_MM, float(spacing.min()))
+    shape = np.maximum(1, np.ceil(spacing * volume.array.shape / wanted)).astype(int)
+    affine = volume.affine @ np.diag([*(wanted / spacing), 1.0])
+    affine[:3, 3] += volume.affine[:3, :3] @ ((np.array(volume.array.shape) - 1) / 2)
+    affine[:3, 3] -= affine[:3, :3] @ ((shape - 1) / 2)
+    return resampled(volume.array, volume.affine, Grid(tuple(map(int, shape)), affine), order=1), affine
+
+
+def _image(array: np.ndarray, affine: np.ndarray) -> "SimpleITK.Image":
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(array.T, dtype=np.float32))
+    lps = FLIP @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    return image
+
+
+def _euler(center: np.ndarray, shift: np.ndarray) -> "SimpleITK.Euler3DTransform":
+    import SimpleITK
+
+    return SimpleITK.Euler3DTransform((FLIP[:3, :3] @ center).tolist(), 0.0, 0.0, 0.0, shift.tolist())
+
+
+def _method(fixed: "SimpleITK.Image") -> "SimpleITK.ImageRegistrationMethod":
+    import SimpleITK
+
+    method = SimpleITK.ImageRegistrationMethod()
+    method.SetNumberOfThreads(1)
+    method.SetNumberOfWorkUnits(1)
+    method.SetMetricAsMattesMutualInformation(NUM_BINS)
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    shares = [min(1.0, NUM_SAMPLES * factor**3 / fixed.GetNumberOfPixels()) for factor in SHRINK_FACTORS]
+    method.SetMetricSamplingPercentagePerLevel(shares, 0)
+    method.SetInterpolator(SimpleITK.sitkLinear)
+    return method
+
+
+def _value(fixed: "SimpleITK.Image", moving: "SimpleITK.Image", start: "SimpleITK.Transform") -> float:
+    """Metric of a transform; the lower the better."""
+    method = _method(fixed)
+    method.SetMetricSamplingPercentage(min(1.0, NUM_SAMPLES / fixed.GetNumberOfPixels()), 0)
+    method.SetInitialTransform(start)
+    return float(method.MetricEvaluate(fixed, moving))
+
+
+def _search(
+    fixed: "SimpleITK.Image", moving: "SimpleITK.Image", start: "SimpleITK.Euler3DTransform"
+) -> "SimpleITK.Euler3DTransform":
+    import SimpleITK
+
+    method = _method(fixed)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=1.0, minStep=1e-3, numberOfIterations=MAX_STEPS, relaxationFactor=0.6
+    )
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetShrinkFactorsPerLevel(SHRINK_FACTORS)
+    method.SetSmoothingSigmasPerLevel([0.5 * factor * fixed.GetSpacing()[0] for factor in SHRINK_FACTORS[:-1]] + [0.0])
+    method.SetSmoothingSigmasAreSpecifiedInPhysicalUnits(True)
+    found = SimpleITK.Euler3DTransform(start)
+    method.SetInitialTransform(found, inPlace=True)
+    method.Execute(fixed, moving)
+    return found

@@ -1,0 +1,64 @@
+"""Slices of one scan where those of another scan of the same head lie."""
+
+from typing import Any
+
+import numpy as np
+
+from mri_cyclegan.data.aligned import align, grid_of, on_grid
+from mri_cyclegan.data.cached_volume import CachedVolume
+from mri_cyclegan.data.grids import Grid, covered, grid_difference, storage_change
+from mri_cyclegan.data.scaled_reading import read_scaled
+from mri_cyclegan.data.volume import ReadOptions
+
+IN_ORDER = np.array([[0, 1], [1, 1], [2, 1]])
+
+
+def same_slices(first: CachedVolume, second: CachedVolume) -> bool:
+    """Whether pixels of one number lie in one place: the scans on one grid, and their slices cut alike."""
+    grids = [_grid(volume) for volume in (first, second)]
+    return not grid_difference(*grids) and np.array_equal(storage_change(*grids), IN_ORDER)
+
+
+def slices_onto(
+    moving: CachedVolume, fixed: CachedVolume, rule: str, options: ReadOptions
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and record of a scan on the grid of other slices; interpolated once, from the scan itself.
+
+    Args:
+        moving: slices of the scan where it lies itself.
+        fixed: the other slices.
+        rule: see :data:`mri_cyclegan.data.pairs.RULES`.
+        options: how doubtful files are read.
+
+    Returns:
+        ``slices`` (N, H, W) float32 in [-1, 1], ``foreground`` and ``common`` (where both scans reach), bool; and the
+        record, see :attr:`CachedVolume.record`, with ``alignment``, see
+        :meth:`mri_cyclegan.data.aligned.Aligned.as_json`.
+
+    Raises:
+        UnfitFile: the two show no common head.
+    """
+    scaled_fixed, scaled = (read_scaled(volume.scan.path, options) for volume in (fixed, moving))
+    aligned = align(scaled_fixed, scaled, rule, fixed.scan.path, moving.scan.path)
+    grid = _grid(fixed)
+    array, foreground = on_grid(aligned.b, grid)
+    common = covered(grid_of(aligned.b), grid) & covered(grid_of(scaled_fixed), grid)
+    alignment = aligned.as_json()
+    record = {
+        "shape": list(array.shape),
+        "source_shape": list(aligned.b.array.shape),
+        "source_affine": aligned.b.affine.tolist(),
+        "affine": grid.affine.tolist(),
+        "intensity_low": scaled.low,
+        "intensity_high": scaled.high,
+        "foreground_share": foreground.mean(axis=(1, 2)).tolist(),
+        # Validated on these, a run is compared with others that were.
+        "voxel_hash": moving.record["voxel_hash"] + (f"+{rule}" if alignment else ""),
+        "alignment": alignment,
+    }
+    slices = np.ascontiguousarray(2 * array - 1, dtype=np.float32)
+    return {"slices": slices, "foreground": np.ascontiguousarray(foreground), "common": common}, record
+
+
+def _grid(volume: CachedVolume) -> Grid:
+    return Grid(volume.record["shape"], np.array(volume.record["affine"]))
