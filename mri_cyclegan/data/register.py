@@ -1,7 +1,7 @@
 """Rigid registration of two scans of one head, by SimpleITK (extra ``register``)."""
 
 import importlib.util
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +13,16 @@ from mri_cyclegan.data.intensities import ScaledVolume
 if TYPE_CHECKING:
     import SimpleITK
 
-# Voxels of the fixed scan while it is registered, at least; each level doubles them.
+# Voxels of the fixed scan while it is registered, at the finest level.
 WORKING_MM = 2.0
 SHRINK_FACTORS = (4, 2, 1)
 
 NUM_BINS = 32
 NUM_SAMPLES = 60_000
 MAX_STEPS = 200
+
+# Of the places that are sampled; 0 would be the time of day.
+SEED = 1
 
 # LPS, in which SimpleITK thinks, to RAS and back.
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -47,8 +50,7 @@ class Registration:
 
     def move(self, volume: ScaledVolume) -> ScaledVolume:
         """The scan in its new place; no voxel is interpolated."""
-        affine = np.array(self.matrix) @ volume.affine
-        return ScaledVolume(volume.array, affine, volume.foreground, volume.low, volume.high)
+        return replace(volume, affine=np.array(self.matrix) @ volume.affine)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -121,9 +123,8 @@ def _center_mm(volume: ScaledVolume) -> np.ndarray:
 def _isotropic(volume: ScaledVolume) -> tuple[np.ndarray, np.ndarray]:
     """Array and affine on voxels of one size: the levels then are alike along slices and across them."""
     spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
-    wanted = max(WORKING_MM, float(spacing.min()))
-    shape = np.maximum(1, np.ceil(spacing * volume.array.shape / wanted)).astype(int)
-    affine = volume.affine @ np.diag([*(wanted / spacing), 1.0])
+    shape = np.maximum(1, np.ceil(spacing * volume.array.shape / WORKING_MM)).astype(int)
+    affine = volume.affine @ np.diag([*(WORKING_MM / spacing), 1.0])
     affine[:3, 3] += volume.affine[:3, :3] @ ((np.array(volume.array.shape) - 1) / 2)
     affine[:3, 3] -= affine[:3, :3] @ ((shape - 1) / 2)
     return resampled(volume.array, volume.affine, Grid(tuple(map(int, shape)), affine), order=1), affine
@@ -156,7 +157,7 @@ def _method(fixed: "SimpleITK.Image") -> "SimpleITK.ImageRegistrationMethod":
     method.SetMetricAsMattesMutualInformation(NUM_BINS)
     method.SetMetricSamplingStrategy(method.REGULAR)
     shares = [min(1.0, NUM_SAMPLES * factor**3 / fixed.GetNumberOfPixels()) for factor in SHRINK_FACTORS]
-    method.SetMetricSamplingPercentagePerLevel(shares, 0)
+    method.SetMetricSamplingPercentagePerLevel(shares, SEED)
     method.SetInterpolator(SimpleITK.sitkLinear)
     return method
 
@@ -164,7 +165,7 @@ def _method(fixed: "SimpleITK.Image") -> "SimpleITK.ImageRegistrationMethod":
 def _value(fixed: "SimpleITK.Image", moving: "SimpleITK.Image", start: "SimpleITK.Transform") -> float:
     """Metric of a transform; the lower the better."""
     method = _method(fixed)
-    method.SetMetricSamplingPercentage(min(1.0, NUM_SAMPLES / fixed.GetNumberOfPixels()), 0)
+    method.SetMetricSamplingPercentage(min(1.0, NUM_SAMPLES / fixed.GetNumberOfPixels()), SEED)
     method.SetInitialTransform(start)
     return float(method.MetricEvaluate(fixed, moving))
 
@@ -176,7 +177,11 @@ def _search(
 
     method = _method(fixed)
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=1.0, minStep=1e-3, numberOfIterations=MAX_STEPS, relaxationFactor=0.6
+        learningRate=1.0,
+        minStep=1e-3,
+        numberOfIterations=MAX_STEPS,
+        relaxationFactor=0.6,
+        gradientMagnitudeTolerance=1e-6,
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetShrinkFactorsPerLevel(SHRINK_FACTORS)

@@ -14,6 +14,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from nibabel import orientations
 from scipy import ndimage
 
 from mri_cyclegan import evaluate
@@ -464,6 +465,45 @@ def test_targets_are_resampled_linearly(toy_run, data_root, tmp_path):
     truth = ndimage.shift(target.array, (0.4, 0, 0), order=1, mode="nearest")
     found = content["subjects"][0]["ways"]["ab"]["metrics"]["copy"]["whole"]["mae"]
     assert found == pytest.approx(np.abs(source.array - truth).mean(), abs=1e-5)
+
+
+def test_a_target_stored_in_another_order_or_two_microns_aside_has_the_same_figures(toy_run, data_root, tmp_path):
+    for subject, axcodes in zip(subjects_of_test(toy_run), ("LAS", "PSR")):
+        path = scan(data_root, subject, "T2w")
+        image = nibabel.load(path)
+        change = orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], orientations.axcodes2ornt(axcodes))
+        other = image.as_reoriented(change)
+        affine = nibabel.affines.from_matvec(np.eye(3), (0, 0.002, 0)) @ other.affine
+        write_volume(path, np.asarray(other.dataobj), affine)
+    content = evaluate_runs([toy_run[0]], tmp_path / "out", Options(data_root=data_root, pairs="grid")).content
+    for found, expected in zip(content["subjects"], read(toy_run[0] / "evaluation")["subjects"], strict=True):
+        assert found["pairing"] is None
+        for way in ("ab", "ba"):
+            whole = expected["ways"][way]["metrics"]["CycleGAN"]["foreground"]
+            assert found["ways"][way]["metrics"]["CycleGAN"]["foreground"] == pytest.approx(whole, abs=2e-3)
+
+
+def test_a_moved_target_is_registered_and_the_result_says_how(toy_run, data_root, tmp_path):
+    """By 5 mm and 5°."""
+    subject = subjects_of_test(toy_run)[0]
+    path = scan(data_root, subject, "T2w")
+    image = nibabel.load(path)
+    turn = nibabel.affines.from_matvec(nibabel.eulerangles.euler2mat(0, np.radians(5), 0), (0, 3, 4))
+    write_volume(path, np.asarray(image.dataobj), turn @ image.affine)
+    found = {
+        rule: evaluate_runs([toy_run[0]], tmp_path / rule, Options(data_root=data_root, pairs=rule)).content
+        for rule in ("space", "register")
+    }
+    nmi = {
+        rule: content["subjects"][0]["ways"]["ab"]["metrics"]["copy"]["foreground"]["nmi"]
+        for rule, content in found.items()
+    }
+    assert nmi["register"] > nmi["space"] + 0.02
+    registration = found["register"]["subjects"][0]["pairing"]["registration"]
+    residual = np.array(registration["matrix"]) @ turn - np.eye(4)
+    assert np.linalg.norm((residual @ [*registration["center_mm"], 1])[:3]) < 0.5
+    assert registration["rotation_degrees"] == pytest.approx(5, abs=0.5)
+    assert found["register"]["subjects"][1]["pairing"] is None
 
 
 def test_a_target_of_another_place_is_refused_by_name(toy_run, data_root, tmp_path, command):

@@ -79,7 +79,7 @@ def test_volumes_in_a_plain_folder(real_data, tmp_path, compose_run):
 
 
 def test_a_session_as_it_was_acquired_lies_on_two_grids(real_data, tmp_path, toy_run):
-    options = Options(part="all", data_root=real_data / "open_ms")
+    options = Options(part="all", data_root=real_data / "open_ms", pairs="grid")
     with pytest.raises(ValueError) as refusal:
         evaluate_runs([toy_run[0]], tmp_path, options)
     assert "sub-04_T2w.nii.gz: not on the grid of" in str(refusal.value)
