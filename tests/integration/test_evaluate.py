@@ -484,7 +484,7 @@ def test_a_target_stored_in_another_order_or_two_microns_aside_has_the_same_figu
 
 
 def test_a_moved_target_is_registered_and_the_result_says_how(toy_run, data_root, tmp_path):
-    """By 5 mm and 5°."""
+    """By 5 mm and 5°, on voxels of 8 mm."""
     subject = subjects_of_test(toy_run)[0]
     path = scan(data_root, subject, "T2w")
     image = nibabel.load(path)
@@ -501,8 +501,8 @@ def test_a_moved_target_is_registered_and_the_result_says_how(toy_run, data_root
     assert nmi["register"] > nmi["space"] + 0.02
     registration = found["register"]["subjects"][0]["pairing"]["registration"]
     residual = np.array(registration["matrix"]) @ turn - np.eye(4)
-    assert np.linalg.norm((residual @ [*registration["center_mm"], 1])[:3]) < 0.5
-    assert registration["rotation_degrees"] == pytest.approx(5, abs=0.5)
+    assert np.linalg.norm((residual @ [*registration["center_mm"], 1])[:3]) < 1
+    assert registration["rotation_degrees"] == pytest.approx(5, abs=0.6)
     assert found["register"]["subjects"][1]["pairing"] is None
 
 

@@ -66,7 +66,7 @@ def unit_hash(name: str, purpose: str, seed: int) -> float:
 def _candidates(scans: Sequence[Scan], contrasts: Sequence[str], paired: Collection[str]) -> list[tuple[set[str], int]]:
     """Groups that validation and test are drawn from, and how many subjects of each must train."""
     owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in contrasts]
-    both = set(paired) & set.union(*owners)
+    both = set(paired) & {scan.subject for scan in scans}
     if not both:
         return [(subjects, 1) for subjects in owners]
     return [(both, sum(subjects <= both for subjects in owners))]
