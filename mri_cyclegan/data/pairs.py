@@ -86,7 +86,7 @@ def left_over(scans: Sequence[Scan], contrasts: Sequence[str], pairs: Sequence[P
     if not alone:
         return []
     problem = f"several scans of a contrast in one session, and no partner of their own for {name_some(alone)}"
-    remedy = "Fine for training; paired metrics use the others. To choose which, leave out the scans not wanted."
+    remedy = "Fine for training; paired metrics use the others. To choose which, set data.bids_filters."
     return [Finding("warning", root, problem, remedy)]
 
 

@@ -119,8 +119,8 @@ def test_scans_of_a_session_without_a_partner_of_their_own_are_told(data_set, tm
     save_nifti(tmp_path / "set" / "sub-03" / "anat" / "sub-03_run-2_T1w.nii.gz", textured(head, 9), AFFINE)
     data = data_set(textured(head, 3), AFFINE)
     assert [a.scan.path.name for a, _ in data.val_pairs] == ["sub-03_T1w.nii.gz"]
-    (finding,) = data.findings
-    assert finding.problem.endswith("no partner of their own for sub-03_run-2_T1w.nii.gz")
+    told = "no partner of their own for sub-03_run-2_T1w.nii.gz"
+    assert sum(finding.problem.endswith(told) for finding in data.findings) == 1
 
 
 def test_an_unknown_rule_is_refused(tmp_path):
