@@ -38,6 +38,11 @@ class CentreSliceOf(nn.Module):
         """Of the network: whether it is, once exported."""
         return getattr(self.network, "is_bound_to_size", False)
 
+    @property
+    def depends_on_size(self) -> bool:
+        """Of the network: whether it is to see images of one size only."""
+        return getattr(self.network, "depends_on_size", False)
+
     def forward(self, stack: Tensor) -> Tensor:
         """(B, 2k + 1, H, W) to (B, 1, H, W)."""
         return centre_slice(self.network(stack))

@@ -5,12 +5,14 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.grids import Grid, grid_difference, storage_change
 from mri_cyclegan.data.layouts import Scan
+from mri_cyclegan.data.windows import moved_affine
 
 # What numpy.save writes before the data of such arrays.
 NPY_HEADER_BYTES = 128
@@ -23,24 +25,49 @@ HEAD_SHARE = 0.02
 class CachedVolume:
     """Slices of one scan, read from disk as they are used.
 
+    The disk holds the whole field of view. What is read is a window of it: the scan's own, on its head, or that of
+    another scan on the same grid, so that both show the same place.
+
     Nothing stays open or mapped between two readings, so that a data set may have more volumes than a process may open
     files, and its memory does not grow with what it has read.
 
     Attributes:
         scan: where they come from.
         folder: where they lie.
+        window: row and column where the window begins; None for the scan's own.
     """
 
     scan: Scan
     folder: Path
+    window: tuple[int, int] | None = None
 
     @cached_property
     def record(self) -> dict[str, Any]:
         """See :class:`mri_cyclegan.data.transforms.PreparedVolume`, and what the slice cache adds to it.
 
-        ``shape``; ``foreground_share`` of each slice; ``appearance``, see :mod:`mri_cyclegan.data.appearance`.
+        ``shape`` and ``affine`` are those of the window, ``field_shape`` is (H, W) of the whole field of view;
+        ``foreground_share`` of each slice; ``appearance``, see :mod:`mri_cyclegan.data.appearance`.
         """
-        return json.loads((self.folder / "record.json").read_text())
+        record = json.loads((self.folder / "record.json").read_text())
+        record = {"window": [0, 0], "field_shape": record["shape"][1:]} | record  # the whole, where there is no more
+        if self.window is None:
+            return record
+        rows, columns = np.subtract(self.window, record["window"])
+        affine = moved_affine(record["affine"], rows, columns)
+        return record | {"window": list(self.window), "affine": affine.tolist()}
+
+    def through_window_of(self, other: Self) -> Self:
+        """The same slices, cut as those of another scan on the same grid."""
+        return replace(self, window=tuple(other.record["window"]))
+
+    def cut_as(self, other: Self) -> Self | None:
+        """The same slices, cut as another scan's, if pixels of one number then lie in one place; else None."""
+        if self.record["field_shape"] != other.record["field_shape"]:
+            return None
+        cut = self.through_window_of(other)
+        grids = [Grid(volume.record["shape"], np.array(volume.record["affine"])) for volume in (other, cut)]
+        in_order = np.array_equal(storage_change(*grids), [[0, 1], [1, 1], [2, 1]])
+        return cut if in_order and not grid_difference(*grids) else None
 
     @property
     def warnings(self) -> list[Finding]:
@@ -50,7 +77,7 @@ class CachedVolume:
     def is_complete(self) -> bool:
         """Whether every file is there at its full length."""
         try:
-            num_pixels = math.prod(self.record["shape"])
+            num_pixels = self.num_slices * math.prod(self.record["field_shape"])
             masks = ("foreground.npy", "common.npy") if self.is_resampled else ("foreground.npy",)
             sizes = [(self.folder / name).stat().st_size for name in ("slices.npy", *masks)]
         except (OSError, ValueError, KeyError):
@@ -86,12 +113,12 @@ class CachedVolume:
     @property
     def slices(self) -> np.ndarray:
         """All slices, (N, H, W) float32, in [-1, 1], read anew each time."""
-        return np.load(self.folder / "slices.npy")
+        return self._read("slices.npy", np.float32, 0, self.num_slices)
 
     @property
     def foreground(self) -> np.ndarray:
         """All masks, (N, H, W) bool, read anew each time."""
-        return np.load(self.folder / "foreground.npy")
+        return self._read("foreground.npy", np.bool_, 0, self.num_slices)
 
     def stack(self, index: int, num_adjacent: int) -> np.ndarray:
         """A slice between its neighbours; beyond the first and last slice of the volume these are repeated.
@@ -119,14 +146,18 @@ class CachedVolume:
         return self._read("common.npy", np.bool_, index, index + 1)[0]
 
     def _read(self, name: str, dtype: type[np.generic], start: int, stop: int) -> np.ndarray:
-        """Slices ``start`` to ``stop`` of an array in the folder, and no more of it than these."""
-        _, height, width = self.record["shape"]
+        """The window of slices ``start`` to ``stop`` of an array in the folder, and no more of it than these."""
+        height, width = self.record["field_shape"]
         offset = NPY_HEADER_BYTES + start * height * width * np.dtype(dtype).itemsize
         try:
             values = np.fromfile(self.folder / name, dtype, (stop - start) * height * width, offset=offset)
-            return values.reshape(stop - start, height, width)
+            return self._cut(values.reshape(stop - start, height, width))
         except (OSError, ValueError) as error:
             raise OSError(
                 f"{self.folder / name}: the prepared slices of {self.scan.path} are gone or damaged ({error}). "
                 "They are prepared anew when the command is started again"
             ) from error
+
+    def _cut(self, field: np.ndarray) -> np.ndarray:
+        (_, height, width), (row, column) = self.record["shape"], self.record["window"]
+        return np.ascontiguousarray(field[:, row : row + height, column : column + width])

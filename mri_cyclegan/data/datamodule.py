@@ -20,7 +20,7 @@ from mri_cyclegan.data.grids import Grid
 from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats
 from mri_cyclegan.data.layouts import Found, LayoutSettings, Scan, find_scans, require_both_contrasts
 from mri_cyclegan.data.layouts.entities import FilterValue
-from mri_cyclegan.data.matching import Matching
+from mri_cyclegan.data.matching import Matching, seen_alike
 from mri_cyclegan.data.missing_pairs import why_no_pairs
 from mri_cyclegan.data.pairs import RULES, Pair, find_pairs, left_over
 from mri_cyclegan.data.parallel import available_processes
@@ -28,7 +28,6 @@ from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.register import require_simpleitk
 from mri_cyclegan.data.sample_cases import SampleCase, middle_case
 from mri_cyclegan.data.slice_cache import SliceCache
-from mri_cyclegan.data.slices_onto import same_slices
 from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.data.splits.split import Split, divide
@@ -213,7 +212,7 @@ class MRIDataModule(pl.LightningDataModule):
             [
                 (pair.a, pair.b)
                 for pair in self._comparable([*split.val, *split.test], pairs)
-                if not same_slices(self.cache.get(pair.a), self.cache.get(pair.b))
+                if self.cache.get(pair.b).cut_as(self.cache.get(pair.a)) is None
             ],
             self.pairs_rule,
             available_processes(self.num_processes),
@@ -229,9 +228,12 @@ class MRIDataModule(pl.LightningDataModule):
         if self.split is not None:
             return
         self.split, pairs = self._decide()
+        train_a, train_b = (
+            [self.cache.get(scan) for scan in part] for part in (self.split.train_a, self.split.train_b)
+        )
         self.train_slices = UnpairedSlices(
-            [self.cache.get(scan) for scan in self.split.train_a],
-            [self.cache.get(scan) for scan in self.split.train_b],
+            train_a,
+            seen_alike(train_a, train_b),
             self.min_foreground,
             self.slice_range,
             self.matching,
@@ -284,7 +286,7 @@ class MRIDataModule(pl.LightningDataModule):
         for pair in self._comparable(scans, pairs):
             a, b = self.cache.get(pair.a), self.cache.get(pair.b)
             try:
-                found.append((a, b if same_slices(a, b) else self.cache.get_onto(pair.b, a, self.pairs_rule)))
+                found.append((a, b.cut_as(a) or self.cache.get_onto(pair.b, a, self.pairs_rule)))
             except UnfitFile as error:
                 log.warning("Left out of the paired metrics: %s", error)
         chosen = set(scans)

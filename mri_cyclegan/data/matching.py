@@ -145,6 +145,22 @@ def same_grid(*volumes: CachedVolume) -> bool:
     return not grid_difference(first, second)
 
 
+def seen_alike(volumes_a: Sequence[CachedVolume], volumes_b: Sequence[CachedVolume]) -> list[CachedVolume]:
+    """Volumes of b, those on the grid of a volume of a of the same subject and session cut as that one.
+
+    Their heads' boxes may differ by some voxels, and slices of the same number would show places as far apart.
+    """
+    by_session = defaultdict(list)
+    for volume in volumes_a:
+        by_session[volume.scan.subject, volume.scan.session].append(volume)
+    seen = []
+    for volume in volumes_b:
+        partners = by_session[volume.scan.subject, volume.scan.session]
+        cut = (volume.cut_as(partner) for partner in partners)
+        seen.append(next(filter(None, cut), volume))
+    return seen
+
+
 def _rows_by_volume(slices: np.ndarray) -> dict[int, np.ndarray]:
     return {int(number): np.flatnonzero(slices[:, 0] == number) for number in np.unique(slices[:, 0])}
 

@@ -25,9 +25,10 @@ from mri_cyclegan.data.slices_onto import slices_onto
 from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.data.windows import moved_affine
 
 # Changes whenever the slices of a file would change at the same settings.
-VERSION = 5
+VERSION = 6
 
 # A process takes some seconds to start: each should have this much to prepare, about twenty scans of 1 mm.
 VOXELS_PER_PROCESS = 150_000_000
@@ -154,10 +155,15 @@ class SliceCache:
             prepared = self.preprocessing.slices_of(scaled)
         except ValueError as error:
             raise EmptyScan(path, str(error), "It is left out.") from error
+        size = self.preprocessing.image_size
+        row, column = prepared.record["window"]
+        seen = prepared.foreground[:, row : row + size, column : column + size]
         record = prepared.record | {
+            "affine": moved_affine(prepared.record["affine"], row, column).tolist(),
             "appearance": appearance(scaled),
-            "foreground_share": prepared.foreground.mean(axis=(1, 2)).tolist(),
-            "shape": list(prepared.slices.shape),
+            "field_shape": list(prepared.slices.shape[1:]),
+            "foreground_share": seen.mean(axis=(1, 2)).tolist(),
+            "shape": list(seen.shape),
             "voxel_hash": voxel_hash(volume),
             "warnings": [finding.as_json() for finding in volume.warnings],
         }

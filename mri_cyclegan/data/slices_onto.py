@@ -6,17 +6,9 @@ import numpy as np
 
 from mri_cyclegan.data.aligned import align, grid_of, on_grid
 from mri_cyclegan.data.cached_volume import CachedVolume
-from mri_cyclegan.data.grids import Grid, covered, grid_difference, storage_change
+from mri_cyclegan.data.grids import Grid, covered
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import ReadOptions
-
-IN_ORDER = np.array([[0, 1], [1, 1], [2, 1]])
-
-
-def same_slices(first: CachedVolume, second: CachedVolume) -> bool:
-    """Whether pixels of one number lie in one place: the scans on one grid, and their slices cut alike."""
-    grids = [_grid(volume) for volume in (first, second)]
-    return not grid_difference(*grids) and np.array_equal(storage_change(*grids), IN_ORDER)
 
 
 def slices_onto(

@@ -8,11 +8,12 @@ import nibabel
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Orientation, ResizeWithPadOrCrop, Spacing
+from monai.transforms import Orientation, Spacing, SpatialPad
 from scipy import ndimage
 
 from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.volume import Volume
+from mri_cyclegan.data.windows import window_on_head
 
 # Larger slices are no scan of a head.
 MAX_IMAGE_SIZE = 2048
@@ -23,14 +24,15 @@ PLANES = {"axial": "SPL", "coronal": "AIL", "sagittal": "RIP"}
 
 @dataclass(frozen=True)
 class PreparedVolume:
-    """A volume as the networks see it.
+    """A volume as slices of its whole field of view.
 
     Attributes:
-        slices: (N, H, W) float32, in [-1, 1], background -1.
+        slices: (N, H, W) float32, in [-1, 1], background -1; H and W are ``image_size`` or more.
         foreground: (N, H, W) bool.
         record: how it was made, plain JSON values: ``source_shape``, ``source_affine``, ``affine`` of the slices,
-            ``intensity_low`` and ``intensity_high`` (the source values of -1 and 1), ``foreground_lost`` (share of
-            the foreground cropped away).
+            ``intensity_low`` and ``intensity_high`` (the source values of -1 and 1), ``window`` (row and column where
+            the square of ``image_size`` pixels begins that training sees) and ``foreground_lost`` (share of the
+            foreground outside of it).
     """
 
     slices: np.ndarray
@@ -43,12 +45,13 @@ class Preprocessing:
     """What is done to every volume, training or not.
 
     Intensities are scaled per volume, never per slice: the foreground's 0.5th and 99.5th percentiles become -1
-    and 1, values beyond are clipped. The distance between slices stays as it was acquired.
+    and 1, values beyond are clipped. The distance between slices stays as it was acquired. Nothing is cropped here:
+    training sees a window on the head, see :func:`mri_cyclegan.data.windows.window_on_head`, translation everything.
 
     Attributes:
         plane: ``"axial"``, ``"coronal"`` or ``"sagittal"``.
         spacing_mm: pixel size in the plane; None makes the field of view fit ``image_size``.
-        image_size: sides of the square slices, in pixels; larger slices are cropped, smaller ones padded.
+        image_size: sides of the square that training sees of a slice, in pixels; smaller slices are padded to it.
     """
 
     plane: str
@@ -74,21 +77,22 @@ class Preprocessing:
     def slices_of(self, scaled: ScaledVolume) -> PreparedVolume:
         """Slices of a volume that is scaled already."""
         image = self._resample(_with_affine(2 * scaled.array - 1, scaled.affine), mode="bilinear")
-        image = self._fit(image, background=-1.0)
+        image = self._pad(image, background=-1.0)
         mask = _with_affine(scaled.foreground.astype(np.float32), scaled.affine)
-        resampled = self._resample(mask, mode="nearest")
-        kept = self._fit(resampled, background=0.0)
+        foreground = self._pad(self._resample(mask, mode="nearest"), background=0.0)[0].numpy() > 0.5
+        window, foreground_lost = window_on_head(foreground, self.image_size)
         return PreparedVolume(
             # In C order, whatever the order of the volume: single slices are read from the file that this becomes.
             slices=np.ascontiguousarray(image[0].numpy(), dtype=np.float32),
-            foreground=np.ascontiguousarray(kept[0].numpy() > 0.5),
+            foreground=np.ascontiguousarray(foreground),
             record={
                 "source_shape": list(scaled.array.shape),
                 "source_affine": scaled.affine.tolist(),
                 "affine": image.affine.tolist(),
                 "intensity_low": scaled.low,
                 "intensity_high": scaled.high,
-                "foreground_lost": 1.0 - float(kept.sum() / max(1.0, float(resampled.sum()))),
+                "window": list(window),
+                "foreground_lost": foreground_lost,
             },
         )
 
@@ -102,15 +106,15 @@ class Preprocessing:
         return shape[self.slice_axis(affine)]
 
     def num_pixels(self, shape: tuple[int, ...], affine: np.ndarray) -> int:
-        """Pixels of a volume's slices while they are made: resampled, but not cropped yet."""
+        """Pixels of a volume's slices."""
         sides_mm = np.delete(nibabel.affines.voxel_sizes(affine) * shape, self.slice_axis(affine))
         spacing_mm = self.spacing_mm or float(sides_mm.max()) / self.image_size
-        resampled = math.prod(math.ceil(side / spacing_mm) for side in sides_mm)
-        return self.num_slices(shape, affine) * max(resampled, self.image_size**2)
+        sides = (max(math.ceil(side / spacing_mm), self.image_size) for side in sides_mm)
+        return self.num_slices(shape, affine) * math.prod(sides)
 
     def num_bytes(self, shape: tuple[int, int, int], affine: np.ndarray) -> int:
         """Bytes that the slices of a volume take on disk: float32 intensities and a bool foreground."""
-        return self.num_slices(shape, affine) * self.image_size**2 * 5
+        return self.num_pixels(shape, affine) * 5
 
     def _resample(self, image: MetaTensor, mode: str) -> MetaTensor:
         image = Orientation(axcodes=PLANES[self.plane], labels=(("L", "R"), ("P", "A"), ("I", "S")))(image)
@@ -127,9 +131,10 @@ class Preprocessing:
             image = MetaTensor(torch.from_numpy(blurred), meta=image.meta)
         return Spacing(pixdim=(-1.0, target, target), mode=mode, padding_mode="border")(image)
 
-    def _fit(self, image: MetaTensor, background: float) -> MetaTensor:
-        size = (image.shape[1], self.image_size, self.image_size)
-        return ResizeWithPadOrCrop(spatial_size=size, mode="constant", value=background)(image)
+    def _pad(self, image: MetaTensor, background: float) -> MetaTensor:
+        """Evenly, to ``image_size`` where a side is shorter."""
+        sides = [max(side, self.image_size) for side in image.shape[2:]]
+        return SpatialPad([image.shape[1], *sides], mode="constant", value=background)(image)
 
 
 def _with_affine(array: np.ndarray, affine: np.ndarray) -> MetaTensor:

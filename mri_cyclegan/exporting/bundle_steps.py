@@ -83,7 +83,7 @@ class VolumeInferer(Inferer):
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """(B, 1, N, H, W) to the same, in [-1, 1]."""
-        translator = VolumeTranslator({"": network}, self.model.preprocessing, self.model.num_adjacent, inputs.device)
+        translator = replace(self.model, networks={"": network}).translator(inputs.device)
         outputs = [translator.translate_slices(image[0].cpu().numpy(), "") for image in inputs]
         return torch.from_numpy(np.stack(outputs)[:, None])
 
@@ -106,28 +106,29 @@ class SaveTranslation(Transform):
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``pred``, (1, N, H, W) in [-1, 1], to ``target``.
 
-        The scan is translated as ever, by a network that only repeats what it has said. Reading it once more takes
+        The scan is translated as ever, by what only repeats what the network has said. Reading it once more takes
         seconds, and there is one account of what a translation is.
         """
-        said = replace(self.model, networks={self.direction: Repetition(data["pred"][0].cpu())})
-        translation = ScanTranslator([said])(data["source"], self.direction)
+        translator = ScanTranslator([self.model])
+        translator.translators = [Repetition(self.model, data["pred"][0].cpu().numpy())]
+        translation = translator(data["source"], self.direction)
         job = Job(Path(data["source"]), data["place"], self.direction, Path(data["target"]), data["doubt"])
         write_translation(translation, job, self.settings)
         return dict(data)
 
 
-class Repetition(torch.nn.Module):
-    """A network's outputs once more, batch by batch.
+class Repetition(VolumeTranslator):
+    """Translates a scan to what its slices have become already.
 
     Args:
-        slices: (N, H, W), all of a scan.
+        model: that translated them.
+        slices: (N, H, W) float32, in [-1, 1], all of the scan.
     """
 
-    def __init__(self, slices: Tensor) -> None:
-        super().__init__()
-        self.rest = slices[:, None]
+    def __init__(self, model: PortableModel, slices: np.ndarray) -> None:
+        super().__init__({}, model.preprocessing)
+        self.translated = slices
 
-    def forward(self, batch: Tensor) -> Tensor:
-        """Those of the next (B, 2k + 1, H, W): (B, 1, H, W)."""
-        outputs, self.rest = self.rest.split([len(batch), len(self.rest) - len(batch)])
-        return outputs
+    def translate_slices(self, slices: np.ndarray, way: str) -> np.ndarray:
+        """Those that are known."""
+        return self.translated

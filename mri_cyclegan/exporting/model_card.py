@@ -95,7 +95,8 @@ def _preprocessing(model: PortableModel) -> str:
             "There are as many slices as the scan has.",
             f"3. Pixel size: {spacing}. Linear resampling, where pixels become coarser after a Gaussian blur: full "
             "width at half maximum √(new² − old²).",
-            f"4. Image size: cropped or padded with -1, around the centre, to {size} × {size}.",
+            f"4. Image size: the whole field of view, padded evenly with -1 to {size} × {size} or more. Training saw "
+            f"{size} × {size} of it: around the centre, moved as far as the head needs.",
             "5. Back: from [-1, 1] to [0, 1], linear resampling to the scan's own voxels; 0 outside the head in scans "
             "whose air is empty: where nine tenths of it are not brighter than the head's darkest.",
         ]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.transforms import PreparedVolume, Preprocessing
+from mri_cyclegan.inference.any_size import for_any_size
 from mri_cyclegan.inference.scan_grid import to_scan_grid
 
 # Slices through the network at a time: on a CPU more of them take memory and no less time.
@@ -34,17 +35,18 @@ def background_of(scaled: ScaledVolume) -> np.ndarray:
 
 
 class VolumeTranslator:
-    """Turns volumes of either contrast into the other, each on its own grid.
+    """Turns volumes of either contrast into the other, each on its own grid and in its whole field of view.
 
     Background stays background: where the source shows none of the head, the output is 0.
 
     Args:
         networks: ``"ab"`` and ``"ba"`` to a network from (B, 2k + 1, H, W) in [-1, 1], a slice between its neighbours,
-            to (B, 1, H, W), its translation.
+            to (B, 1, H, W), its translation; of their attributes see
+            :func:`mri_cyclegan.inference.any_size.for_any_size`.
         preprocessing: the one the networks were trained with.
         num_adjacent: neighbouring slices on either side that the networks see, k.
         device: where to compute.
-        slice_bytes: memory that a slice takes in a network, at most.
+        slice_bytes: memory that a slice of ``image_size`` takes in a network, at most.
 
     Attributes:
         generator_s: seconds spent in the networks so far.
@@ -59,7 +61,7 @@ class VolumeTranslator:
         device: torch.device | str = "cpu",
         slice_bytes: int = 1,
     ) -> None:
-        self.networks = networks
+        self.networks = {way: for_any_size(network, preprocessing.image_size) for way, network in networks.items()}
         for network in networks.values():
             if isinstance(network, nn.Module):
                 network.to(device).eval()
@@ -67,8 +69,10 @@ class VolumeTranslator:
         self.num_adjacent = num_adjacent
         self.device = torch.device(device)
         on_cpu = self.device.type == "cpu"
-        most, num_bytes = (BATCH_SIZE_CPU, BATCH_BYTES_CPU) if on_cpu else (BATCH_SIZE_GPU, BATCH_BYTES_GPU)
-        self.batch_size = max(1, min(most, num_bytes // slice_bytes))
+        self.max_batch, self.batch_bytes = (
+            (BATCH_SIZE_CPU, BATCH_BYTES_CPU) if on_cpu else (BATCH_SIZE_GPU, BATCH_BYTES_GPU)
+        )
+        self.pixel_bytes = slice_bytes / preprocessing.image_size**2
         self.generator_s = 0.0
         self.on_slices: Callable[[int], None] = lambda num_slices: None
 
@@ -81,7 +85,7 @@ class VolumeTranslator:
             view: how the network sees the slices; the change is undone afterwards.
 
         Returns:
-            (X, Y, Z) float32, in [0, 1], on the volume's own grid; 0 beyond the slices.
+            (X, Y, Z) float32, in [0, 1], on the volume's own grid.
         """
         output = self.of_prepared(self.preprocessing.slices_of(scaled), way, view)
         output[background_of(scaled)] = 0
@@ -103,15 +107,16 @@ class VolumeTranslator:
         """Translate neighbouring slices.
 
         Args:
-            slices: (N, H, W) float32, in [-1, 1]; beyond the first and last one these are repeated.
+            slices: (N, H, W) float32, in [-1, 1], of any size; beyond the first and last one these are repeated.
             way: ``"ab"`` or ``"ba"``.
 
         Returns:
             (N, H, W) float32, in [-1, 1].
         """
         fakes = np.empty(slices.shape, dtype=np.float32)
-        for start in range(0, len(slices), self.batch_size):
-            centres = np.arange(start, min(start + self.batch_size, len(slices)))
+        batch_size = self._batch_size(slices.shape[1] * slices.shape[2])
+        for start in range(0, len(slices), batch_size):
+            centres = np.arange(start, min(start + batch_size, len(slices)))
             around = centres[:, None] + np.arange(-self.num_adjacent, self.num_adjacent + 1)
             batch = torch.from_numpy(slices[around.clip(0, len(slices) - 1)]).to(self.device)
             began = perf_counter()
@@ -120,6 +125,9 @@ class VolumeTranslator:
             fakes[centres] = fake[:, 0].numpy()
             self.on_slices(len(centres))
         return fakes
+
+    def _batch_size(self, num_pixels: int) -> int:
+        return max(1, min(self.max_batch, int(self.batch_bytes / (self.pixel_bytes * num_pixels))))
 
     def _forward(self, batch: Tensor, way: str) -> Tensor:
         """In half precision on a GPU: float16, since bfloat16 has 8 bits and would show as steps of grey."""

@@ -58,6 +58,7 @@ class SwinUNETR(nn.Module):
     """
 
     size_multiple = 32
+    depends_on_size = True  # where windows begin, and how many there are, follows from it
     is_bound_to_size = True  # once it is exported: windows are counted while its graph is made
 
     def __init__(self, in_channels: int, out_channels: int, features: int) -> None:

@@ -34,6 +34,8 @@ class TransformerUNet(nn.Module):
         WACV 2023, section 3.2: base_channels 48, depth 4, num_blocks 12, embedding 384, num_heads 6.
     """
 
+    depends_on_size = True  # places are told in shares of the image's sides
+
     def __init__(
         self,
         in_channels: int,

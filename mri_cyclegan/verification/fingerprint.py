@@ -127,9 +127,7 @@ def propose(facts_by_contrast: Sequence[Sequence[Facts]], pictures: bool) -> Pro
             for of_contrast in facts_by_contrast
         ]
         spacing = round(max(medians), 2)
-        # Cropping is centred on the field of view, so a head off its middle needs room on both sides.
-        reach = [max(abs(one.head_low_mm[axis]), one.head_high_mm[axis]) for one in every for axis in (rows, columns)]
-        pixels = math.ceil(2 * max(reach) / spacing)
+        pixels = math.ceil(max(one.head_mm[axis] for one in every for axis in (rows, columns)) / spacing)
     size = min(MAX_SIDE, SIDE_MULTIPLE * math.ceil(pixels / SIDE_MULTIPLE))
     depth = max(depth for depth in range(1, DEEPEST + 1) if size % 2**depth == 0)
     return Proposal(plane, spacing, size, depth, _slice_range(facts_by_contrast, plane))

@@ -1,6 +1,7 @@
 import json
 import pickle
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,26 @@ def test_slices_are_those_of_the_whole_array(volume):
         np.testing.assert_array_equal(cached.foreground_slice(index), foreground[index])
     assert cached.stack(0, 0).dtype == np.float32
     assert cached.foreground_slice(0).dtype == bool
+
+
+def test_a_window_of_the_field_of_view_is_read(volume):
+    """The scan's own, or that of another one on the same grid; its affine tells where it lies."""
+    cached, slices, foreground = volume(0)
+    affine = np.diag([3.0, 2.0, 2.0, 1.0])
+    content = cached.record | {"shape": [5, 4, 4], "window": [2, 1], "affine": affine.tolist()}
+    (cached.folder / "record.json").write_text(json.dumps(content))
+    own = CachedVolume(cached.scan, cached.folder)
+    other = replace(own, window=(0, 4)).through_window_of(replace(own, window=(1, 5)))
+    for seen, (row, column) in ((own, (2, 1)), (other, (1, 5))):
+        part = (slice(None), slice(row, row + 4), slice(column, column + 4))
+        assert seen.is_complete()
+        np.testing.assert_array_equal(seen.slices, slices[part])
+        np.testing.assert_array_equal(seen.foreground, foreground[part])
+        np.testing.assert_array_equal(seen.stack(3, 1), slices[part][2:5])
+        np.testing.assert_array_equal(seen.foreground_slice(4), foreground[part][4])
+        np.testing.assert_array_equal(
+            seen.record["affine"] @ np.array([1, 0, 0, 1]), [3, 2 * row - 4, 2 * column - 2, 1]
+        )
 
 
 @pytest.mark.parametrize("num_adjacent", [1, 2, 7])

@@ -411,6 +411,27 @@ def test_cropping_of_the_head_is_warned_about(tmp_path, bids, caplog, spacing_mm
         assert "sub-01_T1w.nii.gz" in crops[0] or "sub-02_T2w.nii.gz" in crops[0]
 
 
+def test_pairs_are_cut_alike_though_their_heads_boxes_differ(tmp_path, head, save_nifti):
+    """In validation and in training: off the middle each scan alone would be cut where its own head ends."""
+    for number in (1, 2):
+        array = np.pad(100 * head((16, 18, 12), number), ((30, 2), (4, 24), (0, 0)))
+        larger = array.copy()
+        larger[36:42, 2:7, 4:8] = array.max()  # a nose that only one contrast shows
+        for contrast, image in (("T1w", array), ("T2w", larger)):
+            save_nifti(tmp_path / f"bids/sub-{number}/anat/sub-{number}_{contrast}.nii.gz", image.astype(np.float32))
+    (tmp_path / "bids/participants.tsv").write_text("participant_id\tpart\nsub-1\ttrain\nsub-2\tval\n")
+    settings = {"match": "subject", "allow_paired_subjects": True, "split_column": "part", "spacing_mm": 1.0}
+    data = ready(tmp_path / "bids", tmp_path / "cache", **settings)
+    pairs = [*data.val_pairs, (data.train_slices.volumes_a[0], data.train_slices.volumes_b[0])]
+    assert len(pairs) == 2
+    for a, b in pairs:
+        assert b.record["window"] == a.record["window"] != data.cache.get(b.scan).record["window"]
+        assert b.record["affine"] == a.record["affine"]
+        shared = a.foreground & b.foreground
+        assert np.count_nonzero(shared) > 0.95 * np.count_nonzero(a.foreground)
+        assert np.corrcoef(a.slices[shared], b.slices[shared])[0, 1] > 0.9
+
+
 def test_pictures_train_without_knowing_their_subjects(tmp_path, head):
     for contrast, seed in (("T1w", 0), ("T2w", 1)):
         (tmp_path / "png" / contrast).mkdir(parents=True)

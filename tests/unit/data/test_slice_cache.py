@@ -302,13 +302,14 @@ def test_killed_at_any_moment_the_next_start_completes_the_same_cache(tmp_path, 
 
 
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
-@pytest.mark.parametrize("size", [24, 32], ids=["as it is", "padded"])
+@pytest.mark.parametrize("size", [16, 24, 32], ids=["a window", "as it is", "padded"])
 def test_single_slices_are_those_of_the_whole_array(tmp_path, folder, save_nifti, head, plane, size):
     """What is neither resampled nor padded once lay transposed in the file, and single slices were scrambled."""
     path = save_nifti(tmp_path / "sub-01_T1w.nii.gz", head((24, 24, 24)))
     cached = SliceCache(folder, Preprocessing(plane, 1.0, size)).get(Scan("sub-01", "", "T1w", path))
     slices, foreground = cached.slices, cached.foreground
-    assert len(slices) == 24
+    assert slices.shape == foreground.shape == (24, size, size)
+    np.testing.assert_allclose(cached.record["foreground_share"], foreground.mean(axis=(1, 2)))
     for index in range(24):
         np.testing.assert_array_equal(cached.stack(index, 0)[0], slices[index])
         np.testing.assert_array_equal(cached.foreground_slice(index), foreground[index])

@@ -219,7 +219,18 @@ def test_a_rotated_affine_keeps_its_axes(head):
     np.testing.assert_allclose(affine[:3, :3], expected, atol=1e-6)
 
 
-def test_the_share_of_the_head_that_is_cropped_is_recorded(head):
+@pytest.mark.parametrize("plane", AXCODES)
+def test_nothing_is_cropped_and_the_window_follows_the_head(head, plane):
+    array = np.pad(head((20, 22, 18)), ((3, 31), (2, 36), (40, 5)))
+    prepared = Preprocessing(plane, 1.0, 24)(Volume(array, diagonal(1, 1, 1)))
+    expected = reoriented(Volume(array, diagonal(1, 1, 1)), AXCODES[plane]).array
+    assert prepared.slices.shape == expected.shape
+    row, column = prepared.record["window"]
+    assert prepared.foreground[:, row : row + 24, column : column + 24].sum() == prepared.foreground.sum() > 0
+    assert prepared.record["foreground_lost"] == 0
+
+
+def test_the_share_of_the_head_that_training_does_not_see_is_recorded(head):
     volume = Volume(head((40, 40, 10)), np.eye(4))
     mask = foreground_mask(volume.array)
     lost = 1 - mask[8:32, 8:32].sum() / mask.sum()

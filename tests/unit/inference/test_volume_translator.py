@@ -1,3 +1,5 @@
+from itertools import product
+
 import nibabel
 import numpy as np
 import pytest
@@ -68,11 +70,34 @@ def test_one_slice(head):
     np.testing.assert_allclose(output, scaled.array, atol=1e-6)
 
 
-def test_what_the_slices_do_not_reach_is_background(head):
-    output, scaled = round_trip(Volume(head((20, 24, 9)), np.eye(4)), 1.0, 16)
-    inside = output[2:18, 4:20]
-    np.testing.assert_allclose(inside, scaled.array[2:18, 4:20], atol=1e-6)
-    assert output[:2].max() == output[:, :4].max() == 0
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("tiled", [False, True], ids=["whole", "in tiles"])
+def test_a_head_comes_out_whole_wherever_it_lies(head, plane, tiled):
+    """80 mm off the middle in any direction, in slices twice and a half as wide as those of training."""
+    size, moves = (20, 22, 18), [move for move in product((-16, 0, 16), repeat=3) if any(move)]
+    affine = np.diag([5.0, 5.0, 5.0, 1.0])
+
+    def translated(move):
+        array = np.zeros([side + 32 for side in size], np.float32)
+        array[tuple(slice(16 + step, 16 + step + side) for step, side in zip(move, size))] = head(size)
+        network = lambda stack: (0.5 * stack + 0.2).clamp(-1, 1)  # noqa: E731
+        network.depends_on_size = tiled
+        scaled = scale_intensities(Volume(array, affine))
+        return VolumeTranslator({"ab": network}, Preprocessing(plane, 5.0, 24))(scaled, "ab"), scaled.foreground
+
+    centred, foreground = translated((0, 0, 0))
+    for move in moves[:: 1 if plane == "axial" and not tiled else 5]:
+        output, moved_foreground = translated(move)
+        np.testing.assert_array_equal(moved_foreground, np.roll(foreground, move, (0, 1, 2)))
+        np.testing.assert_allclose(output, np.roll(centred, move, (0, 1, 2)), atol=1e-6)
+        assert output[moved_foreground].min() > 0.09
+
+
+def test_the_edge_of_the_field_of_view_is_no_darker():
+    """Pixels of 4 mm do not end where voxels of 1 mm do."""
+    array = np.broadcast_to(np.linspace(20, 100, 12, dtype=np.float32), (42, 45, 12)).copy()
+    output, scaled = round_trip(Volume(array, np.eye(4)), 4.0, 8)
+    np.testing.assert_allclose(output, scaled.array, atol=1e-5)
 
 
 def test_slices_come_back_by_their_affines():
@@ -169,9 +194,7 @@ def test_axis_by_axis_is_the_general_resampling(seed):
     scan[:3, 3] = random.uniform(0, 8, 3)
     shape = (11, 6, 10)
     record = {"affine": np.eye(4).tolist(), "source_affine": scan.tolist(), "source_shape": list(shape)}
-    expected = ndimage.affine_transform(
-        slices, scan[:3, :3], scan[:3, 3], shape, order=1, mode="grid-constant", cval=-1.0
-    )
+    expected = ndimage.affine_transform(slices, scan[:3, :3], scan[:3, 3], shape, order=1, mode="nearest")
     np.testing.assert_allclose(to_scan_grid(slices, record), expected, atol=1e-5)
 
 
@@ -222,3 +245,7 @@ def test_slices_that_take_much_memory_pass_a_few_at_a_time():
         translator = VolumeTranslator({"ab": network}, Preprocessing("axial", 1.0, 8), slice_bytes=slice_bytes)
         translator.translate_slices(np.zeros((5, 8, 8), np.float32), "ab")
     assert list(sizes.values()) == [[4, 1], [2, 2, 1], [1] * 5]
+    sizes[2**29].clear()
+    translator = VolumeTranslator({"ab": network}, Preprocessing("axial", 1.0, 8), slice_bytes=2**29)
+    translator.translate_slices(np.zeros((2, 8, 12), np.float32), "ab")
+    assert sizes[2**31][5:] == [1, 1], "larger slices take more"
