@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.volume import Volume
+from mri_cyclegan.inference.any_size import AnySize
 from mri_cyclegan.inference.portable import PortableModel
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 
@@ -40,8 +41,9 @@ def parity_of(model: PortableModel, way: str, program: Callable[[Tensor], Tensor
         way: ``"ab"`` or ``"ba"``.
         program: exported network of this direction, (B, 2k + 1, H, W) in [-1, 1] to (B, 1, H, W).
     """
-    network = model.networks[way]
-    exact = copy.deepcopy(network).double()
+    multiple = size_multiple(model, way)
+    network = AnySize(model.networks[way], multiple)
+    exact = AnySize(copy.deepcopy(model.networks[way]).double(), multiple)
     outputs = [
         [
             VolumeTranslator({way: one}, model.preprocessing, model.num_adjacent).translate_slices(slices, way)
@@ -71,15 +73,21 @@ def takes_any_size(model: PortableModel, way: str) -> bool:
     return not getattr(model.networks[way], "is_bound_to_size", False)
 
 
+def depends_on_size(model: PortableModel, way: str) -> bool:
+    """Whether a network is to see images of one size only: :func:`mri_cyclegan.inference.any_size.for_any_size`."""
+    return getattr(model.networks[way], "depends_on_size", False)
+
+
 def _check_slices(model: PortableModel, way: str) -> list[np.ndarray]:
-    """Slices of the model's own size, which pass in batches of four and two, and one alone, of another size if it may.
+    """Slices of the model's own size, which pass in batches of four and two, and one alone, of an odd size if it may.
 
     From the first of the head to the last: where there is little to see, rounding shows most.
     """
-    slices = model.preprocessing(head_volume(way)).slices
+    prepared, size = model.preprocessing(head_volume(way)), model.preprocessing.image_size
+    row, column = prepared.record["window"]
+    slices = prepared.slices[:, row : row + size, column : column + size]
     slices = slices[np.linspace(0, len(slices) - 1, NUM_SLICES).astype(int)]
     if not takes_any_size(model, way):
         return [slices, slices[2:3]]
-    step = size_multiple(model, way)
-    other_size = np.pad(slices[2:3], ((0, 0), (0, step), (0, 2 * step)), constant_values=-1.0)
-    return [slices, other_size]
+    odd_size = np.pad(slices[2:3], ((0, 0), (0, 1), (0, 3)), constant_values=-1.0)
+    return [slices, odd_size]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mri_cyclegan.exporting.parity import Parity, parity_of, size_multiple, takes_any_size
+from mri_cyclegan.inference.any_size import AnySize
 from mri_cyclegan.inference.description import FILE_NAME
 from mri_cyclegan.inference.portable import WAYS, PortableModel
 from mri_cyclegan.inference.synthetic_image import NOTICE
@@ -25,6 +26,8 @@ Load = Callable[[Path], Callable[[Tensor], Tensor]]
 def write_programs(model: PortableModel, folder: Path, suffix: str, write: Write, load: Load) -> dict[str, Parity]:
     """Write both directions and ``model.json``, and read the programs back.
 
+    A program pads images of any size to what its network needs, and cuts its outputs back.
+
     Returns:
         Direction to how far the file's outputs are from the model's.
     """
@@ -34,7 +37,8 @@ def write_programs(model: PortableModel, folder: Path, suffix: str, write: Write
     for way in WAYS:
         path = folder / f"generator_{way}.{suffix}"
         axes = [0, 2, 3] if takes_any_size(model, way) else [0]
-        write(model.networks[way], example, path, facts(model, way), axes)
+        network = AnySize(model.networks[way], size_multiple(model, way)).eval()
+        write(network, example, path, facts(model, way), axes)
         differences[way] = parity_of(model, way, load(path))
     shutil.copyfile(model.folder / FILE_NAME, folder / FILE_NAME)
     return differences
@@ -51,7 +55,6 @@ def facts(model: PortableModel, way: str) -> dict[str, str]:
         "target_contrast": target,
         "input": f"{INPUT}: (batch, {2 * settings.num_adjacent_slices + 1}, height, width), float32, in [-1, 1]",
         "output": f"{OUTPUT}: (batch, 1, height, width), float32, in [-1, 1]",
-        "size_multiple": str(size_multiple(model, way)),
         "any_size": str(takes_any_size(model, way)).lower(),
         "preprocessing": settings.model_dump_json(),
         "weights_sha256": model.hashes[way],

@@ -1,7 +1,7 @@
 """How to use an export: sections of its model card, with code that runs beside the files."""
 
 from mri_cyclegan.exporting.model_card import one_line
-from mri_cyclegan.exporting.parity import size_multiple, takes_any_size
+from mri_cyclegan.exporting.parity import depends_on_size, size_multiple, takes_any_size
 from mri_cyclegan.exporting.programs import INPUT, OUTPUT
 from mri_cyclegan.inference.portable import WAYS, PortableModel
 from mri_cyclegan.inference.synthetic_image import PACKAGE
@@ -69,9 +69,8 @@ def _of_programs(model: PortableModel, other: str, runtime: str, of_slices: str,
     a, b = map(one_line, model.contrasts)
     reach = model.num_adjacent
     channels = f"a slice between its {reach} neighbours on either side" if reach else "a slice"
-    multiple, size = max(size_multiple(model, way) for way in WAYS), model.preprocessing.image_size
     varies = all(takes_any_size(model, way) for way in WAYS)
-    sides = f"may be any multiples of {multiple}" if varies else f"are {size}"
+    sides = "may be any" if varies else f"are {model.preprocessing.image_size}"
     return f"""\
 The input is (batch, {2 * reach + 1}, height, width) float32 in [-1, 1]: {channels}, prepared as described above.
 The output is (batch, 1, height, width) in [-1, 1]. Height and width {sides}.
@@ -91,6 +90,9 @@ A whole scan, its slices prepared and put together by `pip install {PACKAGE}`:
 
 
 def _of_scan(model: PortableModel, imports: str, opened: str, called: str) -> str:
+    known = (
+        f"network.size_multiple, network.depends_on_size = {size_multiple(model, 'ab')}, {depends_on_size(model, 'ab')}"
+    )
     plane, spacing_mm, size = model.preprocessing.plane, model.preprocessing.spacing_mm, model.preprocessing.image_size
     return f"""\
 {imports}
@@ -106,6 +108,7 @@ def network(slices):
     return {called}
 
 
+{known}  # so it pads and tiles as the model does
 scaled = scale_intensities(read_volume("scan.nii.gz"))
 translate = VolumeTranslator({{"ab": network}}, Preprocessing("{plane}", {spacing_mm}, {size}), {model.num_adjacent})
 synthetic = translate(scaled, "ab")  # (X, Y, Z) in [0, 1], on the scan's own grid"""
