@@ -77,3 +77,20 @@ class UnfitData(ValueError):
         super().__init__(
             f"{len(errors)} {'problem' if len(errors) == 1 else 'problems'} in {num_scans} scans:\n{listing}\n{advice}"
         )
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is doubtful about an image, before it is known which file it is of.
+
+    Attributes:
+        problem: see :class:`Finding`.
+        remedy: see :class:`Finding`.
+    """
+
+    problem: str
+    remedy: str
+
+    def of(self, path: Path) -> Finding:
+        """The warning about a file."""
+        return Finding("warning", path, self.problem, self.remedy)

@@ -1,31 +1,90 @@
 """Which voxels show the head."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from mri_cyclegan.data.background import Background, find_background
+from mri_cyclegan.data.findings import Doubt
+from mri_cyclegan.data.foreground_doubts import doubts_about
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """The head in a volume.
+
+    Attributes:
+        mask: (X, Y, Z) bool; all False when the array is constant.
+        array: (X, Y, Z) float32, the volume with every background dark: as it was, but for padding, and for a
+            background that was not darker than the head.
+        doubts: what is not certain about it.
+    """
+
+    mask: np.ndarray
+    array: np.ndarray
+    doubts: tuple[Doubt, ...] = ()
+
 
 def foreground_mask(array: np.ndarray) -> np.ndarray:
-    """Voxels of the head, by the evaluation protocol's definition.
+    """Voxels of the head, (X, Y, Z) bool, by the evaluation protocol's definition; see :func:`find_foreground`."""
+    return find_foreground(array).mask
 
-    The volume is smoothed by a Gaussian (σ 1 voxel) and cut half-way between its minimum and its Otsu threshold; the
-    largest connected component is kept and its holes are filled. The full Otsu threshold would lose dark tissue.
+
+def find_foreground(array: np.ndarray) -> Foreground:
+    """Find the head by the evaluation protocol's definition.
+
+    The background is looked for at the border (:mod:`mri_cyclegan.data.background`), and intensities are clipped to
+    robust limits above and below it, so that neither single voxels nor padding move anything. What is left is smoothed
+    by a Gaussian (σ 1 voxel) and cut half-way between its minimum and its Otsu threshold; the largest connected
+    component is kept and its holes are filled. The full Otsu threshold would lose dark tissue.
 
     Args:
         array: (X, Y, Z), any finite intensities; an axis of length 1 makes it a 2-D image.
 
-    Returns:
-        (X, Y, Z) bool; all False when the array is constant.
-
     Reference:
         Otsu, IEEE Trans. Syst. Man Cybern. 1979.
     """
-    image = np.squeeze(np.asarray(array, dtype=np.float32))
+    array = np.asarray(array, dtype=np.float32)
+    image = np.atleast_2d(np.squeeze(array))
+    if image.min() == image.max():
+        return Foreground(np.zeros(array.shape, bool), array)
+    background = find_background(image)
+    padding = [level.of(image) for level in background.paddings]
+    dark = _with_dark_background(image, background, padding)
+    limited = dark.clip(*map(np.float32, background.limits))
+    labels, head = _parts(limited)
+    doubts = doubts_about(background, dark, limited, labels, head)
+    mask = _filled(labels == head) if head else np.zeros(image.shape, bool)
+    for level in padding:
+        mask &= ~level
+    return Foreground(mask.reshape(array.shape), dark.reshape(array.shape), tuple(doubts))
+
+
+def _with_dark_background(image: np.ndarray, background: Background, padding: list[np.ndarray]) -> np.ndarray:
+    """The image itself where nothing is to be changed."""
+    masks = list(padding)
+    if background.level is not None and not background.is_dark:
+        masks.append(background.level.of(image))
+    for mask in masks:
+        image = np.where(mask, np.float32(background.dark), image)
+    return image
+
+
+def _parts(image: np.ndarray) -> tuple[np.ndarray, int]:
+    """Connected components, numbered from 1, and the number of the largest; 0 if there is none."""
     smooth = ndimage.gaussian_filter(image, sigma=1)
     if smooth.min() == smooth.max():
-        return np.zeros(array.shape, dtype=bool)
-    above = smooth > (smooth.min() + threshold_otsu(smooth)) / 2
-    labels, num_components = ndimage.label(above)
-    if num_components > 1:
-        above = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    return ndimage.binary_fill_holes(above).reshape(array.shape)
+        return np.zeros(image.shape, np.int32), 0
+    labels, num_parts = ndimage.label(smooth > (smooth.min() + threshold_otsu(smooth)) / 2)
+    return labels, 1 if num_parts == 1 else 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+
+
+def _filled(mask: np.ndarray) -> np.ndarray:
+    """The mask with its holes: what it separates from the border of its bounding box."""
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    around, _ = ndimage.label(~np.pad(mask[box], 1))
+    filled = np.zeros_like(mask)
+    filled[box] = (around != around.flat[0])[(slice(1, -1),) * mask.ndim]
+    return filled

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mri_cyclegan.data.foreground import foreground_mask
+from mri_cyclegan.data.findings import Doubt
+from mri_cyclegan.data.foreground import find_foreground
 from mri_cyclegan.data.volume import Volume
 
 # Percentiles of the foreground that become the ends of the scale.
@@ -21,6 +22,7 @@ class ScaledVolume:
         foreground: (X, Y, Z) bool.
         low: intensity in the file's units that became 0.
         high: likewise 1.
+        doubts: what is not certain about its foreground, and so about the scale.
     """
 
     array: np.ndarray
@@ -28,19 +30,23 @@ class ScaledVolume:
     foreground: np.ndarray
     low: float
     high: float
+    doubts: tuple[Doubt, ...] = ()
 
 
 def scale_intensities(volume: Volume) -> ScaledVolume:
     """Scale a volume by its own foreground: percentiles 0.5 and 99.5 become 0 and 1, values beyond are clipped.
 
+    Padding, and a background that is not dark, become as dark as air.
+
     Raises:
-        ValueError: the volume or its foreground is constant; the caller adds the file's name.
+        ValueError: the volume or its foreground is constant, or it has none; the caller adds the file's name.
     """
-    foreground = foreground_mask(volume.array)
-    if not foreground.any():
-        raise ValueError("all voxels have the same value")
-    low, high = (float(value) for value in np.percentile(volume.array[foreground], PERCENTILES))
+    found = find_foreground(volume.array)
+    if not found.mask.any():
+        is_constant = volume.array.min() == volume.array.max()
+        raise ValueError("all voxels have the same value" if is_constant else "it shows nothing but its background")
+    low, high = (float(value) for value in np.percentile(found.array[found.mask], PERCENTILES))
     if not low < high:
         raise ValueError("the foreground has no contrast")
-    scaled = (volume.array - np.float32(low)) / np.float32(high - low)
-    return ScaledVolume(scaled.clip(0, 1, out=scaled), volume.affine, foreground, low, high)
+    scaled = (found.array - np.float32(low)) / np.float32(high - low)
+    return ScaledVolume(scaled.clip(0, 1, out=scaled), volume.affine, found.mask, low, high, found.doubts)

@@ -155,6 +155,7 @@ class SliceCache:
             prepared = self.preprocessing.slices_of(scaled)
         except ValueError as error:
             raise EmptyScan(path, str(error), "It is left out.") from error
+        warnings = [*volume.warnings, *(doubt.of(path) for doubt in scaled.doubts)]
         size = self.preprocessing.image_size
         row, column = prepared.record["window"]
         seen = prepared.foreground[:, row : row + size, column : column + size]
@@ -165,7 +166,7 @@ class SliceCache:
             "foreground_share": seen.mean(axis=(1, 2)).tolist(),
             "shape": list(seen.shape),
             "voxel_hash": voxel_hash(volume),
-            "warnings": [finding.as_json() for finding in volume.warnings],
+            "warnings": [finding.as_json() for finding in warnings],
         }
         self._write(folder, {"slices": prepared.slices, "foreground": prepared.foreground}, record)
 

@@ -24,7 +24,7 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     """Content of a folder's ``metrics.json``.
 
     Raises:
-        ValueError: there is none, it is of another protocol, or it does not hold what an evaluation writes.
+        ValueError: there is none, it is of a later protocol, or it does not hold what an evaluation writes.
     """
     path = folder / "metrics.json"
     try:
@@ -32,7 +32,7 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read ({error}). Evaluate the run first.") from error
     version = content.get("protocol_version") if isinstance(content, dict) else None
-    if version != PROTOCOL_VERSION:
+    if version not in range(1, PROTOCOL_VERSION + 1):
         raise ValueError(f"{path}: protocol version {version}, this is {PROTOCOL_VERSION}. Evaluate the run again.")
     try:
         _check(content)
@@ -84,9 +84,12 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Differences:
         signed-rank test, ``num_subjects``, and the means ``first`` and ``second``.
 
     Raises:
-        ValueError: they are not of the same images and directions.
+        ValueError: they are not of the same images and directions, or by different versions of the protocol.
     """
     differences: Differences = {}
+    versions = first["protocol_version"], second["protocol_version"]
+    if versions[0] != versions[1]:
+        raise ValueError(f"Not the same protocol: versions {versions[0]} and {versions[1]}. Evaluate both again.")
     if first["directions"] != second["directions"]:
         raise ValueError(f"Not the same directions: {first['directions']} and {second['directions']}.")
     for way in first["directions"]:

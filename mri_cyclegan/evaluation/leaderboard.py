@@ -135,7 +135,12 @@ def _unlike(entry: Entry, commonest: Images | str | None) -> str:
             return f"{entry.folder}: a fold, validated on other people. Folds are no rivals: take their mean."
         return f"{entry.folder}: validated on other images than those ranked, or on other grids."
     assert entry.images is not None
-    if entry.images.part != commonest.part:
+    if entry.images.protocol_version != commonest.protocol_version:
+        reason = (
+            f"evaluated by protocol version {entry.images.protocol_version}, most runs by version "
+            f"{commonest.protocol_version}; evaluate it again"
+        )
+    elif entry.images.part != commonest.part:
         reason = f"evaluated on {entry.images.part} subjects, most runs on {commonest.part} subjects"
     elif entry.images.resampled_targets != commonest.resampled_targets:
         resampled = "with" if entry.images.resampled_targets else "without"

@@ -94,7 +94,7 @@ def evaluate_predictions(
     cases = match_files(prediction, target, source)
     if options.pairs == "grid":
         _refuse_other_grids(cases)
-    references = _fit(cases)
+    references, doubts = _fit(cases)
     settings = {
         "version": [VERSION, version("mri-cyclegan")],
         "protocol": PROTOCOL_VERSION,
@@ -119,7 +119,7 @@ def evaluate_predictions(
         records=gathered,
         audits=[],
         uncertainty_kind=None,
-        warnings=["Reference methods were fitted on the evaluated targets: there is no training set here."],
+        warnings=["Reference methods were fitted on the evaluated targets: there is no training set here.", *doubts],
         provenance=provenance() | {"predictions": str(prediction), "targets": str(target), "sources": str(source)},
         history=[],
         ways=[WAY],
@@ -143,16 +143,20 @@ def _refuse_other_grids(cases: Sequence[PredictionFiles]) -> None:
         raise UnfitData(findings, len(cases), advice)
 
 
-def _fit(cases: Sequence[PredictionFiles]) -> References:
+def _fit(cases: Sequence[PredictionFiles]) -> tuple[References, list[str]]:
+    """Reference methods, and what is not certain about the targets and sources."""
     fit, histograms = LookUpTableFit(), []
+    doubts: list[str] = []
     for case in cases:
         target = _read_real(case.target)
+        doubts += [str(doubt.of(case.target)) for doubt in target.doubts]
         histograms.append(histogram(target.array[target.foreground]))
         if case.source is not None:
             source = _read_real(case.source)
+            doubts += [str(doubt.of(case.source)) for doubt in source.doubts]
             array, foreground = on_grid(target, grid_of(source))
             fit.add(source.array, array, foreground)
-    return References(pooled(histograms), None, fit.table() if fit.counts.any() else None)
+    return References(pooled(histograms), None, fit.table() if fit.counts.any() else None), doubts
 
 
 def _measure(case: PredictionFiles, references: References, options: PredictionOptions) -> Record:

@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-# Changes whenever the same prediction would get other numbers.
-PROTOCOL_VERSION = 1
+# Changes whenever the same prediction would get other numbers. Results of older versions are read and ranked among
+# themselves: version 1 found the head from single voxels and padding, see docs/protocol.md.
+PROTOCOL_VERSION = 2
 
 DIRECTIONS = ("ab", "ba")
 

@@ -127,7 +127,11 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         records=gathered,
         audits=[most_serious_audit([judge_pairing(one.split, evaluated) for one in runs])],
         uncertainty_kind=_kind(len(runs), len(views)),
-        warnings=[*warnings, *_out_of_domain(gathered, run.model.contrasts)],
+        warnings=[
+            *warnings,
+            *(doubt for record in gathered for doubt in record.values["doubts"]),
+            *_out_of_domain(gathered, run.model.contrasts),
+        ],
         provenance=provenance(device) | _provenance_of(runs) | {"look-up table fitted on": fitted_on},
         history=run.history,
     )

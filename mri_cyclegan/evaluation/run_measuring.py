@@ -66,6 +66,9 @@ class RunMeasuring:
             "files": {letter: str(scan.path) for letter, scan in subject.scans.items()},
             "pairing": pairing,
             "real": {letter: self._describe_real(volume, letter, arrays) for letter, volume in scaled.items()},
+            "doubts": [
+                str(doubt.of(subject.scans[letter].path)) for letter, one in scaled.items() for doubt in one.doubts
+            ],
             "ways": {},
         }
         for way, images in self.translating.images(subject, scaled):

@@ -46,11 +46,13 @@ class Images(NamedTuple):
     """What a run was evaluated on.
 
     Attributes:
+        protocol_version: that it was evaluated by.
         part: of the data set.
         resampled_targets: whether targets were resampled.
         scans: subject, session, scan, the hashes of its files, and whether they were registered.
     """
 
+    protocol_version: int
     part: str
     resampled_targets: bool
     scans: tuple[tuple[str, ...], ...]
@@ -163,7 +165,7 @@ def _images(content: Mapping[str, Any]) -> Images:
         )
         for one in content["subjects"]
     ]
-    return Images(content["part"], content["resampled_targets"], tuple(sorted(scans)))
+    return Images(content["protocol_version"], content["part"], content["resampled_targets"], tuple(sorted(scans)))
 
 
 def command_line(folder: Path) -> list[str]:

@@ -178,13 +178,14 @@ class ScanTranslator:
 
 
 def read_scaled(path: Path, options: ReadOptions = ReadOptions()) -> tuple[ScaledVolume, list[str]]:
-    """A scan on the common intensity scale, and what is doubtful about its file, a clause each.
+    """A scan on the common intensity scale, and what is doubtful about it, a clause each.
 
     Raises:
         UnfitFile: it cannot be read, or shows nothing.
     """
     volume = read_volume(path, options)
     try:
-        return scale_intensities(volume), [finding.problem for finding in volume.warnings]
+        scaled = scale_intensities(volume)
     except ValueError as error:
         raise UnfitFile(path, str(error), "It shows nothing to translate.") from error
+    return scaled, [doubt.problem for doubt in (*volume.warnings, *scaled.doubts)]

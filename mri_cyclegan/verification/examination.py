@@ -9,8 +9,8 @@ import nibabel
 import numpy as np
 from PIL import Image
 
-from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
-from mri_cyclegan.data.foreground import foreground_mask
+from mri_cyclegan.data.findings import Doubt, EmptyScan, Finding, UnfitFile
+from mri_cyclegan.data.foreground import find_foreground
 from mri_cyclegan.data.integrity import voxel_hash
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_volume
@@ -24,7 +24,7 @@ PERCENTILES = (0.5, 25, 50, 75, 99.5)
 NUM_HEIGHTS = 20
 NUM_BINS = 48
 
-# The head is found on a coarser grid: its outline in mm is all that is asked for.
+# Facts are taken on a coarser grid: the outline of the head in mm is all that is asked for.
 COARSE_SIDE = 128
 THUMBNAIL_PIXELS = 112
 
@@ -95,7 +95,7 @@ def examine(scan: Scan, options: ReadOptions) -> Examined:
     """Read a scan to its last byte and describe it; what is wrong with it is part of the answer, never an exception."""
     try:
         volume = read_volume(scan.path, options)
-        facts, picture = _describe(volume)
+        facts, picture, doubts = _describe(volume)
     except UnfitFile as error:
         return Examined(scan, [error.finding])
     except MemoryError:
@@ -103,19 +103,21 @@ def examine(scan: Scan, options: ReadOptions) -> Examined:
         return Examined(scan, [Finding("error", scan.path, problem, remedy)])
     except ValueError as error:
         return Examined(scan, [EmptyScan(scan.path, str(error), "It is left out.").finding])
-    return Examined(scan, list(volume.warnings), facts, picture)
+    return Examined(scan, [*volume.warnings, *(doubt.of(scan.path) for doubt in doubts)], facts, picture)
 
 
-def _describe(volume: Volume) -> tuple[Facts, str]:
-    array, spacing = _canonical(volume)
+def _describe(volume: Volume) -> tuple[Facts, str, tuple[Doubt, ...]]:
+    found = find_foreground(volume.array)
+    array, spacing = _canonical(volume, found.array)
+    mask, _ = _canonical(volume, found.mask)
     steps = tuple(max(1, -(-size // COARSE_SIDE)) for size in array.shape)
-    coarse = array[tuple(slice(None, None, step) for step in steps)]
-    head = foreground_mask(coarse)
+    coarse, head = (image[tuple(slice(None, None, step) for step in steps)] for image in (array, mask))
     if not head.any():
-        raise ValueError("all voxels have the same value")
+        is_constant = array.min() == array.max()
+        raise ValueError("all voxels have the same value" if is_constant else "it shows nothing but its background")
     low, high, cut = _bounds(head, np.array(array.shape), np.array(steps), spacing)
     percentiles = np.percentile(coarse[head], PERCENTILES)
-    lowest, highest = float(array.min()), float(array.max())
+    lowest, highest = float(volume.array.min()), float(volume.array.max())
     facts = Facts(
         shape=volume.array.shape,
         spacing_mm=volume.spacing_mm,
@@ -134,13 +136,14 @@ def _describe(volume: Volume) -> tuple[Facts, str]:
         voxel_hash=voxel_hash(volume),
     )
     middle = [int(step * np.flatnonzero(_any_but(head, axis)).mean()) for axis, step in enumerate(steps)]
-    return facts, _thumbnail(array, spacing, middle, (max(0.0, lowest), float(percentiles[-1])))
+    window = min(max(0.0, lowest), float(percentiles[0])), float(percentiles[-1])
+    return facts, _thumbnail(array, spacing, middle, window), found.doubts
 
 
-def _canonical(volume: Volume) -> tuple[np.ndarray, np.ndarray]:
-    """Array in RAS+ order, and its voxel size along each axis."""
+def _canonical(volume: Volume, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An image on the volume's grid in RAS+ order, and its voxel size along each axis."""
     orientation = nibabel.io_orientation(volume.affine)
-    array = nibabel.apply_orientation(volume.array, orientation)
+    array = nibabel.apply_orientation(image, orientation)
     spacing = np.empty(3)
     spacing[orientation[:, 0].astype(int)] = volume.spacing_mm
     return array, spacing

@@ -18,6 +18,8 @@ from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.inference.scan_translator import read_scaled
+from mri_cyclegan.verification.examination import examine
 
 PREPROCESSING = Preprocessing("axial", 1.0, 24)
 
@@ -205,12 +207,12 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_unfit_scans_are_reported_beside_the_warnings_of_others(folder, scans, save_nifti):
+def test_unfit_scans_are_reported_beside_the_warnings_of_others(folder, scans, save_nifti, head):
     scans[1].path.write_bytes(b"no image")
     save_nifti(scans[2].path, np.zeros((8, 8, 8), np.float32))
     sheared = np.eye(4)
     sheared[0, 1] = 0.3
-    save_nifti(scans[3].path, np.random.default_rng(0).random((16, 20, 12)).astype(np.float32), sheared)
+    save_nifti(scans[3].path, head((16, 20, 12)), sheared)
     for _ in range(2):  # made now, then found
         findings = SliceCache(folder, PREPROCESSING).prepare(scans, 1)
         assert [(one.severity, one.path) for one in sorted(findings)] == [
@@ -313,3 +315,17 @@ def test_single_slices_are_those_of_the_whole_array(tmp_path, folder, save_nifti
     for index in range(24):
         np.testing.assert_array_equal(cached.stack(index, 0)[0], slices[index])
         np.testing.assert_array_equal(cached.foreground_slice(index), foreground[index])
+
+
+def test_what_is_not_certain_about_the_head_is_told_by_the_cache_as_by_verify(folder, scans, save_nifti, head):
+    array = head((30, 34, 28))
+    array[3, 4, 5] = 1e6
+    save_nifti(scans[0].path, np.pad(array, 3, constant_values=-1024))
+    for _ in range(2):  # made now, then found
+        findings = SliceCache(folder, PREPROCESSING).prepare(scans[:1], 1)
+        assert [finding.problem.partition(",")[0] for finding in findings] == [
+            "the background around the head is about 1.46",
+            "1 voxel lies far beyond all others",
+        ]
+    assert findings == examine(scans[0], ReadOptions()).findings
+    assert read_scaled(scans[0].path)[1] == [finding.problem for finding in findings]

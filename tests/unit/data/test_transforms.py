@@ -275,7 +275,7 @@ def test_the_source_is_left_as_it_was(head):
 
 
 @pytest.mark.parametrize(
-    ("corner", "message"), [(7.0, "all voxels have the same value"), (-1000.0, "the foreground has no contrast")]
+    ("corner", "message"), [(7.0, "all voxels have the same value"), (-1000.0, "nothing but its background")]
 )
 def test_a_volume_without_contrast_is_refused(corner, message):
     array = np.full((9, 9, 9), 7.0, np.float32)

@@ -19,7 +19,8 @@ def content(values, hashes=None, **changes):
         }
         for name, value in values.items()
     ]
-    return {"method": "M", "directions": {"ab": ["T1w", "T2w"]}, "subjects": subjects} | changes
+    whole = {"protocol_version": PROTOCOL_VERSION, "method": "M", "directions": {"ab": ["T1w", "T2w"]}}
+    return whole | {"subjects": subjects} | changes
 
 
 FIRST = {f"sub-{number}": 0.5 + 0.01 * number for number in range(10)}
@@ -139,3 +140,12 @@ def test_an_evaluation_must_be_there_and_of_this_protocol(tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps({"protocol_version": PROTOCOL_VERSION + 1}))
     with pytest.raises(ValueError, match="protocol version"):
         read_evaluation(tmp_path)
+
+
+def test_an_evaluation_of_an_older_protocol_is_read_but_not_compared_with_another(tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps(written(protocol_version=1)))
+    older = read_evaluation(tmp_path)
+    assert older["protocol_version"] == 1
+    assert compare(older, older)["ab"]["ssim"]["mean"] == 0
+    with pytest.raises(ValueError, match="Not the same protocol: versions 1 and 2. Evaluate both again"):
+        compare(older, written())

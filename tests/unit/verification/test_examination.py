@@ -128,7 +128,7 @@ def test_a_scan_too_large_for_the_memory_is_a_finding(look, monkeypatch):
     def too_large(*_):
         raise MemoryError
 
-    monkeypatch.setattr(examination, "foreground_mask", too_large)
+    monkeypatch.setattr(examination, "find_foreground", too_large)
     (finding,) = look(box()).findings
     assert "does not fit into memory" in finding.problem
 

@@ -1,0 +1,192 @@
+"""What lies around a head: the intensities of air, of a mask's outside, and of padding."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mri_cyclegan.data.padding import ENDS, padding_values
+
+# Backgrounds and limits are found on every n-th voxel of larger volumes, which takes little time.
+COARSE_SIDE = 128
+
+# Width of the middle half of a narrow mode, as a share of the range of what is not outside.
+NARROW = 0.1
+# Air reaches this many times that width to either side of its middle: four standard deviations of noise.
+REACH = 3
+# Air inside of padding takes at least this share of what the padding encloses: of a box, and of any other shape. The
+# fluid around the brain, which has a narrow mode too, takes less.
+MIN_SHARE_OF_BOX, MIN_SHARE = 0.2, 0.35
+# Share of its bounding box that a box fills, resampled or cut; no head does.
+BOX = 0.95
+# Largest share of what is enclosed that is darker than air, and smallest share that is not air.
+MAX_DARKER, MIN_HEAD = 0.05, 0.01
+
+# Padding matters that differs from the background by more than this share of the head's range.
+APART = 0.05
+# In units of the head's range, from its lower end: a background is dark up to here; and a negative value that lies
+# further below than the other, as no magnitude can, stands for what was not measured.
+MAX_DARK, NOT_MEASURED = 0.1, -0.8
+
+# The head's range is widened by these shares before single voxels are clipped to it.
+MARGIN_BELOW, MARGIN_ABOVE = 0.05, 1.0
+
+
+@dataclass(frozen=True)
+class Level:
+    """Intensities of one background.
+
+    Attributes:
+        middle: the value, or the middle of the mode.
+        low: where it begins.
+        high: where it ends; all three are equal where there is one value only.
+    """
+
+    middle: float
+    low: float
+    high: float
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it is a single value."""
+        return self.low == self.high
+
+    def of(self, array: np.ndarray) -> np.ndarray:
+        """Voxels that have it, bool."""
+        if self.is_value:
+            return np.asarray(array == np.float32(self.middle))
+        return np.asarray((array >= self.low) & (array <= self.high))
+
+
+@dataclass(frozen=True)
+class Background:
+    """What an image has around the head.
+
+    Attributes:
+        level: of the background that the head lies in; None if there is neither a value nor a narrow mode at the
+            border.
+        paddings: other values and modes, further outside or in lost slices, that differ from it.
+        floor: robust lower end of the background's own intensities.
+        low: robust lower end of the head's.
+        high: robust upper end of the head's.
+        darkest: nearly the lowest of the head's.
+    """
+
+    level: Level | None
+    paddings: tuple[Level, ...]
+    floor: float
+    low: float
+    high: float
+    darkest: float
+
+    @property
+    def height(self) -> float:
+        """Of the background above the head's lower end, in units of the head's range; 0 where it is unknown."""
+        if self.level is None:
+            return 0.0
+        return (self.level.middle - self.low) / max(self.high - self.low, float(np.finfo(np.float32).tiny))
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether the background is as dark as air, and was measured."""
+        was_measured = self.level is None or not self.level.is_value or self.level.middle >= 0
+        return self.height <= MAX_DARK and (was_measured or self.height >= NOT_MEASURED)
+
+    @property
+    def dark(self) -> float:
+        """Intensity that stands for the background: its own where it is dark, else the head's darkest."""
+        return self.level.middle if self.level is not None and self.is_dark else self.darkest
+
+    @property
+    def range(self) -> float:
+        """From the dark background to the head's upper end."""
+        return self.high - self.dark
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Between which all intensities lie but single voxels, once every background is dark."""
+        floor = self.floor if self.is_dark else self.darkest
+        is_noise = self.level is not None and self.is_dark and not self.level.is_value
+        return floor - (0 if is_noise else MARGIN_BELOW * self.range), self.high + MARGIN_ABOVE * self.range
+
+
+def find_background(image: np.ndarray) -> Background:
+    """Look for the background, from the border of an image inwards.
+
+    Args:
+        image: 2-D or 3-D float32, not constant.
+    """
+    coarse = image[np.ix_(*(_some_indices(size) for size in image.shape))]
+    levels = [Level(value, value, value) for value in padding_values(image, coarse)]
+    outside = _any_of(levels, coarse)
+    if outside.all():  # a drawing of few values
+        levels = levels[:1]
+        outside = _any_of(levels, coarse)
+    if (air := _air(coarse, outside)) is not None:
+        levels.append(air)
+        outside |= air.of(coarse)
+    head = image if outside.all() else coarse[~outside]
+    darkest, low, high = (float(value) for value in np.percentile(head, (ENDS[0] / 5, *ENDS)))
+    if not levels:
+        return Background(None, (), low, low, high, darkest)
+    around = coarse[_beside(~outside) & outside]
+    inner = max(levels, key=lambda level: np.count_nonzero(level.of(around)))
+    floor = float(np.percentile(coarse[inner.of(coarse)], ENDS[0]))
+    apart = APART * (high - min(low, inner.middle))
+    paddings = [level for level in levels if not inner.low - apart <= level.middle <= inner.high + apart]
+    return Background(inner, tuple(paddings), floor, low, high, darkest)
+
+
+def _some_indices(size: int) -> np.ndarray:
+    return np.unique(np.rint(np.linspace(0, size - 1, min(size, COARSE_SIDE))).astype(int))
+
+
+def _any_of(levels: list[Level], array: np.ndarray) -> np.ndarray:
+    found = np.zeros(array.shape, bool)
+    for level in levels:
+        found |= level.of(array)
+    return found
+
+
+def _air(coarse: np.ndarray, outside: np.ndarray) -> Level | None:
+    """The narrow mode of most voxels at the border of what is not outside, if there is one that is air."""
+    inside, rim = coarse[~outside], np.sort(coarse[_rim(outside)])
+    half = len(rim) // 2
+    if half == 0:
+        return None
+    widths = rim[half:] - rim[: len(rim) - half]
+    start = int(np.argmin(widths))
+    width, middle = float(widths[start]), float(rim[start] + rim[start + half]) / 2
+    low, high = np.percentile(inside, ENDS)
+    level = Level(middle, middle - REACH * width, middle + REACH * width)
+    share = level.of(inside).mean()
+    if not width <= NARROW * (high - low) or share > 1 - MIN_HEAD:
+        return None
+    if not outside.any():
+        return level
+    is_darkest = (inside < level.low).mean() <= MAX_DARKER
+    return level if is_darkest and share >= (MIN_SHARE_OF_BOX if _is_box(~outside) else MIN_SHARE) else None
+
+
+def _rim(outside: np.ndarray) -> np.ndarray:
+    """Voxels that are not outside, but at the border of the volume or beside one that is."""
+    border = np.ones(outside.shape, bool)
+    border[(slice(1, -1),) * border.ndim] = False
+    return (border | _beside(outside)) & ~outside
+
+
+def _beside(mask: np.ndarray) -> np.ndarray:
+    """Voxels with a face in common with one of the mask."""
+    beside = np.zeros(mask.shape, bool)
+    for axis in range(mask.ndim):
+        moved, start = np.moveaxis(beside, axis, 0), np.moveaxis(mask, axis, 0)
+        moved[1:] |= start[:-1]
+        moved[:-1] |= start[1:]
+    return beside
+
+
+def _is_box(mask: np.ndarray) -> bool:
+    sides = []
+    for axis in range(mask.ndim):
+        shown = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        sides.append(shown[-1] - shown[0] + 1)
+    return bool(mask.sum() >= BOX * np.prod(sides))

@@ -1,0 +1,103 @@
+"""The foreground of protocol version 2 against that of version 1, on real scans without faults."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scan_faults import DOUBTFUL, HARMLESS
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from mri_cyclegan.data.foreground import find_foreground
+from mri_cyclegan.data.intensities import scale_intensities
+from mri_cyclegan.data.phantom import Phantom
+from mri_cyclegan.data.reading import read_volume
+from mri_cyclegan.evaluation.metrics.paired import measure_paired
+
+pytestmark = pytest.mark.realdata
+
+METRICS = ("psnr", "ssim", "ms_ssim", "mae", "nmse", "nmi")
+LIMITS = dict.fromkeys(METRICS, 0.002) | {"psnr": 0.02}
+
+
+def version_1(array: np.ndarray) -> np.ndarray:
+    """The foreground as version 1 of the protocol had it."""
+    image = np.squeeze(np.asarray(array, dtype=np.float32))
+    smooth = ndimage.gaussian_filter(image, sigma=1)
+    above = smooth > (smooth.min() + threshold_otsu(smooth)) / 2
+    labels, _ = ndimage.label(above)
+    above = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    return ndimage.binary_fill_holes(above).reshape(array.shape)
+
+
+def metrics(array: np.ndarray, mask: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    low, high = np.percentile(array[mask], (0.5, 99.5))
+    target = ((array - low) / (high - low)).clip(0, 1).astype(np.float32)
+    slices, mask, prediction = (np.moveaxis(image, 2, 0) for image in (target, mask, prediction))
+    return measure_paired({"one": prediction}, slices, {"foreground": mask})["one"]["foreground"]
+
+
+def prediction_of(array: np.ndarray) -> np.ndarray:
+    """An imperfect prediction of a target: blurred, too dark, and noisy."""
+    mask = version_1(array)
+    low, high = np.percentile(array[mask], (0.5, 99.5))
+    scaled = ((array - low) / (high - low)).clip(0, 1)
+    noise = np.random.default_rng(0).normal(0.02, 0.02, array.shape)
+    blurred = ndimage.gaussian_filter(scaled, [1 if size > 1 else 0 for size in array.shape])
+    return (0.93 * blurred + noise).clip(0, 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def clean_scans(real_data, tmp_path_factory) -> dict[str, list[Path]]:
+    phantom = Phantom(2, 0, 1, 2.0, 1.0, 0.02, 0.3, seed=0).write(tmp_path_factory.mktemp("phantom"))
+    return {
+        "ixi64": sorted(real_data.glob("ixi64/sub-*/anat/*.nii.gz")),
+        "open_ms/sub-07": sorted(real_data.glob("open_ms/sub-07/anat/*.nii.gz")),
+        "phantom": sorted(phantom.glob("sub-*/anat/*w.nii.gz")),
+    }
+
+
+def test_every_metric_of_clean_scans_is_that_of_version_1(clean_scans):
+    print(
+        f"\nlargest difference of version 2 from version 1\n{'':16}{'scans':>6}"
+        + "".join(map("{:>10}".format, METRICS))
+    )
+    for name, paths in clean_scans.items():
+        assert paths, name
+        differences = []
+        for path in paths:
+            array = read_volume(path).array
+            prediction, found = prediction_of(array), find_foreground(array)
+            was, is_now = (metrics(array, mask, prediction) for mask in (version_1(array), found.mask))
+            differences.append([abs(is_now[metric] - was[metric]) for metric in METRICS])
+            assert found.doubts == (), path
+        largest = dict(zip(METRICS, np.max(differences, axis=0), strict=True))
+        print(f"{name:16}{len(paths):6}" + "".join(f"{value:10.5f}" for value in largest.values()))
+        assert all(largest[metric] <= LIMITS[metric] for metric in METRICS), name
+
+
+@pytest.mark.parametrize("contrast", ["T1w", "T2w"])
+@pytest.mark.parametrize("name", [*HARMLESS, *DOUBTFUL])
+def test_faults_in_a_real_scan_move_nothing_or_are_told(real_data, contrast, name):
+    volume = read_volume(real_data / f"open_ms/sub-07/anat/sub-07_space-MNI_{contrast}.nii.gz")
+    expected, prediction = scale_intensities(volume), prediction_of(volume.array)
+    faulty = (HARMLESS | DOUBTFUL)[name](volume.array, expected.foreground)
+    found = find_foreground(faulty.array)
+    if name in DOUBTFUL and found.doubts:
+        return
+    inner = tuple(slice(faulty.width, faulty.width + size) for size in volume.array.shape)
+    mask = found.mask[inner]
+    assert mask.sum() == found.mask.sum()
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        sides = [np.flatnonzero(one.any(others))[[0, -1]] for one in (mask, expected.foreground)]
+        assert np.abs(sides[0] - sides[1]).max() <= 5  # voxels of 1 mm
+    low, high = (np.percentile(found.array[found.mask], (0.5, 99.5)) - faulty.offset) / faulty.gain
+    deviation = max(abs(low - expected.low), abs(high - expected.high)) / (expected.high - expected.low)
+    assert deviation <= 0.02
+    target = ((found.array[inner] - faulty.offset) / faulty.gain - low).clip(0, high - low) / (high - low)
+    errors = [
+        np.mean((one[where] - prediction[where]) ** 2)
+        for one, where in ((target, mask), (expected.array, expected.foreground))
+    ]
+    assert abs(10 * np.log10(errors[0] / errors[1])) <= 0.1
