@@ -337,7 +337,10 @@ class MRIDataModule(pl.LightningDataModule):
         ):
             self.device_slices = DeviceSlices(self.train_slices, device)
         self.train_slices.positions_only = self.device_slices is not None
-        return training_loader(self.train_slices, self.batch_size, self.num_workers, self.seed, *self._rank())
+        repeat_epoch = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
+        return training_loader(
+            self.train_slices, self.batch_size, self.num_workers, self.seed, *self._rank(), repeat_epoch
+        )
 
     def teardown(self, stage: str | None = None) -> None:
         """Give the device's memory back when training has ended: evaluation needs it."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
 from mri_cyclegan.data.augmentation import CHANGES, Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
@@ -164,6 +164,17 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return [(epoch, int(index)) for index in np.resize(order, len(self) * self.num_ranks)]  # it starts over
 
 
+class RepeatedEpoch(EpochSampler, SequentialSampler):  # type: ignore[misc]
+    """The first epoch again and again, with its order, draws of b and changes: what ``trainer.overfit_batches`` fits.
+
+    Lightning puts a sampler of its own, which knows no epochs, in the place of any that is no ``SequentialSampler``.
+    """
+
+    def keys(self, epoch: int) -> list[tuple[int, int]]:
+        """Of the first epoch, whichever is asked for."""
+        return super().keys(0)
+
+
 class ResumableLoader(DataLoader):
     """A loader that knows how many batches of an epoch it has given, and can go on after them.
 
@@ -196,7 +207,13 @@ class ResumableLoader(DataLoader):
 
 
 def training_loader(
-    slices: UnpairedSlices, batch_size: int, num_workers: int, seed: int, rank: int = 0, num_ranks: int = 1
+    slices: UnpairedSlices,
+    batch_size: int,
+    num_workers: int,
+    seed: int,
+    rank: int = 0,
+    num_ranks: int = 1,
+    repeat_epoch: bool = False,
 ) -> DataLoader:
     """Batches of an :class:`UnpairedSlices`, in another order each epoch.
 
@@ -207,11 +224,13 @@ def training_loader(
         seed: of the order.
         rank: number of this process, see :class:`EpochSampler`.
         num_ranks: number of processes.
+        repeat_epoch: whether every epoch is the first one.
     """
+    sampler = RepeatedEpoch if repeat_epoch else EpochSampler
     return ResumableLoader(
         slices,
         batch_size=batch_size,
-        sampler=EpochSampler(len(slices), seed, rank, num_ranks),
+        sampler=sampler(len(slices), seed, rank, num_ranks),
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),

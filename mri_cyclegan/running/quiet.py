@@ -27,6 +27,7 @@ def quieten_lightning() -> None:
         ".*You defined a `validation_step` but have no `val_dataloader`.*",
         ".*The number of training batches.*is smaller than the logging interval.*",
         ".*`broadcast_buffers` is deprecated.*",  # its successor is unknown to the oldest torch that is supported
+        ".*You requested to overfit but enabled val.*",  # it is not shuffled
         ".*recommended to use `self.log.'val/.*",  # these are equal in every process already
     ):
         warnings.filterwarnings("ignore", message)

@@ -282,3 +282,22 @@ def test_a_run_that_goes_on_has_the_rates_that_it_is_given_from_its_first_epoch_
     longer = [*words, "trainer.max_epochs=4", f"ckpt_path={last}", "optimization.learning_rate_generators=3e-4"]
     train(compose_run(tmp_path / "second", *longer))
     assert rates_of(tmp_path / "second") == pytest.approx([2e-4, 1e-4])
+
+
+def test_the_usual_first_tries_of_a_set_up_train(tmp_path, compose_run, toy_overrides, monkeypatch):
+    """One batch for every epoch, the same with its changes; and a batch of everything, which is evaluated too."""
+    seen = []
+    step = CycleGAN.training_step
+
+    def watched(self, batch, batch_index):
+        seen.append(batch)
+        step(self, batch, batch_index)
+
+    monkeypatch.setattr(CycleGAN, "training_step", watched)
+    train(compose_run(tmp_path / "overfit", *toy_overrides, "+trainer.overfit_batches=1", "evaluate=false"))
+    first, second = seen
+    assert torch.equal(first["a"], second["a"])
+    assert torch.equal(first["b"], second["b"])
+    summary = train(compose_run(tmp_path / "fast", *toy_overrides, "+trainer.fast_dev_run=true"))
+    assert len(seen) == 3
+    assert summary["mean"]["CycleGAN"]

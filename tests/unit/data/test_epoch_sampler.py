@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from torch.utils.data import SequentialSampler
 
 from mri_cyclegan.data.datamodule import MRIDataModule
-from mri_cyclegan.data.datasets import EpochSampler
+from mri_cyclegan.data.datasets import EpochSampler, RepeatedEpoch
 
 
 def order(length, seed, epoch, rank=0, num_ranks=1):
@@ -78,3 +79,13 @@ def test_what_is_not_shared_is_whole_in_every_process():
     data = data_module(9, SimpleNamespace(global_rank=1, world_size=2))
     assert validated(data, "all_val_batches") == list(range(9))
     assert validated(data_module(9, None)) == list(range(9))
+
+
+def test_every_epoch_can_be_the_first():
+    """Also for Lightning, which would take a sampler of its own in place of what is not sequential."""
+    sampler = RepeatedEpoch(12, 7)
+    first = list(sampler)
+    sampler.set_epoch(5)
+    assert list(sampler) == sampler.keys(5) == first
+    assert [index for _, index in first] == order(12, 7, 0)
+    assert isinstance(sampler, SequentialSampler)
