@@ -14,6 +14,7 @@ from datetime import timedelta
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from mri_cyclegan import slurm
 from mri_cyclegan.orphans import end_with
 
 if TYPE_CHECKING:
@@ -60,10 +61,8 @@ def check_number(trainer: pl.Trainer) -> None:
     Raises:
         ValueError: torchrun or srun started another number of processes than the trainer expects.
     """
-    # torchrun first: it may run within a SLURM job. Lightning's launcher follows the trainer; it also serves in SLURM
-    # jobs of these names, a shell with GPUs.
-    by_srun = "SLURM_STEP_ID" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
-    counted_by = "WORLD_SIZE" if "RANK" in os.environ else "SLURM_NTASKS" if by_srun else ""
+    # torchrun first: it may run within a SLURM job. Lightning's launcher follows the trainer.
+    counted_by = "WORLD_SIZE" if "RANK" in os.environ else "SLURM_NTASKS" if slurm.is_task() else ""
     started = os.environ.get(counted_by)
     if started is not None and int(started) != trainer.world_size:
         raise ValueError(

@@ -19,7 +19,7 @@ import hydra
 from omegaconf import DictConfig
 
 from mri_cyclegan import config as run_config
-from mri_cyclegan import ranks
+from mri_cyclegan import ranks, slurm
 from mri_cyclegan.running.going_on import how_to_go_on
 from mri_cyclegan.sweeping.jobs import run_job
 from mri_cyclegan.unknown_keys import tell_unknown_keys
@@ -77,12 +77,13 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
     datamodule = run_config.build(config.data)
     callbacks = run_config.build_each(config, "callbacks")
     loggers = list(run_config.build_each(config, "logger").values())
+    cluster = slurm.environment(config.trainer.get("num_nodes", 1))
     trainer = run_config.build(
         config.trainer,
         callbacks=[RandomStates(), UnfinishedEpoch(), *callbacks.values()],
         logger=loggers,
         precision=precision_for(config.trainer),
-        plugins=[AtomicCheckpointIO(run_dir)],
+        plugins=[AtomicCheckpointIO(run_dir), *([] if cluster is None else [cluster])],
     )
     ranks.check_number(trainer)
 

@@ -4,9 +4,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from pytorch_lightning.plugins.environments import LightningEnvironment
+import pytorch_lightning as pl
+from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEnvironment
 
-from mri_cyclegan import ranks
+from mri_cyclegan import ranks, slurm
 
 VARIABLES = (
     "RANK",
@@ -15,6 +16,7 @@ VARIABLES = (
     "NODE_RANK",
     "SLURM_PROCID",
     "SLURM_NTASKS",
+    "SLURM_NTASKS_PER_NODE",
     "SLURM_STEP_ID",
     "SLURM_JOB_NAME",
 )
@@ -24,7 +26,8 @@ VARIABLES = (
 def environment(monkeypatch):
     """Set what launchers set, and nothing else."""
 
-    def replace(**variables):
+    def replace(terminal=False, **variables):
+        monkeypatch.setattr(slurm, "has_terminal", lambda: terminal)
         for name in VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
@@ -79,6 +82,9 @@ def test_a_further_process_has_a_folder_that_goes_away(environment):
         ({"SLURM_NTASKS": "8", "SLURM_STEP_ID": "0"}, 4, False),
         ({"SLURM_NTASKS": "1", "SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "bash"}, 4, True),
         ({"SLURM_NTASKS": "8"}, 1, True),  # a batch script that starts python without srun
+        ({"SLURM_NTASKS": "8", "SLURM_STEP_ID": "0", "SLURM_JOB_NAME": "bash"}, 4, False),  # srun within a shell
+        ({"SLURM_NTASKS": "8", "SLURM_STEP_ID": "0", "terminal": True}, 1, True),  # srun --pty
+        ({"SLURM_NTASKS": "8", "SLURM_STEP_ID": "4294967290"}, 4, True),  # salloc
     ],
 )
 def test_launcher_and_trainer_must_count_alike(environment, variables, world_size, fits):
@@ -89,6 +95,37 @@ def test_launcher_and_trainer_must_count_alike(environment, variables, world_siz
     else:
         with pytest.raises(ValueError, match=f"trainer.devices.*trainer.num_nodes: expected .*got {world_size}"):
             ranks.check_number(trainer)
+
+
+TASK = {"SLURM_STEP_ID": "0", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
+
+
+@pytest.mark.parametrize("name", ["bash", "interactive", "my shell"])
+def test_lightning_is_told_who_started_the_processes_whatever_a_job_is_called(environment, name):
+    def told(**variables):
+        environment(SLURM_JOB_NAME=name, **variables)
+        cluster = slurm.environment(num_nodes=1)
+        trainer = pl.Trainer(accelerator="cpu", devices=2, logger=False, plugins=[] if cluster is None else [cluster])
+        ranks.check_number(trainer)
+        return type(trainer.strategy.cluster_environment)
+
+    for shell in ({}, {"terminal": True, **TASK}, {**TASK, "SLURM_STEP_ID": "4294967290"}):
+        assert told(SLURM_NTASKS="4", **shell) is LightningEnvironment
+    assert told(SLURM_NTASKS="2", SLURM_NTASKS_PER_NODE="2", **TASK) is SLURMEnvironment
+    assert told() is LightningEnvironment
+
+
+def test_what_slurm_can_not_do_is_told_with_the_way_out(environment):
+    environment(SLURM_NTASKS="4", **TASK)
+    with pytest.raises(ValueError, match="srun started 4 processes.* --ntasks-per-node"):
+        slurm.environment(num_nodes=2)
+    environment(SLURM_NTASKS="2", terminal=True)
+    with pytest.raises(ValueError, match=r"trainer.num_nodes=2: .*Put srun before the command"):
+        slurm.environment(num_nodes=2)
+    environment(SLURM_NTASKS="1")
+    assert slurm.environment(num_nodes=1) is None
+    environment(SLURM_NTASKS="2", RANK="0")
+    assert slurm.environment(num_nodes=2) is None, "torchrun counts for itself"
 
 
 @pytest.mark.parametrize(("local_rank", "expected"), [(0, ["prepared"]), (1, [])])
