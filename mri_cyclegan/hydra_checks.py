@@ -14,6 +14,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 
+from mri_cyclegan.literal_overrides import literal_overrides
+
 # Classes that callbacks, launchers and sweepers may be, or have among their settings.
 ALLOWED_TARGETS = re.compile(
     r"mri_cyclegan\.sweeping\.callback\.SweepCallback"
@@ -49,7 +51,7 @@ def install() -> None:
 
 
 class CheckedLoader(ConfigLoaderImpl):
-    """Composes configurations as Hydra does, and refuses some.
+    """Composes configurations as Hydra does, refuses some, and takes values that its grammar cannot read as text.
 
     Attributes:
         typed: keys that the command line gives; a configuration could add to those that Hydra remembers.
@@ -65,7 +67,7 @@ class CheckedLoader(ConfigLoaderImpl):
         Raises:
             ConfigCompositionException: Hydra would build or run what is not allowed.
         """
-        config = super().load_configuration(config_name, overrides, *args, **kwargs)
+        config = super().load_configuration(config_name, literal_overrides(overrides), *args, **kwargs)
         if self.typed is None:
             self.typed = [word.lstrip("+~").partition("=")[0] for word in overrides]
         if "hydra" in config:

@@ -1,5 +1,6 @@
 """Words of Hydra's command line."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 
@@ -18,4 +19,11 @@ def quoted(value: object) -> str:
     text = str(value)
     if text and all((letter.isascii() and letter.isalnum()) or letter in "/._-+" for letter in text):
         return text
-    return '"' + text.replace('"', '\\"').replace("${", "\\${") + '"'
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # not a reference
+    text = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    return f'"{text}{_trailing_backslashes(text)}"'
+
+
+def _trailing_backslashes(text: str) -> str:
+    """So many more: one would escape the closing quote."""
+    return text[len(text.rstrip("\\")) :]

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
 from mri_cyclegan.config import CONF_DIR, did_you_mean
+from mri_cyclegan.literal_overrides import how_to_quote, literal_overrides
 
 # What is chosen by words that need a plugin of Hydra: the plugin's module, and the extra that installs it.
 PLUGINS = {
@@ -26,22 +27,20 @@ PLUGINS = {
 
 
 def tell_unknown_keys(stop: SystemExit, config_name: str = "train") -> None:
-    """Print which words of the command line are unknown, where Hydra ended because it could not compose them.
-
-    Once it has run a job there are none: what the job was refused for is told already.
+    """Print which words of the command line are unknown or unreadable, where Hydra ended as it could not compose them.
 
     Args:
         stop: how the command ends.
         config_name: which configuration the words were meant for.
     """
-    if stop.code in (0, None) or HydraConfig.initialized():
+    if not isinstance(stop.__context__, CompactHydraException):
         return
     for line in explain_unknown_keys(sys.argv[1:], config_name):
         print(line, file=sys.stderr)
 
 
 def explain_unknown_keys(overrides: Sequence[str], config_name: str = "train") -> list[str]:
-    """One line for each command-line key that does not exist, with the keys it resembles, and for each missing plugin.
+    """A line for each key that does not exist, with those it resembles, each unreadable value, each missing plugin.
 
     Args:
         overrides: as typed, such as ``model.lambda_cyle=5``.
@@ -59,6 +58,9 @@ def explain_unknown_keys(overrides: Sequence[str], config_name: str = "train") -
         by_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
         matches = by_name[:3] or _closest(key, [*known, *groups])
         lines.append(f"Unknown key {key}.{did_you_mean(matches)}")
+    for override in overrides:
+        if (typed := how_to_quote(override)) and override in literal_overrides([override]):
+            lines.append(f"{override.partition('=')[0]}: Hydra cannot read this value. If it is text, write {typed}")
     return lines
 
 

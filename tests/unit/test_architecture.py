@@ -68,6 +68,7 @@ def test_only_entry_points_and_configuration_import_hydra():
         "train.py",
         "sweeping/callback.py",
         "hydra_checks.py",
+        "literal_overrides.py",
         "unknown_keys.py",
         "running/going_on.py",
     }
