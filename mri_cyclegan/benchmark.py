@@ -10,6 +10,8 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mri_cyclegan import config as run_config
+from mri_cyclegan.running.job_record import JobRecord
+from mri_cyclegan.running.run_folder import holds_run
 from mri_cyclegan.unknown_keys import tell_unknown_keys
 
 log = logging.getLogger(__name__)
@@ -52,12 +54,22 @@ def benchmark(config: DictConfig) -> dict[str, Any]:
 
 @hydra.main(version_base="1.3", config_path=str(run_config.CONF_DIR), config_name="benchmark")
 def run(config: DictConfig) -> None:
-    """One job of Hydra: a user's mistake ends in one message."""
+    """One job of Hydra: a user's mistake ends in one message, and leaves earlier results as they were.
+
+    ``.hydra`` and the log appear with the results, or at once where there are none yet.
+    """
+    folder = Path(config.output_dir)
+    record = JobRecord(folder, config)
+    if not any(folder.glob("*.json")):
+        record.write()
     try:
+        if holds_run(folder):
+            raise ValueError(f"output_dir: {folder} holds a training run. Give another folder.")
         benchmark(config)
     except ValueError as error:
         log.error("%s", error)
         sys.exit(1)
+    record.write()
 
 
 def main() -> None:

@@ -5,9 +5,11 @@ The order of a run, top to bottom; each part is imported when it is needed, so t
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from math import ceil
 from pathlib import Path
@@ -32,11 +34,13 @@ log = logging.getLogger(__name__)
 run_config.register()
 
 
-def train(config: DictConfig) -> dict[str, Any]:
+def train(config: DictConfig, accepted: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Train one model and report on it.
 
     Args:
         config: composed from ``conf/train.yaml``.
+        accepted: called when the folder is this run's own; where it holds one that goes on, when nothing can refuse the
+            start any more. Before that no file of an existing run changes.
 
     Returns:
         What ``summary.json`` holds; of several processes the first one's, nothing in the others.
@@ -45,22 +49,24 @@ def train(config: DictConfig) -> dict[str, Any]:
         ValueError: the configuration or the data is unfit.
     """
     with ExitStack() as held:
-        return _train(config, held)
+        return _train(config, accepted, held)
 
 
-def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
+def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) -> dict[str, Any]:
     """See :func:`train`.
 
     Args:
         config: of the run.
+        accepted: see there.
         held: takes the lock on the run folder.
     """
     import pytorch_lightning as pl
     import torch
 
-    from mri_cyclegan.running import results
+    from mri_cyclegan.running import results, run_folder
     from mri_cyclegan.running.initial_weights import start_from
     from mri_cyclegan.running.quiet import quieten_lightning
+    from mri_cyclegan.running.start_record import StartRecord
     from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
     from mri_cyclegan.training.callbacks.random_states import RandomStates
     from mri_cyclegan.training.callbacks.unfinished_epoch import UnfinishedEpoch
@@ -77,10 +83,11 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
     datamodule = run_config.build(config.data)
     callbacks = run_config.build_each(config, "callbacks")
     loggers = list(run_config.build_each(config, "logger").values())
+    record = StartRecord(run_dir, config, accepted)
     cluster = slurm.environment(config.trainer.get("num_nodes", 1))
     trainer = run_config.build(
         config.trainer,
-        callbacks=[RandomStates(), UnfinishedEpoch(), *callbacks.values()],
+        callbacks=[record, RandomStates(), UnfinishedEpoch(), *callbacks.values()],
         logger=loggers,
         precision=precision_for(config.trainer),
         plugins=[AtomicCheckpointIO(run_dir), *([] if cluster is None else [cluster])],
@@ -89,8 +96,9 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
 
     def prepare() -> None:
         if trainer.is_global_zero:
-            lock = results.start(run_dir, config, trainer, again=config.resume is not None)
-            held.enter_context(lock)
+            held.enter_context(run_folder.take(run_dir, resume=config.resume is not None))
+            if not run_folder.holds_run(run_dir):
+                accepted()
         datamodule.prepare_data()
 
     ranks.one_per_host(trainer, prepare)
@@ -100,9 +108,7 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
         log.info("Going on from %s.", checkpoint)
     datamodule.setup()
     if trainer.is_global_zero:
-        results.save_split(run_dir, datamodule)
-        results.save_findings(run_dir, datamodule.findings)
-        results.log_configuration(trainer, config)
+        run_folder.require_same_subjects(run_dir, datamodule.split, datamodule.scans_root)
     log.info(datamodule.describe())
     if not datamodule.val_pairs:
         log.warning(datamodule.why_no_pairs())
@@ -125,6 +131,12 @@ def _train(config: DictConfig, held: ExitStack) -> dict[str, Any]:
     ranks.leave(trainer)
     if not trainer.is_global_zero:
         return {}
+    if not record.is_written:
+        log.info("Nothing is left to train: %s has all %s epochs.", checkpoint, trainer.max_epochs)
+        if (run_dir / "summary.json").is_file():
+            return json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
+        if not run_folder.holds_run(run_dir):
+            record.write(trainer)
     weights = load_best_weights(model, callbacks.get("best_checkpoint"), run_dir)
     return results.report(run_dir, config, trainer, model, datamodule, weights, training_s)
 

@@ -1,9 +1,7 @@
-"""What a run leaves behind: resolved configuration, environment, metrics, the model, and a table on the screen."""
+"""What a run leaves behind: metrics, the model, and a table on the screen."""
 
-import fcntl
 import json
 import logging
-import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +9,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,114 +17,21 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 from rich.console import Console
 
-from mri_cyclegan.atomic_files import remove_abandoned, require_writable, write_text_atomically
+from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.data.appearance import training_appearance
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datamodule import MRIDataModule
-from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.data.splits.content_hash import content_hash
 from mri_cyclegan.data.volume import voxel_sizes_mm
 from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, paired_images, summary_for_model
-from mri_cyclegan.evaluation.job_folders import ERROR
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.inference.description import NOT_STATED
 from mri_cyclegan.inference.portable import save_evaluation, save_model
-from mri_cyclegan.links import leads_out
-from mri_cyclegan.running.environment import record_data, record_start
+from mri_cyclegan.training.tensorboard_events import TensorBoardEvents
 
 log = logging.getLogger(__name__)
-
-
-def start(run_dir: Path, config: DictConfig, trainer: pl.Trainer, again: bool = False) -> TextIO:
-    """Write ``config.yaml`` and ``environment.json`` before anything else happens.
-
-    Args:
-        run_dir: of the run.
-        config: of the run.
-        trainer: not yet fitting.
-        again: whether the folder may hold a run, which goes on.
-
-    Returns:
-        A lock: as long as it is open, no other training may start in the folder.
-
-    Raises:
-        ValueError: the folder holds a run already, perhaps one started in the same second; or it is at work; or it
-            cannot be written.
-    """
-    require_writable(run_dir, "run_dir")
-    for name in ("checkpoints", "samples", "tensorboard", "model", "evaluation", ".lock"):
-        if leads_out(run_dir / name, run_dir):
-            raise ValueError(f"run_dir: {run_dir / name} leads out of it. Remove that link, or give another run_dir.")
-    lock = _lock(run_dir)
-    path, text = run_dir / "config.yaml", OmegaConf.to_yaml(config, resolve=True)
-    try:
-        if again:
-            write_text_atomically(path, text)
-        else:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-    except FileExistsError as error:
-        raise ValueError(
-            f"run_dir: {run_dir} holds a run already. Give another run_dir, or go on with it by resume=auto."
-        ) from error
-    (run_dir / ERROR).unlink(missing_ok=True)
-    for folder in (run_dir, run_dir / "samples"):
-        remove_abandoned(folder)
-    record_start(run_dir, config, trainer)
-    return lock
-
-
-def _lock(run_dir: Path) -> TextIO:
-    """A lock that goes with the process, however it ends."""
-    # Not through a link, nor emptied: the folder may come from others.
-    file = os.fdopen(os.open(run_dir / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise ValueError(f"run_dir: another training is at work in {run_dir}. Give another run_dir.") from error
-    except OSError:
-        pass  # a file system without locks
-    return file
-
-
-def save_split(run_dir: Path, datamodule: MRIDataModule) -> None:
-    """Write ``split.json``, and the fingerprint of the data into ``environment.json``.
-
-    Raises:
-        ValueError: the run goes on, and others would now train, validate or test.
-    """
-    assert datamodule.split is not None
-    path, new = run_dir / "split.json", run_dir / "split.new.json"
-    datamodule.split.save(new, datamodule.scans_root)
-    if path.is_file():
-        before, now = (json.loads(one.read_text(encoding="utf-8"))["subjects"] for one in (path, new))
-        if before != now:
-            new.unlink()
-            raise ValueError(
-                f"run_dir: subjects have come or gone since {run_dir} was started, and would train, validate or test "
-                f"otherwise than before. Go on with data.split_file={path}, or start anew in another run_dir."
-            )
-    new.replace(path)
-    record_data(run_dir, content_hash(datamodule.split, datamodule.cache))
-
-
-def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
-    """Write ``findings.json``, where there are any: what was doubtful about the scans, and which were left out."""
-    if findings:
-        content = [finding.as_json() for finding in sorted(findings)]
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        write_text_atomically(run_dir / "findings.json", text)
-
-
-def log_configuration(trainer: pl.Trainer, config: DictConfig) -> None:
-    """Put the resolved configuration into TensorBoard as text."""
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_text("config", "```yaml\n" + OmegaConf.to_yaml(config, resolve=True) + "\n```")
 
 
 def report(
@@ -275,6 +180,8 @@ def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, content: Mapping
     parts = ("seed", "data", "generator", "discriminator", "optimization", "model", "trainer")
     settings: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, list(parts)), resolve=True)
     for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardEvents):
+            logger.open()
         if isinstance(logger, TensorBoardLogger):
             logger.log_hyperparams(dict(_flatten(settings, "")), final_metrics(content))
             logger.finalize("success")

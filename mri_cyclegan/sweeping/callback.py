@@ -18,6 +18,8 @@ from mri_cyclegan.config import keys_of_overrides
 from mri_cyclegan.evaluation.job_folders import failed, job_folders
 from mri_cyclegan.orphans import end_with
 from mri_cyclegan.sweeping.devices import num_gpus, require_one_device, take_gpu
+from mri_cyclegan.sweeping.folders import claim_run_folder, claim_sweep_folder, require_new_sweep
+from mri_cyclegan.sweeping.jobs import failed_here
 from mri_cyclegan.sweeping.study import prepare_study
 
 
@@ -34,7 +36,7 @@ class SweepCallback(Callback):
         self.pid = os.getpid()
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse to make one run of a sweep, and a folder where nothing can be written."""
+        """Refuse to make one run of a sweep, and a folder where nothing can be written; give the run a folder."""
         sweep = config.hydra.runtime.choices.get("sweep")
         if sweep:
             print(
@@ -42,6 +44,7 @@ class SweepCallback(Callback):
             )
             sys.exit(1)
         try:
+            claim_run_folder(config)
             require_writable(Path(config.hydra.run.dir), "hydra.run.dir")
         except ValueError as error:  # Hydra alone would end in a traceback
             print(error, file=sys.stderr)
@@ -60,6 +63,8 @@ class SweepCallback(Callback):
                 words = [word for word in config.hydra.overrides.task if _key(word) not in varying]
                 with read_write(config), open_dict(config):
                     prepare_study(config.hydra.sweeper, words, self.retry_failed)
+            require_new_sweep(config)
+            claim_sweep_folder(config)
             require_writable(Path(config.hydra.sweep.dir), "hydra.sweep.dir")
         except Exception as error:
             print(error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}", file=sys.stderr)
@@ -97,7 +102,7 @@ class SweepCallback(Callback):
             from mri_cyclegan.evaluation.leaderboard_table import report_sweep
 
             report_sweep(self.folder)
-        return len(failed(jobs - self.earlier))
+        return max(len(failed(jobs - self.earlier)), len(failed_here))
 
 
 def _require_workers(launcher: DictConfig) -> None:

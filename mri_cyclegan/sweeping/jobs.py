@@ -17,17 +17,25 @@ from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.job_folders import ERROR
 from mri_cyclegan.running.faults import explain
 from mri_cyclegan.running.going_on import how_to_go_on
+from mri_cyclegan.running.job_record import JobRecord
+from mri_cyclegan.running.run_folder import is_free
 
 log = logging.getLogger(__name__)
 
+# Folders of jobs that failed in this process. One that was refused where a run lies leaves no other trace.
+failed_here: list[Path] = []
 
-def run_job(train: Callable[[DictConfig], Any], config: DictConfig, in_sweep: bool) -> float | None:
+Train = Callable[[DictConfig, Callable[[], None]], Any]
+
+
+def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
     """Train: a user's mistake or a fault of the machine ends in one message, its traceback in a file.
 
-    In a sweep the other jobs go on.
+    In a sweep the other jobs go on. Where the folder holds a run, its files stay as they are until the start is
+    accepted.
 
     Args:
-        train: raises ValueError for a mistake.
+        train: takes the configuration, and what it calls when the start is accepted; raises ValueError for a mistake.
         config: of the run.
         in_sweep: whether any error at all is kept for the end of the sweep.
 
@@ -36,8 +44,9 @@ def run_job(train: Callable[[DictConfig], Any], config: DictConfig, in_sweep: bo
     """
     _continue_if_requeued(config)
     run_dir = Path(config.run_dir)
+    record = JobRecord(run_dir, config) if ranks.is_first() else None
     try:
-        train(config)
+        train(config, (lambda: None) if record is None else record.write)
     except Exception as error:
         message = explain(error, _folders(config))
         if message is None and not in_sweep:
@@ -47,11 +56,13 @@ def run_job(train: Callable[[DictConfig], Any], config: DictConfig, in_sweep: bo
         if not ranks.is_first():
             sleep(10)  # most mistakes meet every process: leave the first one time to tell before the launcher ends all
             sys.exit(f"A further process failed: {error}")
-        _tell(run_dir / ERROR, message or f"{type(error).__name__}: {error}", config)
+        message = message or f"{type(error).__name__}: {error}"
+        log.error("%s", message if record is None else _with_details(record, message, config))
         if not isinstance(error, ValueError):
             log.error(how_to_go_on(config))
         if not in_sweep:
             sys.exit(1)
+        failed_here.append(run_dir)
         return None
     return objective(run_dir)
 
@@ -62,16 +73,19 @@ def _folders(config: DictConfig) -> dict[str, Path]:
     return {key: Path(value).expanduser() for key in keys if (value := OmegaConf.select(config, key)) is not None}
 
 
-def _tell(details: Path, message: str, config: DictConfig) -> None:
-    """Log the message, and write it with its traceback into a file; on a full disk log it alone."""
+def _with_details(record: JobRecord, message: str, config: DictConfig) -> str:
+    """The message, and the file with its traceback; the message alone on a full disk, and where another run is."""
+    details = record.folder / ERROR
     text = f"{message}\n\n{traceback.format_exc()}\n{OmegaConf.to_yaml(config)}"
+    if not (record.is_written or is_free(record.folder)):
+        return message
     try:
-        details.parent.mkdir(parents=True, exist_ok=True)
+        record.folder.mkdir(parents=True, exist_ok=True)
+        record.write()
         write_text_atomically(details, text)
-        message += f"\n(details: {details})"
-    except OSError:
-        pass
-    log.error("%s", message)
+    except (OSError, ValueError):
+        return message
+    return f"{message}\n(details: {details})"
 
 
 def _continue_if_requeued(config: DictConfig) -> None:

@@ -71,4 +71,5 @@ def test_only_entry_points_and_configuration_import_hydra():
         "literal_overrides.py",
         "unknown_keys.py",
         "running/going_on.py",
+        "running/job_record.py",
     }

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
+from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 
 from mri_cyclegan.config import CONF_DIR, keys_of_overrides, register
@@ -12,6 +13,7 @@ from mri_cyclegan.sweeping.callback import SweepCallback
 @pytest.fixture
 def loader():
     register()
+    setup_globals()
     return ConfigLoaderImpl(create_config_search_path(str(CONF_DIR)))
 
 
@@ -21,7 +23,7 @@ def started(loader, tmp_path, monkeypatch):
     monkeypatch.setattr("mri_cyclegan.sweeping.callback.atexit", SimpleNamespace(register=lambda function: None))
 
     def start(*words):
-        words = [*words, "hydra.mode=MULTIRUN", f"hydra.sweep.dir={tmp_path}/sweep", "hydra.job.name=train"]
+        words = [f"hydra.sweep.dir={tmp_path}/sweep", *words, "hydra.mode=MULTIRUN", "hydra.job.name=train"]
         config = loader.load_configuration("train", words, run_mode=RunMode.MULTIRUN)
         SweepCallback(retry_failed=False).on_multirun_start(config)
         return config
@@ -115,3 +117,20 @@ def test_a_sweep_is_not_one_run(loader, tmp_path, capsys):
         callback.on_run_start(loader.load_configuration("train", ["sweep=seeds"], run_mode=RunMode.RUN))
     assert stop.value.code == 1
     assert "sweep=seeds is many runs. Add -m" in capsys.readouterr().err
+
+
+def test_two_sweeps_of_a_second_have_folders_of_their_own(started, loader, tmp_path):
+    """So have their jobs, whose configuration is made from the sweep's, perhaps on another machine."""
+    for name in ("one", "one_2"):
+        config = started("+experiment=demo", "seed=1,2", f"hydra.sweep.dir={tmp_path}/${{now:one}}")
+        job = loader.load_sweep_config(config, ["+experiment=demo", "seed=1"])
+        assert config.hydra.sweep.dir == job.hydra.sweep.dir == f"{tmp_path}/{name}"
+    for name in ("one", "one_2"):
+        words = ["seed=1,2", f"hydra.sweep.dir={tmp_path}/study", "hydra.sweep.subdir=${now:one}/a-${seed}"]
+        job = loader.load_sweep_config(started("+experiment=demo", *words), ["+experiment=demo", "seed=1"])
+        assert job.hydra.sweep.subdir == f"{name}/a-1"
+    callback = SweepCallback(retry_failed=False)
+    for name in ("one", "one_2"):
+        run = loader.load_configuration("train", [f"hydra.run.dir={tmp_path}/run/${{now:one}}"], run_mode=RunMode.RUN)
+        callback.on_run_start(run)
+        assert run.hydra.run.dir == f"{tmp_path}/run/{name}"

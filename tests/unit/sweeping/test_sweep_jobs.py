@@ -9,7 +9,7 @@ from mri_cyclegan.sweeping.jobs import objective, run_job
 
 
 def train_that(raises=None, ssim=None):
-    def train(config):
+    def train(config, accepted):
         if raises is not None:
             raise raises
         if ssim is not None:
@@ -89,5 +89,5 @@ def test_a_job_that_slurm_starts_again_goes_on(tmp_path, monkeypatch, restarts, 
         monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
     seen = []
     config = OmegaConf.create({"run_dir": str(tmp_path), "ckpt_path": "other.ckpt", "resume": None})
-    run_job(lambda config: seen.append((config.resume, config.ckpt_path)), config, in_sweep=True)
+    run_job(lambda config, accepted: seen.append((config.resume, config.ckpt_path)), config, in_sweep=True)
     assert seen == [(resume, None if resume else "other.ckpt")]

@@ -5,6 +5,10 @@ from mri_cyclegan.training.tensorboard_events import TensorBoardEvents
 
 def write(folder, points):
     logger = TensorBoardEvents(folder, name=None, version="", default_hp_metric=False)
+    files = sorted(folder.iterdir())
+    logger.experiment.add_text("config", "before the start is accepted")
+    assert sorted(folder.iterdir()) == files
+    logger.open()
     logger.experiment.add_text("config", "before anything is logged")
     for step, value in points:
         logger.log_metrics({"loss": value}, step)
