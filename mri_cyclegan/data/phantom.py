@@ -27,9 +27,10 @@ from torch.nn import functional
 
 from mri_cyclegan.atomic_files import atomic_folder, remove_abandoned
 from mri_cyclegan.data.formats.nifti import write_volume
+from mri_cyclegan.data.phantom_bids import write_derivative_files, write_root_files
 
 # Changes whenever the files would change at the same settings.
-VERSION = 3
+VERSION = 4
 
 TISSUES = ("background", "gm", "wm", "csf", "lesion")
 
@@ -153,19 +154,10 @@ class Phantom:
                     labels_folder.mkdir(parents=True)
                     write_volume(labels_folder / filename, labelled, self._affine())
             rows.append(f"{name}\t{split}\t{'+'.join(contrasts)}\t{int(subject.lesion_mask.sum())}")
-        (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
-        names = [f"{label}\t{tissue}" for label, tissue in enumerate(TISSUES)]
-        (folder / "derivatives" / "tissues").mkdir(parents=True, exist_ok=True)
-        (folder / "derivatives" / "tissues" / "dseg.tsv").write_text("\n".join(["index\tname", *names]) + "\n")
-        description = {
-            "Name": "Digital brain phantom",
-            "BIDSVersion": "1.9.0",
-            "DatasetType": "derivative",
-            "GeneratedBy": [
-                {"Name": "mri_cyclegan.data.phantom", "Version": str(VERSION), "Settings": self._settings()}
-            ],
-        }
-        (folder / "dataset_description.json").write_text(json.dumps(description, indent=2) + "\n")
+        (folder / "participants.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        write_root_files(folder, self._settings(), VERSION, SEQUENCES)
+        if len(plan) > self.num_train:
+            write_derivative_files(folder, VERSION, TISSUES)
 
     def _settings(self) -> dict[str, float]:
         # Only where it is set: without it the voxels are those of a time before there was the choice, and the data

@@ -29,6 +29,7 @@ from mri_cyclegan.inference.synthetic_image import (
 )
 from mri_cyclegan.translation.jobs import Job, sidecar_of
 from mri_cyclegan.translation.names import PICTURE_OUTPUT
+from mri_cyclegan.translation.sidecars import inherited, read_json
 
 BIDS_VERSION = "1.10.0"
 DATASET_FILE = "dataset_description.json"
@@ -103,7 +104,8 @@ def _entries(translation: Translation, job: Job, settings: OutputSettings) -> di
     if settings.is_bids:
         entries["SpatialReference"] = entries["Sources"][0]
         # BIDS asks for it. A scan as acquired is not, and a scan that is should say so.
-        entries["SkullStripped"] = _read_json(sidecar_of(job.source)).get("SkullStripped") is True
+        root = job.source.parents[job.place.count("/")]
+        entries["SkullStripped"] = inherited(job.source, root).get("SkullStripped") is True
     return entries
 
 
@@ -132,7 +134,7 @@ def existing_outputs(job: Job, with_spread: bool) -> list[Path]:
 
 def made_otherwise(job: Job, translator: ScanTranslator, value_range: str) -> bool:
     """Whether a translation that is there was made by another model, or with other settings."""
-    entries = _read_json(sidecar_of(job.target))
+    entries = read_json(sidecar_of(job.target))
     wanted = recipe(translator.models, job.direction, translator.num_outputs, value_range)
     return _says_ours(entries) and any(entries.get(key) != value for key, value in wanted.items())
 
@@ -160,7 +162,7 @@ def write_dataset_description(output: Path, source: Path) -> None:
 
 def is_ours(path: Path) -> bool:
     """Whether a JSON file says that this program made what it describes."""
-    return _says_ours(_read_json(path))
+    return _says_ours(read_json(path))
 
 
 def _says_ours(entries: dict[str, Any]) -> bool:
@@ -168,15 +170,6 @@ def _says_ours(entries: dict[str, Any]) -> bool:
         return entries["GeneratedBy"][0]["Name"] == PACKAGE
     except (KeyError, IndexError, TypeError):
         return False
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _as_json(content: dict[str, Any]) -> bytes:

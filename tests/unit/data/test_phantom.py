@@ -279,14 +279,14 @@ def test_the_folders_name_depends_on_every_setting(tmp_path):
     assert all(folder.parent == tmp_path for folder in folders)
 
 
-def test_folders_keep_the_names_of_before_there_was_a_choice_of_paired_training(tmp_path):
-    """What ``folder("").name`` was in version 3 before the setting came; users have folders of these names."""
+def test_folders_keep_their_names(tmp_path):
+    """What ``folder("").name`` was when version 4 came; users have folders of these names."""
     two_mm = replace(TINY, num_train=20, num_val=4, num_test=6, spacing_mm=2.0, lesion_share=0.5)
     two_mm = replace(two_mm, noise=0.015, bias_strength=0.12)  # data=phantom
-    assert phantom_module.VERSION == 3
-    assert TINY.folder(tmp_path).name == "phantom-ac63df7b9048"
-    assert two_mm.folder(tmp_path).name == "phantom-ac7edfc58e2e"
-    assert replace(two_mm, num_train=40, spacing_mm=1.0).folder(tmp_path).name == "phantom-92a0afd2f9eb"
+    assert phantom_module.VERSION == 4
+    assert TINY.folder(tmp_path).name == "phantom-852cd4fa19b8"
+    assert two_mm.folder(tmp_path).name == "phantom-fb9a3d18f713"
+    assert replace(two_mm, num_train=40, spacing_mm=1.0).folder(tmp_path).name == "phantom-389acaf39561"
 
 
 def test_the_description_tells_paired_training_where_it_is_set(written, paired):
