@@ -10,6 +10,7 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mri_cyclegan import config as run_config
+from mri_cyclegan.printable import replace_unencodable
 from mri_cyclegan.running.job_record import JobRecord
 from mri_cyclegan.running.run_folder import holds_run
 from mri_cyclegan.unknown_keys import tell_unknown_keys
@@ -74,6 +75,7 @@ def run(config: DictConfig) -> None:
 
 def main() -> None:
     """Entry point."""
+    replace_unencodable()
     try:
         run()
     except SystemExit as stop:

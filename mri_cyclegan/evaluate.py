@@ -17,7 +17,7 @@ from rich.console import Console
 from mri_cyclegan.data.layouts import LAYOUTS, LayoutSettings
 from mri_cyclegan.data.layouts.detection import layout_of
 from mri_cyclegan.links import leads_out
-from mri_cyclegan.printable import printable
+from mri_cyclegan.printable import printable, replace_unencodable
 
 if TYPE_CHECKING:
     from mri_cyclegan.evaluation.run_evaluation import Options
@@ -258,6 +258,7 @@ def _rank(root: Path, metric: str) -> None:
 
 def main() -> None:
     """Entry point."""
+    replace_unencodable()
     app(prog_name="python -m mri_cyclegan.evaluate" if sys.argv[0].endswith(".py") else sys.argv[0])
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mri_cyclegan.printable import printable
+from mri_cyclegan.printable import printable, replace_unencodable
 
 EXIT_ERROR = 2
 
@@ -56,6 +56,7 @@ def _print(folder: Path, record: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point."""
+    replace_unencodable()
     app(prog_name="python -m mri_cyclegan.export" if sys.argv[0].endswith(".py") else sys.argv[0])
 
 

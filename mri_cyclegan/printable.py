@@ -1,4 +1,12 @@
-"""Words of others on the screen."""
+"""Text on the screen, whatever it holds and whatever the screen can show."""
+
+import codecs
+import io
+import sys
+
+# One character for one: columns of tables stay in line.
+PLAIN = {"→": ">", "↔": "-", "×": "x", "−": "-", "–": "-", "…": "~", "·": "*", "±": "~", "≥": ">"}
+ERRORS = "mri_cyclegan.plain"
 
 
 def printable(text: str) -> str:
@@ -11,3 +19,24 @@ def printable(text: str) -> str:
         letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
+
+
+def replace_unencodable() -> None:
+    """Let the screen replace characters that its encoding lacks, where it would fail: the entry points' first call.
+
+    Not every terminal and log is UTF-8 (``LC_ALL=de_DE.ISO-8859-1``, ``PYTHONIOENCODING=ascii``), and hours of training
+    must not end in an arrow that it cannot show.
+    """
+    codecs.register_error(ERRORS, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ERRORS)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """What stands for characters that an encoding lacks, and where the text continues: an error handler of codecs."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    shown = (PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode("ascii") for letter in lacking)
+    return "".join(shown), error.end

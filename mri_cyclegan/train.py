@@ -22,6 +22,7 @@ from omegaconf import DictConfig
 
 from mri_cyclegan import config as run_config
 from mri_cyclegan import ranks, slurm
+from mri_cyclegan.printable import replace_unencodable
 from mri_cyclegan.running.going_on import how_to_go_on
 from mri_cyclegan.sweeping.jobs import run_job
 from mri_cyclegan.unknown_keys import tell_unknown_keys
@@ -206,6 +207,7 @@ def run(config: DictConfig) -> float | None:
 
 def main() -> None:
     """Entry point."""
+    replace_unencodable()
     with ranks.aside() as words:
         try:
             sys.argv += words

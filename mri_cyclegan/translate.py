@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from mri_cyclegan.printable import printable
+from mri_cyclegan.printable import printable, replace_unencodable
 
 if TYPE_CHECKING:
     from mri_cyclegan.translation.translating import Outcome
@@ -173,6 +173,7 @@ def _in_options(message: str) -> str:
 
 def main() -> None:
     """Entry point."""
+    replace_unencodable()
     app(prog_name="python -m mri_cyclegan.translate" if sys.argv[0].endswith(".py") else sys.argv[0])
 
 

@@ -49,7 +49,7 @@ def write_volumes(folder: Path, contrast: str, num_slices: int, image_size: int)
         np.save(entry / "slices.npy", np.where(foreground, noise, -1).astype(np.float32))
         np.save(entry / "foreground.npy", foreground)
         shares = foreground.mean(axis=(1, 2)).tolist()
-        (entry / "record.json").write_text(json.dumps({"shape": shape, "foreground_share": shares}))
+        (entry / "record.json").write_text(json.dumps({"shape": shape, "foreground_share": shares}), encoding="utf-8")
         volumes.append(CachedVolume(Scan(f"sub-{number}", "", contrast, entry), entry))
     return volumes
 

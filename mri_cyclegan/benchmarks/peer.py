@@ -50,7 +50,7 @@ class Peer:
             ValueError: it fails; the message ends with its own.
         """
         words = [sys.executable, "-m", __name__, str(self.folder), json.dumps(self.settings | {"num_steps": num_steps})]
-        result = subprocess.run(words, capture_output=True, text=True, check=False)
+        result = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if result.returncode:
             reason = (result.stderr.strip().splitlines() or [f"it ended with {result.returncode}"])[-1]
             raise ValueError(f"train.peer: {self.folder} cannot be run: {reason}")

@@ -166,7 +166,8 @@ def write_scans(root: Path, num_volumes: int) -> None:
             image = np.where(ball, random.uniform(100, 1000, ball.shape), 0).astype(np.int16)
             affine = np.diag([SPACING_MM] * 3 + [1.0])
             write_volume(root / subject / "anat" / f"{subject}_{contrast}.nii.gz", image, affine)
-    (root / "dataset_description.json").write_text('{"Name": "Balls of noise", "BIDSVersion": "1.9.0"}\n')
+    description = '{"Name": "Balls of noise", "BIDSVersion": "1.9.0"}\n'
+    (root / "dataset_description.json").write_text(description, encoding="utf-8")
 
 
 def _until_first_batch(module: MRIDataModule) -> dict[str, float]:

@@ -48,7 +48,7 @@ class CachedVolume:
         ``shape`` and ``affine`` are those of the window, ``field_shape`` is (H, W) of the whole field of view;
         ``foreground_share`` of each slice; ``appearance``, see :mod:`mri_cyclegan.data.appearance`.
         """
-        record = json.loads((self.folder / "record.json").read_text())
+        record = json.loads((self.folder / "record.json").read_text(encoding="utf-8"))
         record = {"window": [0, 0], "field_shape": record["shape"][1:]} | record  # the whole, where there is no more
         if self.window is None:
             return record

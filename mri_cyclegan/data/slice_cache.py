@@ -175,7 +175,7 @@ class SliceCache:
             with atomic_folder(folder) as unfinished:
                 for name, array in arrays.items():
                     np.save(unfinished / f"{name}.npy", array)
-                (unfinished / "record.json").write_text(json.dumps(record))
+                (unfinished / "record.json").write_text(json.dumps(record), encoding="utf-8")
         except OSError as error:
             raise ValueError(
                 f"data.cache_root: {self.folder} cannot be written ({error.strerror or error}). "

@@ -77,11 +77,13 @@ def report(
         log.warning("The model is trained and saved, but could not be evaluated: %s", error)
         evaluation = None
     if evaluation is not None:
-        print_evaluation(evaluation.content, run_dir / "evaluation")
         summary |= _in_short(evaluation.content)
         summary["evaluation_s"] = round(perf_counter() - start_s, 1)
         _log_final_metrics(trainer, config, evaluation.content)
     write_text_atomically(run_dir / "summary.json", json.dumps(summary, indent=2) + "\n")
+    # The screen last: whatever happens to it, everything is on disk.
+    if evaluation is not None:
+        print_evaluation(evaluation.content, run_dir / "evaluation")
     print_files(run_dir, weights)
     return summary
 

@@ -94,7 +94,7 @@ def take_gpu(folder: Path, num_visible: int) -> int | None:
 
 
 def _lock(path: Path, folder: Path) -> bool:
-    file = path.open("w")
+    file = path.open("w", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from mri_cyclegan import ranks
 from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.job_folders import ERROR
+from mri_cyclegan.printable import replace_unencodable
 from mri_cyclegan.running.faults import explain
 from mri_cyclegan.running.going_on import how_to_go_on
 from mri_cyclegan.running.job_record import JobRecord
@@ -42,6 +43,7 @@ def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
     Returns:
         What a sweeper maximizes; None for a failed job of a sweep.
     """
+    replace_unencodable()  # launchers run jobs in processes of their own
     _continue_if_requeued(config)
     run_dir = Path(config.run_dir)
     record = JobRecord(run_dir, config) if ranks.is_first() else None

@@ -242,6 +242,18 @@ def test_a_training_whose_evaluation_fails_is_not_lost(tmp_path, compose_run, to
     assert "could not be evaluated: no subject is left" in caplog.text
 
 
+def test_a_screen_that_fails_loses_nothing(tmp_path, compose_run, toy_overrides, monkeypatch):
+    def fail(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(results, "print_evaluation", fail)
+    with pytest.raises(BrokenPipeError):
+        train(compose_run(tmp_path, *toy_overrides, "trainer.max_epochs=1", "trainer.limit_train_batches=1"))
+    assert json.loads((tmp_path / "summary.json").read_text())["mean"]["CycleGAN"]["ab"]["ssim"] < 1
+    assert (tmp_path / "evaluation" / "report.html").exists()
+    assert any(b"final/ssim_ab" in path.read_bytes() for path in (tmp_path / "tensorboard").rglob("events*"))
+
+
 def test_training_starts_from_a_trained_model(tmp_path, compose_run, toy_overrides, toy_run):
     """Without a step of the generators it must be that model: also the moving averages, which are what is saved."""
     folder = toy_run[0]

@@ -38,7 +38,7 @@ class ResourceMonitor(pl.Callback):
             torch.cuda.reset_peak_memory_stats(self.device)
         # Jobs of a sweep may share a process; this is Linux's way to forget the peak of those before.
         with suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
+            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock of batches."""
