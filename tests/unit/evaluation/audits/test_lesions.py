@@ -44,7 +44,7 @@ def test_contrast_is_measured_against_the_ring_and_its_noise(subject_images, tis
 def test_the_truth_itself_is_green(subject_images, tissue, masks):
     target = painted(tissue, masks, [0.3] * 4)
     audit = judged(subject_images(target, target, lesions=sum(masks) > 0))
-    assert audit.values == {"lost_share": 0, "num_lesions": 4, "median_kept": 1}
+    assert audit.values == {"lost_share": 0, "exaggerated_share": 0, "num_lesions": 4, "median_kept": 1}
     assert audit.level is Level.GREEN
 
 
@@ -156,11 +156,34 @@ def test_subjects_are_pooled_and_the_worst_is_named(subject_images, tissue, mask
     assert "sub-02, 2 of 4" in audit.figure
 
 
-@pytest.mark.parametrize("lesions", [None, np.zeros(SHAPE, bool)])
-def test_nothing_is_measured_without_lesions(subject_images, tissue, lesions):
-    assert measure_lesions(subject_images(tissue, tissue, lesions=lesions)) == {}
-    assert judge_lesions([{}], "ab").level is Level.UNKNOWN
+@pytest.mark.parametrize(
+    ("contrasts", "num_exaggerated", "level"),
+    [
+        ([0.3, 0.3, 0.3, 0.57], 0, "green"),
+        ([0.3, 0.3, 0.3, 0.78], 1, "amber"),  # 260 %
+        ([0.3, 0.78, 0.78, 0.0], 2, "red"),  # with the lost one most are wrong
+        ([0.78] * 4, 4, "red"),
+        ([0.55] * 4, 0, "amber"),  # none is exaggerated by itself, but all are brighter
+    ],
+)
+def test_lesions_above_twice_their_contrast_are_exaggerated(
+    subject_images, tissue, masks, contrasts, num_exaggerated, level
+):
+    target, output = painted(tissue, masks, [0.3] * 4), painted(tissue, masks, contrasts)
+    audit = judged(subject_images(output, target, lesions=sum(masks) > 0))
+    assert audit.values["exaggerated_share"] == num_exaggerated / 4
+    assert f"{num_exaggerated} exaggerated" in audit.figure
+    assert audit.level.value == level
 
 
-def test_nothing_is_measured_without_a_target(subject_images, tissue, masks):
-    assert measure_lesions(subject_images(tissue, lesions=masks[0])) == {}
+def test_what_is_missing_is_named(subject_images, tissue, masks):
+    """A mask, lesions in it, or a truth at all."""
+    target = painted(tissue, masks, [0.3] * 4)
+    without_mask = subject_images(tissue, target)
+    empty_mask = subject_images(tissue, target, lesions=np.zeros(SHAPE, bool))
+    unpaired = subject_images(tissue, lesions=masks[0])
+    figures = [judged(*some).figure for some in ([without_mask], [without_mask, empty_mask], [unpaired])]
+    assert figures == ["no mask given", "no visible lesions", "no pairs"]
+    assert judged(without_mask).level is judged(empty_mask).level is judged(unpaired).level is Level.UNKNOWN
+    with_mask = subject_images(target, target, lesions=sum(masks) > 0)
+    assert judged(without_mask, with_mask).figure.endswith("median contrast kept 100%; pairs without a mask: 1")
