@@ -238,15 +238,18 @@ def _range(words: str) -> tuple[float, float]:
 def _compare(folders: tuple[Path, Path], options: "Options") -> None:
     """Evaluate both, which takes no time where that is done already, and compare."""
     from mri_cyclegan.evaluation.comparison import compare, read_evaluation
+    from mri_cyclegan.evaluation.evaluated_subjects import remarks
     from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
     from mri_cyclegan.evaluation.summary_table import print_comparison
 
-    contents = []
+    contents, warnings = [], []
     for folder in folders:
         output = default_output([folder.expanduser()], options)
         evaluate_runs([folder.expanduser()], output, options).write(output)
-        contents.append(read_evaluation(output))
-    print_comparison(compare(*contents), contents[0]["directions"], folders)
+        content = read_evaluation(output)
+        contents.append(content)
+        warnings += [f"{folder}: {line}" for line in remarks(content["directions"], [], content["chose_epoch"])]
+    print_comparison(compare(*contents), contents[0]["directions"], folders, warnings)
 
 
 def _rank(root: Path, metric: str) -> None:

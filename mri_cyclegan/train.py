@@ -189,6 +189,7 @@ def load_best_weights(model: pl.LightningModule, best_checkpoint: Any, run_dir: 
     """
     import torch
 
+    from mri_cyclegan.inference.description import BEST_EPOCH
     from mri_cyclegan.links import leads_out
 
     path = getattr(best_checkpoint, "best_model_path", "")
@@ -196,7 +197,7 @@ def load_best_weights(model: pl.LightningModule, best_checkpoint: Any, run_dir: 
         return "last epoch"
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(checkpoint["state_dict"])
-    return f"best epoch on validation, {checkpoint['epoch'] + 1}"
+    return f"{BEST_EPOCH}, {checkpoint['epoch'] + 1}"
 
 
 @hydra.main(version_base="1.3", config_path=str(run_config.CONF_DIR), config_name="train")

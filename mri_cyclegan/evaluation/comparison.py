@@ -55,6 +55,7 @@ def _check(content: Mapping[str, Any]) -> None:
     for subject in content["subjects"]:
         _require_words([subject["subject"], subject["session"], subject.get("scan", "")])
     _require_words([content["part"]])
+    _require_words(content.get("chose_epoch", []))
     if not isinstance(content["resampled_targets"], bool) or not isinstance(content["provenance"], dict):
         raise ValueError("resampled_targets or provenance are of another kind")
 

@@ -136,11 +136,15 @@ class FinishedRun:
         except ValueError as error:
             raise ValueError(f"{self.folder}/config.yaml: {error}") from error
 
+    def of_split(self, part: str) -> list[str]:
+        """Names of the subjects that had a part in it: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``."""
+        return self.split["subjects"][part]
+
     def of_part(self, scans: Sequence[Scan], part: str) -> list[Scan]:
         """Those scans whose subject has a part: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``, or ``"all"``."""
         if part == ALL:
             return list(scans)
-        names = set(self.split["subjects"][part])
+        names = set(self.of_split(part))
         return [scan for scan in scans if scan.subject in names]
 
     @property

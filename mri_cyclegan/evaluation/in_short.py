@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mri_cyclegan.evaluation.evaluated_subjects import described
 from mri_cyclegan.inference.description import AuditResult, EvaluationSummary, Way
 
 
@@ -38,8 +39,8 @@ def foreground_means(content: Mapping[str, Any]) -> dict[Way, dict[str, dict[str
 
 def measured_on(content: Mapping[str, Any]) -> str:
     """How many subjects of which part, in words."""
-    counts = _num_subjects(content["subjects"]), _num_subjects(paired_images(content))
-    return f"{counts[0]} {content['part']} subjects, {counts[1]} with pairs"
+    evaluated, paired = (_names(images) for images in (content["subjects"], paired_images(content)))
+    return f"{described(content['part'], evaluated, content['chose_epoch'])}, {len(paired)} with pairs"
 
 
 def paired_images(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -47,5 +48,5 @@ def paired_images(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [image for image in content["subjects"] if any(of["metrics"] for of in image["ways"].values())]
 
 
-def _num_subjects(images: Sequence[Mapping[str, Any]]) -> int:
-    return len({image["subject"] for image in images})
+def _names(images: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {image["subject"] for image in images}

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mri_cyclegan.atomic_files import write_text_atomically
+from mri_cyclegan.evaluation.evaluated_subjects import described
 from mri_cyclegan.evaluation.leaderboard import Leaderboard, metric_named, rank_runs
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.evaluation.sweep_runs import VALIDATION, Entry
@@ -85,8 +86,7 @@ def _print_failed(console: Console, failed: Mapping[Path, str]) -> None:
 
 def _table(ranking: Leaderboard, root: Path) -> Table:
     digits = metric_named(ranking.metric).digits
-    where = "foreground of validation subjects" if ranking.metric == VALIDATION else "foreground"
-    table = Table(title=Text(f"{root}: by {ranking.metric}, {where}", "table.title"))
+    table = Table(title=Text(printable(f"{root}: by {ranking.metric}, foreground{_of_whom(ranking)}"), "table.title"))
     table.add_column("")
     table.add_column(ranking.metric, justify="right")
     for key in ranking.differing:
@@ -102,6 +102,16 @@ def _table(ranking: Leaderboard, root: Path) -> Table:
         run = Text(printable(str(entry.folder.relative_to(root))))
         table.add_row(str(index + 1), value, *map(Text, map(printable, overrides)), *cells, run)
     return table
+
+
+def _of_whom(ranking: Leaderboard) -> str:
+    if ranking.metric == VALIDATION:
+        return " of validation subjects, on whom the epoch was chosen"
+    images = ranking.entries[0].images
+    if images is None:
+        return ""
+    chose_epoch = {name for entry in ranking.entries for name in entry.chose_epoch}
+    return f" of {described(images.part, [names[0] for names in images.scans], chose_epoch)}"
 
 
 def _resources(entries: Sequence[Entry]) -> dict[str, list[str]]:

@@ -134,6 +134,9 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         ],
         provenance=provenance(device) | _provenance_of(runs) | {"look-up table fitted on": fitted_on},
         history=run.history,
+        chose_epoch={
+            name for one in runs if one.model.description.training.chose_epoch for name in one.of_split("val")
+        },
     )
 
 
@@ -178,7 +181,8 @@ def _references(
         validation = list_subjects(run.of_part(scans, "val"), run.model.contrasts, run.read_options)
     unfit = unaligned(validation, run.read_options, translating.rule)
     pairs = [subject for subject in validation if subject.is_paired and subject.key not in unfit]
-    fitted_on = "validation pairs" if pairs else "the evaluated pairs themselves"
+    others = {subject.key for subject in pairs} - {subject.key for subject in subjects}
+    fitted_on = "validation pairs" if others else "the evaluated pairs themselves"
     return fit_references(run, translating, training, subjects, pairs or subjects, records), fitted_on
 
 
@@ -190,7 +194,7 @@ def _absent(run: FinishedRun, scans: Sequence[Scan], part: str) -> list[str]:
     """A sentence on subjects of the part that the data set does not hold."""
     if part == ALL:
         return []
-    names = sorted(set(run.split["subjects"][part]) - {scan.subject for scan in scans})
+    names = sorted(set(run.of_split(part)) - {scan.subject for scan in scans})
     return [f"Not there: {len(names)} of the subjects in the run's split: {name_some(names)}."] if names else []
 
 

@@ -14,7 +14,7 @@ SEED = 0
 CHUNK = 2**18
 
 
-def summary(values: Sequence[float], higher_is_better: bool) -> dict[str, float]:
+def summary(values: Sequence[float], higher_is_better: bool) -> dict[str, float | None]:
     """Describe a metric over subjects.
 
     Args:
@@ -22,14 +22,14 @@ def summary(values: Sequence[float], higher_is_better: bool) -> dict[str, float]
         higher_is_better: which end is the worst.
 
     Returns:
-        ``mean``; ``sd``, of a sample, 0 for a single subject; ``median``; ``worst``; ``low`` and ``high``, the ends of
-        the 95 % bootstrap interval of the mean.
+        ``mean``; ``sd``, of a sample; ``median``; ``worst``; ``low`` and ``high``, the ends of the 95 % bootstrap
+        interval of the mean. ``sd``, ``low`` and ``high`` are None for a single subject: it tells nothing of others.
     """
     array = _finite(values)
     low, high = _interval_of_mean(array)
     return {
         "mean": float(array.mean()),
-        "sd": float(array.std(ddof=1)) if len(array) > 1 else 0.0,
+        "sd": float(array.std(ddof=1)) if len(array) > 1 else None,
         "median": float(np.median(array)),
         "worst": float(array.min() if higher_is_better else array.max()),
         "low": low,
@@ -45,8 +45,8 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
         b: by the other, in the same order.
 
     Returns:
-        ``mean`` of a − b; ``low`` and ``high``, the ends of its 95 % bootstrap interval; ``p_value``, two-sided, of the
-        Wilcoxon signed-rank test, 1 when nothing differs; ``num_subjects``.
+        ``mean`` of a − b; ``low`` and ``high``, the ends of its 95 % bootstrap interval, None for a single subject;
+        ``p_value``, two-sided, of the Wilcoxon signed-rank test, 1 when nothing differs; ``num_subjects``.
 
     Reference:
         Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1945.
@@ -71,17 +71,21 @@ def _finite(values: Sequence[float]) -> np.ndarray:
     return array
 
 
-def _interval_of_mean(values: np.ndarray) -> tuple[float, float]:
-    """Percentile bootstrap, the same each time; a single value is its own interval.
+def _interval_of_mean(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """Percentile bootstrap, the same each time; none for a single value.
 
     Reference:
         Efron and Tibshirani, "An introduction to the bootstrap", 1993, section 13.3.
     """
-    random, means = np.random.default_rng(SEED), np.empty(NUM_RESAMPLES)
-    rows = max(1, CHUNK // len(values))
-    for start in range(0, NUM_RESAMPLES, rows):
-        part = means[start : start + rows]
-        part[:] = values[random.integers(0, len(values), (len(part), len(values)))].mean(axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    if len(values) < 2:
+        return None, None
+    interval = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=NUM_RESAMPLES,
+        batch=max(1, CHUNK // len(values)),
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)

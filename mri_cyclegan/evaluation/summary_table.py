@@ -11,13 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mri_cyclegan.evaluation.audits.audit import Level
 from mri_cyclegan.evaluation.comparison import Differences
+from mri_cyclegan.evaluation.evaluated_subjects import described
 from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.printable import printable
 
 # The report has them all.
 SHOWN = ("psnr", "ssim")
-LEVEL_STYLES = {"green": "green", "amber": "yellow", "red": "bold red", "unknown": "dim"}
+LEVEL_STYLES = {Level.GREEN: "green", Level.AMBER: "yellow", Level.RED: "bold red", Level.UNKNOWN: "dim"}
 
 # As usual. An interval of few subjects is too narrow, so a winner must pass both.
 SIGNIFICANT_P = 0.05
@@ -44,8 +46,9 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
 
 
 def _results_table(name: str, of_direction: Mapping[str, Any], content: Mapping[str, Any]) -> Table:
-    num_subjects = len({s["subject"] for s in content["subjects"] if any(v["metrics"] for v in s["ways"].values())})
-    table = _table(f"{name}, foreground, {num_subjects} {content['part']} subjects: mean [95 % interval]")
+    subjects = {s["subject"] for s in content["subjects"] if any(v["metrics"] for v in s["ways"].values())}
+    shown = "mean [95 % interval]" if len(subjects) > 1 else "its values"
+    table = _table(f"{name}, foreground, {described(content['part'], subjects, content['chose_epoch'])}: {shown}")
     table.add_column("method")
     for metric in SHOWN:
         unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
@@ -60,9 +63,14 @@ def _table(title: str) -> Table:
     return Table(title=Text(printable(title), "table.title"))
 
 
-def _with_interval(metric: str, values: Mapping[str, float]) -> str:
-    digits = METRICS[metric].digits
-    return f"{values['mean']:.{digits}f} [{values['low']:.{digits}f}, {values['high']:.{digits}f}]"
+def _with_interval(metric: str, values: Mapping[str, float | None], sign: str = "") -> str:
+    """A mean and its interval, if there is one."""
+    mean, *ends = (
+        f"{value:{sign}.{METRICS[metric].digits}f}"
+        for value in (values["mean"], values["low"], values["high"])
+        if value is not None
+    )
+    return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
 def _audit_table(content: Mapping[str, Any]) -> Table:
@@ -81,15 +89,19 @@ def _audit_table(content: Mapping[str, Any]) -> Table:
 
 
 def print_comparison(
-    differences: Differences, directions: Mapping[str, Sequence[str]], folders: tuple[Path, Path]
+    differences: Differences,
+    directions: Mapping[str, Sequence[str]],
+    folders: tuple[Path, Path],
+    warnings: Sequence[str] = (),
 ) -> None:
-    """Print paired differences, second minus first."""
+    """Print paired differences, second minus first, and what to know before one believes them."""
     console = Console()
     labels = _labels(folders)
     for way, names in directions.items():
         metrics = differences[way]
         count = next(iter(metrics.values()))["num_subjects"]
-        table = _table(f"{' → '.join(names)}, foreground, the same {count} subjects")
+        the_same = f"the same {count} subjects" if count > 1 else "a single subject: no interval"
+        table = _table(f"{' → '.join(names)}, foreground, {the_same}")
         table.add_column("metric")
         for column in (*labels, "difference [95 % interval]", "Wilcoxon p", "better"):
             table.add_column(Text(column), justify="right", overflow="fold")
@@ -98,12 +110,14 @@ def print_comparison(
             cells = (
                 f"{values['first']:.{digits}f}",
                 f"{values['second']:.{digits}f}",
-                f"{values['mean']:+.{digits}f} [{values['low']:+.{digits}f}, {values['high']:+.{digits}f}]",
+                _with_interval(metric, values, sign="+"),
                 f"{values['p_value']:.3g}",
                 _better(metric, values, labels),
             )
             table.add_row(METRICS[metric].label, *map(Text, cells))
         console.print(table)
+    for warning in warnings:
+        console.print(Text(printable(warning), "yellow"), soft_wrap=True)
     console.print(Text(f"difference: {folders[1]} minus {folders[0]}"), soft_wrap=True)
 
 
@@ -117,6 +131,6 @@ def _labels(folders: tuple[Path, Path]) -> tuple[str, str]:
 
 def _better(metric: str, values: Mapping[str, Any], labels: tuple[str, str]) -> str:
     """The run that is better for certain, if one is."""
-    if values["low"] <= 0 <= values["high"] or values["p_value"] >= SIGNIFICANT_P:
+    if values["low"] is None or values["low"] <= 0 <= values["high"] or values["p_value"] >= SIGNIFICANT_P:
         return "–"
     return labels[int((values["mean"] > 0) == METRICS[metric].higher_is_better)]

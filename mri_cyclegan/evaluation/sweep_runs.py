@@ -30,6 +30,7 @@ class Entry:
         metrics: such as ``ssim`` (mean of all directions), ``ssim_ab``, ``ssim_ba``, over the foreground; ``val_ssim``.
         images: what it was evaluated on, None for a run that was not; only equal ones can be ranked.
         validated_on: likewise, of its validation.
+        chose_epoch: those of the evaluated subjects on whom its best epoch was chosen.
         resources: such as ``training_s``, as far as they were measured.
     """
 
@@ -40,6 +41,7 @@ class Entry:
     images: "Images | None"
     validated_on: str | None = None
     resources: dict[str, float] = field(default_factory=dict)
+    chose_epoch: tuple[str, ...] = ()
 
 
 class Images(NamedTuple):
@@ -69,10 +71,11 @@ def read_entry(folder: Path, evaluated: bool) -> Entry:
         ValueError: it was not, or a file of it cannot be read.
     """
     metrics: dict[str, float] = {}
-    images = None
+    images: Images | None = None
+    chose_epoch: tuple[str, ...] = ()
     if evaluated or (folder / "evaluation" / "metrics.json").is_file():
         try:
-            metrics, images = _evaluation(folder)
+            metrics, images, chose_epoch = _evaluation(folder)
         except ValueError:
             if evaluated:
                 raise
@@ -82,10 +85,10 @@ def read_entry(folder: Path, evaluated: bool) -> Entry:
     words = {word.lstrip("+~").partition("=")[0]: word for word in command_line(folder)}
     overrides = {key: "~" if word.startswith("~") else word.partition("=")[2] for key, word in words.items()}
     resources = _numbers(folder / "resources.json", RESOURCES)
-    return Entry(folder, overrides, words, metrics, images, _validated_on(folder), resources)
+    return Entry(folder, overrides, words, metrics, images, _validated_on(folder), resources, chose_epoch)
 
 
-def _evaluation(folder: Path) -> tuple[dict[str, float], Images]:
+def _evaluation(folder: Path) -> tuple[dict[str, float], Images, tuple[str, ...]]:
     content = read_evaluation(folder / "evaluation")
     _require_its_model(folder, content["provenance"].get("model_sha256"))
     metrics: dict[str, float] = {}
@@ -98,7 +101,7 @@ def _evaluation(folder: Path) -> tuple[dict[str, float], Images]:
         metrics |= {f"{name}_{way}": value for way, value in means.items()}
         if means:
             metrics[name] = sum(means.values()) / len(means)
-    return metrics, _images(content)
+    return metrics, _images(content), tuple(content.get("chose_epoch", ()))
 
 
 def _numbers(path: Path, names: Sequence[str]) -> dict[str, float]:

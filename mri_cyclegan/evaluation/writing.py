@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from mri_cyclegan.evaluation.assembling import (
     uncertainty_of,
 )
 from mri_cyclegan.evaluation.audits.audit import Audit
+from mri_cyclegan.evaluation.evaluated_subjects import remarks
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS, PROTOCOL_VERSION, metrics_as_json
 from mri_cyclegan.evaluation.report.cases import Case
 from mri_cyclegan.evaluation.report.page import write_report
@@ -96,6 +97,7 @@ def assemble(
     provenance: Mapping[str, Any],
     history: Sequence[Mapping[str, float]],
     ways: Sequence[str] = DIRECTIONS,
+    chose_epoch: Collection[str] = (),
 ) -> Evaluation:
     """Judge the records of all subjects together.
 
@@ -112,12 +114,15 @@ def assemble(
         provenance: where the figures come from.
         history: of the training.
         ways: directions that there may be.
+        chose_epoch: subjects on whom the best epoch was chosen.
     """
     directions = directions_of(records, ways)
     names = {d.way: [contrasts["ab".index(letter)] for letter in d.way] for d in directions}
     summary = {direction.way: summarise(direction) for direction in directions}
     judged = [audit.as_json() for direction in directions for audit in judge(direction)]
     judged += [audit.as_json() for audit in audits]
+    subjects = [_subject(record) for record in records]
+    chosen_on = sorted({subject["subject"] for subject in subjects} & set(chose_epoch))
     content = {
         "protocol_version": PROTOCOL_VERSION,
         "title": title,
@@ -125,6 +130,7 @@ def assemble(
         "contrasts": dict(zip("ab", contrasts, strict=True)),
         "directions": names,
         "part": part,
+        "chose_epoch": chosen_on,
         "plane": plane,
         "resampled_targets": any(record.values["pairing"] for record in records),
         "method": method,
@@ -132,11 +138,11 @@ def assemble(
         "metrics": metrics_as_json(),
         "verdict": verdict(names, summary, judged),
         "summary": summary,
-        "subjects": [_subject(record) for record in records],
+        "subjects": subjects,
         "unpaired": {direction.way: compare_without_pairs(direction) for direction in directions},
         "audits": judged,
         "uncertainty": uncertainty_of(directions, uncertainty_kind),
-        "warnings": list(warnings),
+        "warnings": [*remarks(names, subjects, chosen_on), *warnings],
         "provenance": provenance,
     }
     return Evaluation(content, {direction.way: choose_cases(direction) for direction in directions}, history)

@@ -11,6 +11,7 @@ import yaml
 
 from mri_cyclegan.data.intensities import PERCENTILES
 from mri_cyclegan.data.transforms import PLANES
+from mri_cyclegan.evaluation.audits.audit import legend
 from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.inference.description import EvaluationSummary, Range, TrainingScans, weights_name
 from mri_cyclegan.inference.portable import PortableModel
@@ -161,7 +162,9 @@ def _audits(model: PortableModel, evaluation: EvaluationSummary) -> str:
         [audit.name, " → ".join(_names(model, audit.way)) if audit.way else "both", audit.level, audit.figure]
         for audit in evaluation.audits
     ]
-    return f"Audits of what a good score hides:\n\n{_table(['audit', 'direction', 'level', 'figure'], rows)}"
+    return (
+        f"Audits of what a good score hides ({legend()}):\n\n{_table(['audit', 'direction', 'level', 'figure'], rows)}"
+    )
 
 
 def _weights(model: PortableModel) -> str:

@@ -19,6 +19,7 @@ from mri_cyclegan.printable import printable
 FORMAT_VERSION = 3
 FILE_NAME = "model.json"
 NOT_STATED = "not stated"
+BEST_EPOCH = "best epoch on validation"
 INTENDED_USE = "Research on image translation. Not for diagnostic use."
 LIMITS = (
     "Synthetic images can lose and invent anatomy: lesions above all.",
@@ -164,6 +165,11 @@ class Training(_Part):
     layout: Words
     a: TrainingScans
     b: TrainingScans
+
+    @property
+    def chose_epoch(self) -> bool:
+        """Whether the weights are those of the epoch that was best on validation subjects."""
+        return self.weights.startswith(BEST_EPOCH)
 
     def of(self, letter: str) -> TrainingScans:
         """Scans of ``"a"`` or ``"b"``."""

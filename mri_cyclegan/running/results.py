@@ -26,6 +26,7 @@ from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, pair
 from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
+from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
 from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.inference.description import NOT_STATED
 from mri_cyclegan.inference.portable import save_evaluation, save_model
@@ -84,6 +85,8 @@ def report(
     # The screen last: whatever happens to it, everything is on disk.
     if evaluation is not None:
         print_evaluation(evaluation.content, run_dir / "evaluation")
+        if datamodule.val_pairs:
+            Console().print(WHY_OTHERWISE, style="dim", soft_wrap=True, highlight=False)
     print_files(run_dir, weights)
     return summary
 

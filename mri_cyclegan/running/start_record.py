@@ -13,6 +13,7 @@ from mri_cyclegan.atomic_files import remove_abandoned, write_text_atomically
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.splits.content_hash import content_hash
 from mri_cyclegan.evaluation.job_folders import ERROR
+from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
 from mri_cyclegan.running.environment import record_data, record_start
 from mri_cyclegan.training.tensorboard_events import TensorBoardEvents
 
@@ -86,9 +87,10 @@ def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
 
 
 def log_configuration(trainer: pl.Trainer, config: DictConfig) -> None:
-    """Put the resolved configuration into TensorBoard as text."""
+    """Put the resolved configuration into TensorBoard as text, and why its metrics differ from one another."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardEvents):
             logger.open()
         if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("metrics", WHY_OTHERWISE)
             logger.experiment.add_text("config", "```yaml\n" + OmegaConf.to_yaml(config, resolve=True) + "\n```")

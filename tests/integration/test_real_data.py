@@ -33,7 +33,7 @@ def test_ixi_slices_with_their_own_split(real_data, tmp_path, compose_run):
     summary = train(compose_run(tmp_path / "run", *SMALL, *overrides))
     split = json.loads((tmp_path / "run" / "split.json").read_text())
     assert [len(split["subjects"][part]) for part in ("train_a", "train_b", "val", "test")] == [180, 180, 40, 0]
-    assert summary["measured_on"] == "40 val subjects, 40 with pairs"
+    assert summary["measured_on"] == "40 validation subjects, on whom the epoch was chosen, 40 with pairs"
     # Copying the source is worse than chance in SSIM: the two contrasts are nearly inverse.
     assert summary["mean"]["copy"]["ab"]["ssim"] == pytest.approx(-0.12, abs=0.05)
     assert summary["mean"]["copy"]["ba"]["ssim"] == pytest.approx(-0.11, abs=0.05)

@@ -35,6 +35,7 @@ def example_evaluation(num_subjects=20, ways=("ab", "ba"), paired=True, seed=0):
         "contrasts": CONTRASTS,
         "directions": {way: DIRECTIONS[way] for way in ways},
         "part": "test",
+        "chose_epoch": [],
         "plane": "axial",
         "resampled_targets": False,
         "method": METHODS[0],
@@ -106,11 +107,11 @@ def summary(subjects, way):
                 error = values.std() / len(values) ** 0.5
                 shown[method][region][name] = {
                     "mean": values.mean(),
-                    "sd": values.std(ddof=1) if len(values) > 1 else 0.0,
+                    "sd": values.std(ddof=1) if len(values) > 1 else None,
                     "median": np.median(values),
                     "worst": values.min() if higher else values.max(),
-                    "low": values.mean() - 1.96 * error,
-                    "high": values.mean() + 1.96 * error,
+                    "low": values.mean() - 1.96 * error if len(values) > 1 else None,
+                    "high": values.mean() + 1.96 * error if len(values) > 1 else None,
                 }
     return shown
 

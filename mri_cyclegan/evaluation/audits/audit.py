@@ -7,12 +7,36 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """How serious it is."""
+    """How serious it is, the mildest first; these words are shown wherever an audit is."""
 
     GREEN = "green"
+    UNKNOWN = "unknown"
     AMBER = "amber"
     RED = "red"
-    UNKNOWN = "unknown"
+
+    @property
+    def symbol(self) -> str:
+        """For who does not see colours."""
+        return {Level.GREEN: "✓", Level.UNKNOWN: "?", Level.AMBER: "!", Level.RED: "✕"}[self]
+
+    @property
+    def meaning(self) -> str:
+        """What to make of it."""
+        return {
+            Level.GREEN: "nothing was found",
+            Level.UNKNOWN: "it could not be measured",
+            Level.AMBER: "look before you rely on it",
+            Level.RED: "do not rely on it",
+        }[self]
+
+
+def legend() -> str:
+    """All levels and what they mean, the most serious first.
+
+    >>> legend().split("; ")[:2]
+    ['red: do not rely on it', 'amber: look before you rely on it']
+    """
+    return "; ".join(f"{level}: {level.meaning}" for level in reversed(Level))
 
 
 @dataclass(frozen=True)

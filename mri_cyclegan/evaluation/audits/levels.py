@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
 
-SERIOUSNESS = (Level.UNKNOWN, Level.GREEN, Level.AMBER, Level.RED)
+# What is unknown is not known to be fine.
+SERIOUSNESS = tuple(Level)
 
 
 def level_above(value: float, amber: float, red: float) -> Level:

@@ -68,7 +68,8 @@ def bland_altman(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
         means, differences = (target + output) / 2, output - target
         bias, limit = bias_and_limit(differences)
         span = [means.min() - 0.01, means.max() + 0.01]
-        axes.fill_between(span, bias - limit, bias + limit, color=colour, alpha=0.14, linewidth=0)
+        if limit is not None:
+            axes.fill_between(span, bias - limit, bias + limit, color=colour, alpha=0.14, linewidth=0)
         axes.plot(span, [bias, bias], color=colour, linewidth=1.6)
         _points(axes, means, differences, color=colour, marker=marker, s=14, alpha=0.85, label=tissue)
     axes.set_xlabel("mean of output and truth")
@@ -80,10 +81,10 @@ def bland_altman(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     return figure
 
 
-def bias_and_limit(differences: np.ndarray) -> tuple[float, float]:
-    """Mean difference, and half the width of the 95 % limits of agreement around it; 0 for a single subject."""
-    spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
-    return float(differences.mean()), LIMITS * spread
+def bias_and_limit(differences: np.ndarray) -> tuple[float, float | None]:
+    """Mean difference, and half the width of the 95 % limits of agreement around it; None for a single subject."""
+    limit = LIMITS * float(differences.std(ddof=1)) if len(differences) > 1 else None
+    return float(differences.mean()), limit
 
 
 def calibration_curve(points: Sequence[Mapping[str, float]]) -> Figure:

@@ -10,6 +10,7 @@ import numpy as np
 from mri_cyclegan.evaluation.pictures import learning_curves
 from mri_cyclegan.evaluation.report.figures import bias_and_limit, bland_altman, box_plot, calibration_curve, svg_uri
 from mri_cyclegan.evaluation.report.tables import measured_subjects, number
+from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def agreement(evaluation: Mapping[str, Any], way: str) -> Illustration | None:
     words = []
     for tissue, values in pairs.items():
         bias, limit = bias_and_limit(np.array([output - target for target, output in values]))
-        mean, low, high = (number(value, 3, signed=True) for value in (bias, bias - limit, bias + limit))
-        words.append(f"{tissue} {mean} ({low} to {high})")
+        ends = [] if limit is None else [number(end, 3, signed=True) for end in (bias - limit, bias + limit)]
+        words.append(f"{tissue} {number(bias, 3, signed=True)} ({' to '.join(ends) or 'one subject: no limits'})")
     note = "Bias and 95 % limits of agreement: " + "; ".join(words) + "."
     alt = f"Bland–Altman plot of mean tissue intensities, output minus truth. {note}"
     return Illustration("Tissue intensities, Bland–Altman", svg_uri(bland_altman(pairs)), alt, note)
@@ -87,7 +88,8 @@ def learning(history: Sequence[Mapping[str, float]]) -> Illustration | None:
         if (values := [row[name] for row in history if name in row])
     ]
     alt = f"Losses and validation metrics over {len(history)} epochs. " + "; ".join(words)
-    return Illustration("Learning curves", svg_uri(learning_curves(history, {})), alt)
+    note = WHY_OTHERWISE if words else ""
+    return Illustration("Learning curves", svg_uri(learning_curves(history, {})), alt, note)
 
 
 def _values(evaluation: Mapping[str, Any], way: str, metric: str) -> dict[str, list[float]]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mri_cyclegan.atomic_files import write_text_atomically
+from mri_cyclegan.evaluation.audits.audit import Level, legend
+from mri_cyclegan.evaluation.evaluated_subjects import described
 from mri_cyclegan.evaluation.reference import COPY
 from mri_cyclegan.evaluation.report.cases import MAX_ERROR, Case, error_colours
 from mri_cyclegan.evaluation.report.illustrations import agreement, calibration, distributions, learning
@@ -36,6 +38,7 @@ def write_report(
         history: of each epoch, ``epoch`` and the values of ``loss/…`` and ``val/…``; empty without a training run.
     """
     ways = list(evaluation["directions"])
+    names = [subject["subject"] for subject in evaluation["subjects"]]
     pages = environment()
     pages.filters["number"] = number
     page = pages.get_template("report.html").render(
@@ -44,10 +47,13 @@ def write_report(
         names={way: " → ".join(contrasts) for way, contrasts in evaluation["directions"].items()},
         results={way: {region: results(evaluation, way, region) for region in ("foreground", "whole")} for way in ways},
         num_paired={way: sum(bool(one["metrics"]) for one in measured_subjects(evaluation, way)) for way in ways},
+        evaluated=described(evaluation["part"], names, evaluation["chose_epoch"]),
         gains={way: gains(evaluation, way, "foreground") for way in ways},
         scales_note=scales_note(evaluation),
         pairing_note=pairing_note(evaluation),
         audits=sorted_audits(evaluation),
+        levels=list(reversed(Level)),
+        legend=legend(),
         cases=cases,
         panels={way: [_panels(evaluation, way, case) for case in cases[way]] for way in cases},
         error_colours=error_colours(),

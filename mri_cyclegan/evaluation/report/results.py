@@ -14,7 +14,7 @@ class Cell:
 
     Attributes:
         mean: as text.
-        interval: its 95 % bootstrap interval.
+        interval: its 95 % bootstrap interval; empty for a single subject.
         is_best: whether it is the best of the trivial baselines.
     """
 
@@ -83,9 +83,9 @@ def gains(evaluation: Mapping[str, Any], way: str, region: str) -> list[Gain]:
     return shown
 
 
-def _cell(summary: Mapping[str, float], digits: int, is_best: bool) -> Cell:
+def _cell(summary: Mapping[str, float | None], digits: int, is_best: bool) -> Cell:
     mean, low, high = (number(summary[key], digits) for key in ("mean", "low", "high"))
-    return Cell(mean, f"{low} to {high}", is_best)
+    return Cell(mean, "" if summary["low"] is None else f"{low} to {high}", is_best)
 
 
 def _best_baselines(evaluation: Mapping[str, Any], way: str, region: str) -> dict[str, str]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mri_cyclegan.evaluation.audits.audit import Level
+from mri_cyclegan.evaluation.audits.levels import SERIOUSNESS
 
 NUM_SCALES = 5
-SEVERITY = (Level.RED, Level.AMBER, Level.UNKNOWN, Level.GREEN)
 
 
 def number(value: float | None, digits: int, signed: bool = False) -> str:
@@ -28,7 +28,7 @@ def measured_subjects(evaluation: Mapping[str, Any], way: str) -> list[Mapping[s
 
 def sorted_audits(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The audits, trouble first; equals in their own order."""
-    return sorted(evaluation["audits"], key=lambda audit: SEVERITY.index(Level(audit["level"])))
+    return sorted(evaluation["audits"], key=lambda audit: -SERIOUSNESS.index(Level(audit["level"])))
 
 
 def scales_note(evaluation: Mapping[str, Any]) -> str:

@@ -1,4 +1,5 @@
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ def test_names_are_printed_as_they_are(tmp_path, capsys, name):
     pasted = next(line for line in output.splitlines() if line.startswith("best")).removeprefix("best")
     assert shlex.split(pasted) == [f"k[b]={name}", "~gone"]
     assert (root / "leaderboard.csv").read_text() == ranking.as_csv()
+
+
+@pytest.mark.parametrize(
+    ("metric", "part", "whose"),
+    [
+        ("ssim", "test", "2 test subjects"),
+        ("ssim", "val", "2 validation subjects, on whom the epoch was chosen"),
+        ("val_ssim", "test", "validation subjects, on whom the epoch was chosen"),
+    ],
+)
+def test_it_says_whose_figures_rank(tmp_path, capsys, metric, part, whose):
+    entry = entry_of(tmp_path / "0", [], chose_epoch=("sub-1", "sub-2") if part == "val" else ())
+    entry = replace(entry, images=Images(part, False, (("sub-1", "a"), ("sub-1", "b"), ("sub-2", "a"))))
+    save_and_print(Leaderboard([entry], metric, [], []), tmp_path)
+    assert f"by {metric}, foreground of {whose}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_time_and_memory_are_shown_in_units_for_people(tmp_path, capsys):

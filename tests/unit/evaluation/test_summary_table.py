@@ -24,6 +24,7 @@ def evaluated(**changes):
         "directions": {"ab": ["T1w", "T2w"]},
         "method": "CycleGAN",
         "part": "test",
+        "chose_epoch": [],
         "summary": {"ab": summary},
         "subjects": [{"subject": f"sub-{n}", "ways": {"ab": {"metrics": {"CycleGAN": {}}}}} for n in (1, 2, 2, 3)],
         "audits": [audit],
@@ -42,6 +43,19 @@ def test_results_audits_warnings_verdict_and_files_are_printed(capsys):
     for words in ("Copying", "red", "0.01 from the source", "sub-01 [was] left out.", "above copy in PSNR and SSIM"):
         assert words in output
     assert "/runs/one/evaluation/report.html" in output
+
+
+def test_a_single_subject_has_no_interval_and_who_chose_the_epoch_is_told(capsys):
+    alone = {name: statistics(20.0) | {"sd": None, "low": None, "high": None} for name in METRICS}
+    subjects = evaluated()["subjects"][:1]
+    content = evaluated(
+        summary={"ab": {"CycleGAN": {"foreground": alone}}}, subjects=subjects, part="val", chose_epoch=["sub-1"]
+    )
+    print_evaluation(content, Path("/runs/one/evaluation"))
+    output = " ".join(capsys.readouterr().out.split())
+    assert "1 validation subject, on whom the epoch was chosen" in output
+    assert "20.00 │ 20.000" in output
+    assert "interval" not in output
 
 
 def test_without_pairs_there_is_no_table_of_results(capsys):
@@ -85,6 +99,7 @@ def compared(capsys, folders, **changes):
         ({"p_value": 0.05}, "–"),
         ({"low": -0.01}, "–"),
         ({"mean": -0.1, "low": -0.2, "high": -0.1}, "plain"),
+        ({"low": None, "high": None, "num_subjects": 1}, "–"),
     ],
 )
 def test_a_winner_needs_the_interval_and_the_test(capsys, changes, better):

@@ -1,7 +1,10 @@
+from typing import get_args
+
 import pytest
 
 from mri_cyclegan.evaluation.audits.audit import Level
 from mri_cyclegan.evaluation.audits.levels import level_above, most_serious
+from mri_cyclegan.inference.description import AuditResult
 
 
 @pytest.mark.parametrize(
@@ -11,6 +14,10 @@ def test_a_level_begins_above_its_threshold(value, level):
     assert level_above(value, amber=0.1, red=0.5) is level
 
 
-def test_red_is_the_most_serious():
+def test_red_is_the_most_serious_and_what_is_unknown_is_not_green():
     assert most_serious(Level.AMBER, Level.RED, Level.GREEN, Level.UNKNOWN) is Level.RED
-    assert most_serious(Level.UNKNOWN, Level.GREEN) is Level.GREEN
+    assert most_serious(Level.UNKNOWN, Level.GREEN) is Level.UNKNOWN
+
+
+def test_a_models_description_knows_the_same_levels():
+    assert set(get_args(AuditResult.model_fields["level"].annotation)) == {level.value for level in Level}

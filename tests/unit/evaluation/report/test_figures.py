@@ -74,6 +74,7 @@ def test_bias_and_limits_of_agreement_of_each_tissue():
         axes.collections[1].get_offsets(), np.stack([(target + output) / 2, differences], axis=1)
     )
     np.testing.assert_allclose(wm.get_ydata(), 0.1)
+    assert len(axes.collections) == 3, "of a single subject a point, but no band"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gm", "wm"]
 
 

@@ -3,13 +3,17 @@ import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from report_example.evaluation import example_evaluation, example_history
 from report_example.heads import example_cases, example_images
 
+import mri_cyclegan
+from mri_cyclegan.evaluation.audits.audit import legend
 from mri_cyclegan.evaluation.report.cases import Case, slice_strips
 from mri_cyclegan.evaluation.report.page import write_report
+from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
 
 VOID = {"meta", "img", "input", "br", "link"}
 HEADINGS = ["Results", "Audits", "Cases", "Figures", "Without pairs", "Subjects", "Protocol", "Provenance"]
@@ -77,7 +81,7 @@ def test_sections_stand_in_their_order_and_the_verdict_before_them(page):
     places = [page.raw.index(text) for text in ("above copy", "<b>Warning</b>", "<table", 'id="audits"', "<footer>")]
     assert places == sorted(places)
     assert page.texts("title") == ["Evaluation: baseline"]
-    assert "20 test subjects, axial slices; evaluated 2026-11-24 15:30" in page.text
+    assert "20 test subjects; axial slices; evaluated 2026-11-24 15:30" in page.text
 
 
 def test_nothing_is_loaded_from_elsewhere(page):
@@ -120,11 +124,19 @@ def test_the_model_comes_first_and_the_best_baseline_is_marked(page):
 
 def test_audits_say_their_level_in_words_trouble_first(page):
     text = page.text[page.text.index("What a good score does not show") : page.text.index("Subjects in the order")]
-    found = re.findall(r"(problem|caution|not measured|fine)(?=[A-Z])", text)
-    assert found == ["problem", *["caution"] * 2, "not measured", *["fine"] * 7]
-    assert page.texts("li")[3:7] == ["✕1 problem", "!2 cautions", "✓7 fine", "?1 not measured"]
+    assert legend() in text
+    found = re.findall(r"(red|amber|unknown|green)(?=[A-Z])", text)
+    assert found == ["red", *["amber"] * 2, "unknown", *["green"] * 7]
+    assert page.texts("li")[3:7] == ["✕1 red", "!2 amber", "?1 unknown", "✓7 green"]
     assert "31 % of 42 lesions lost" in text
     assert "Do not use these outputs to look for lesions." in text
+
+
+def test_it_says_why_the_curves_metrics_differ_from_the_results(page):
+    assert WHY_OTHERWISE in page.text
+    (section,) = re.findall(r'see docs/protocol.md, "(.*)"', WHY_OTHERWISE)
+    protocol = Path(mri_cyclegan.__file__).parents[1] / "docs" / "protocol.md"
+    assert f"## {section}\n" in protocol.read_text(encoding="utf-8")
 
 
 def test_every_slice_is_in_the_page_once_and_the_middle_one_needs_no_script(page, cases):
@@ -207,15 +219,21 @@ def test_a_folder_of_predictions_has_one_direction_and_may_lack_sources(write):
     assert labels == ["output T2w", "true T2w", "error ≥ 0.5"]
     assert "T2w → T1w" not in page.text
     assert "No learning curves" in page.text
-    assert "4 subjects, axial" in page.text
+    assert "4 subjects; axial" in page.text
 
 
 def test_a_single_subject_and_a_single_slice(write):
-    evaluation = example_evaluation(1)
+    """A single one has no interval, and this one chose the epoch."""
+    evaluation = example_evaluation(1) | {"part": "val", "chose_epoch": ["sub-021"]}
     case = Case("median", "sub-021", 0.7, [17], ["data:image/webp;base64,AAAA"])
     page = write(evaluation, {"ab": [case], "ba": []})
-    assert "1 test subject," in page.text
+    assert "1 validation subject, on whom the epoch was chosen; axial slices" in page.text
     assert "T1w → T2w, foreground, 1 subject " in page.text
+    assert "A single subject: there is no interval." in page.text
+    assert "bootstrap interval of the mean" not in page.text
+    deviations = page.raw[page.raw.index(">standard deviation<") :]
+    assert re.findall("<td>(.*?)</td>", deviations)[:2] == ["–", "–"]
+    assert "one subject: no limits" in page.text
     assert page.texts("output") == ["slice 17"]
     assert json.loads(page.texts("script", type="application/json")[0]) == {"numbers": [17], "slices": [None]}
     assert "No pictures were made of this direction." in page.text

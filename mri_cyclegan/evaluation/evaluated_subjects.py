@@ -1,0 +1,55 @@
+"""Who was evaluated, in words, and what that means for the figures."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+PART_NAMES = {"test": "test ", "val": "validation ", "all": ""}
+
+
+def described(part: str, subjects: Collection[str], chose_epoch: Collection[str]) -> str:
+    """How many of which part, and whether the epoch was chosen on them.
+
+    Args:
+        part: of the data set: ``"test"``, ``"val"`` or ``"all"``.
+        subjects: evaluated ones, each once or more.
+        chose_epoch: subjects on whom the best epoch was chosen.
+
+    >>> described("test", ["sub-1", "sub-2"], []), described("val", ["sub-1"], ["sub-1"])
+    ('2 test subjects', '1 validation subject, on whom the epoch was chosen')
+    >>> described("all", ["sub-1", "sub-2"], ["sub-1"])
+    '2 subjects, on 1 of whom the epoch was chosen'
+    """
+    names = set(subjects)
+    words = f"{len(names)} {PART_NAMES.get(part, f'{part} ')}subject{'s' if len(names) != 1 else ''}"
+    chosen_on = len(names & set(chose_epoch))
+    if not chosen_on:
+        return words
+    whom = "whom" if chosen_on == len(names) else f"{chosen_on} of whom"
+    return f"{words}, on {whom} the epoch was chosen"
+
+
+def remarks(
+    directions: Mapping[str, Sequence[str]], subjects: Sequence[Mapping[str, Any]], chose_epoch: Collection[str]
+) -> list[str]:
+    """Sentences on what the figures cannot tell because of who was evaluated.
+
+    Args:
+        directions: way to source and target contrast.
+        subjects: of ``metrics.json``.
+        chose_epoch: evaluated subjects on whom the best epoch was chosen.
+    """
+    sentences = []
+    if chose_epoch:
+        others = len({subject["subject"] for subject in subjects} - set(chose_epoch))
+        sentences.append(
+            f"The epoch was chosen on {f'{len(chose_epoch)} of these' if others else 'these'} subjects, so their "
+            "figures flatter the model: new subjects may fare worse. Keep test subjects apart (data.test_share)."
+        )
+    for way, names in directions.items():
+        paired = {one["subject"] for one in subjects if one["ways"].get(way, {}).get("metrics")}
+        if len(paired) == 1:
+            sentences.append(
+                f"{' → '.join(names)}: a single subject has a pair, so there is neither a standard deviation nor an "
+                "interval: nothing is said of others."
+            )
+    return sentences
