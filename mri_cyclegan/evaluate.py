@@ -86,8 +86,12 @@ def command(
     target: Annotated[Path | None, typer.Option(help="With --prediction: folder of the true volumes.")] = None,
     source: Annotated[Path | None, typer.Option(help="With --prediction: what they were predicted from.")] = None,
     prediction_range: Annotated[
-        str, typer.Option(metavar="LOW,HIGH", help="With --prediction: its values for the target's percentiles.")
-    ] = "0,1",
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="With --prediction: its values for the target's percentiles.  [default: as translate wrote, else 0,1]",
+        ),
+    ] = None,
     plane: Annotated[Plane, typer.Option(help="With --prediction: plane of the slices.")] = Plane.axial,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(metavar="RUN_A RUN_B", help="Instead: two runs on the same subjects.")
@@ -206,7 +210,7 @@ def _evaluate_predictions(
     target: Path | None,
     source: Path | None,
     output: Path | None,
-    prediction_range: str,
+    prediction_range: str | None,
     plane: str,
     pairs: str,
 ) -> None:
@@ -215,7 +219,8 @@ def _evaluate_predictions(
 
     if target is None:
         raise ValueError("--prediction needs --target, the folder of the true volumes.")
-    options = PredictionOptions(*_range(prediction_range), plane, str(pairs))
+    low, high = _range(prediction_range)
+    options = PredictionOptions(low, high, plane, str(pairs))
     folder = prediction.expanduser().resolve()
     output = output.expanduser() if output else folder.with_name(folder.name + "-evaluation")
     evaluation = evaluate_predictions(
@@ -225,7 +230,9 @@ def _evaluate_predictions(
     print_evaluation(evaluation.content, output)
 
 
-def _range(words: str) -> tuple[float, float]:
+def _range(words: str | None) -> tuple[float, float] | tuple[None, None]:
+    if words is None:
+        return None, None
     try:
         low, high = (float(word) for word in words.split(","))
     except ValueError:

@@ -13,6 +13,7 @@ from rich.progress import track
 
 from mri_cyclegan.data.aligned import grid_of, on_grid
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.grids import Grid, covered, grid_difference
 from mri_cyclegan.data.histograms import histogram, pooled
 from mri_cyclegan.data.intensities import ScaledVolume
@@ -25,11 +26,13 @@ from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
 from mri_cyclegan.evaluation.reference import LookUpTableFit, References
 from mri_cyclegan.evaluation.run_measuring import VERSION
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
+from mri_cyclegan.evaluation.subjects.own_translations import own_range
 from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, match_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
 from mri_cyclegan.evaluation.writing import Evaluation, assemble
 from mri_cyclegan.provenance import provenance
+from mri_cyclegan.translation.jobs import sidecar_of
 
 METHOD = "prediction"
 WAY = "ab"
@@ -46,7 +49,8 @@ class PredictionOptions:
     """How to read predictions.
 
     Attributes:
-        low: value of a prediction that means 0 on the protocol's scale, the target's 0.5th percentile.
+        low: value of a prediction that means 0 on the protocol's scale, the target's 0.5th percentile; None for what
+            ``translate`` wrote beside a prediction, or else 0.
         high: likewise 1, its 99.5th.
         plane: of the slices that SSIM looks at.
         pairs: ``"grid"`` refuses targets on other grids, ``"space"`` resamples them where they lie.
@@ -55,8 +59,8 @@ class PredictionOptions:
         ValueError: the ends are not finite, or the first is not below the second; or targets should be registered.
     """
 
-    low: float = 0.0
-    high: float = 1.0
+    low: float | None = None
+    high: float | None = None
     plane: str = "axial"
     pairs: str = "grid"
 
@@ -66,6 +70,8 @@ class PredictionOptions:
                 "--pairs register: a target registered to the prediction it judges would flatter it. Register the "
                 "targets to the sources before you predict, or use --pairs space."
             )
+        if self.low is None or self.high is None:
+            return
         with np.errstate(over="ignore"):
             width = float(np.float32(self.high - self.low))
         if not (np.isfinite([self.low, self.high, width]).all() and width > 0):
@@ -73,6 +79,12 @@ class PredictionOptions:
                 f"--prediction-range: expected two finite numbers LOW,HIGH such as 0,1 or -1,1; "
                 f"got {self.low:g},{self.high:g}."
             )
+
+    def range_of(self, prediction: Path) -> tuple[float, float]:
+        """Values of a prediction that mean 0 and 1."""
+        if self.low is not None and self.high is not None:
+            return self.low, self.high
+        return own_range(prediction) or (0.0, 1.0)
 
 
 def evaluate_predictions(
@@ -105,10 +117,11 @@ def evaluate_predictions(
     title = prediction.resolve().name
     gathered = []
     for case in track(cases, f"Evaluating {escape(title)}", transient=True):
-        record = records.find(case.key, case.paths)
+        sources = [*case.paths, *filter(Path.is_file, [sidecar_of(case.prediction)])]
+        record = records.find(case.key, sources)
         if record is None:
             record = _measure(case, references, options)
-            records.save(case.key, case.paths, record)
+            records.save(case.key, sources, record)
         gathered.append(record)
     return assemble(
         title=title,
@@ -119,11 +132,24 @@ def evaluate_predictions(
         records=gathered,
         audits=[],
         uncertainty_kind=None,
-        warnings=["Reference methods were fitted on the evaluated targets: there is no training set here.", *doubts],
-        provenance=provenance() | {"predictions": str(prediction), "targets": str(target), "sources": str(source)},
+        warnings=[*_warnings(cases), *doubts],
+        provenance=provenance()
+        | {"predictions": str(prediction), "targets": str(target), "sources": str(source)}
+        | {"prediction range": sorted({"{:g} to {:g}".format(*options.range_of(case.prediction)) for case in cases})},
         history=[],
         ways=[WAY],
     )
+
+
+def _warnings(cases: Sequence[PredictionFiles]) -> list[str]:
+    sentences = ["Reference methods were fitted on the evaluated targets: there is no training set here."]
+    is_picture = [case.prediction.name.lower().endswith(PICTURE_SUFFIXES) for case in cases]
+    if any(is_picture) and len({case.subject for case in cases}) == len(cases) > 1:
+        sentences.append(
+            "Each picture counts as a subject of its own: where several are slices of one head, intervals are too "
+            "narrow. Names or folders such as sub-07 say whose they are."
+        )
+    return sentences
 
 
 def _refuse_other_grids(cases: Sequence[PredictionFiles]) -> None:
@@ -195,8 +221,9 @@ def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
     truth = _read_real(case.target)
     target, foreground = on_grid(truth, grid)
     _require_covered(case, truth, grid, foreground)
-    output = (prediction.array - np.float32(options.low)) / np.float32(options.high - options.low)
-    _require_range(case.prediction, output[foreground], options)
+    low, high = options.range_of(case.prediction)
+    output = (prediction.array - np.float32(low)) / np.float32(high - low)
+    _require_range(case.prediction, output[foreground], low, high)
     source = source_foreground = None
     if case.source is not None:
         source, source_foreground = on_grid(_read_real(case.source), grid)
@@ -256,13 +283,16 @@ def _require_source(case: PredictionFiles, common: np.ndarray) -> None:
         )
 
 
-def _require_range(path: Path, values: np.ndarray, options: PredictionOptions) -> None:
+def _require_range(path: Path, values: np.ndarray, low: float, high: float) -> None:
+    """Refuse values, on the protocol's scale, of which many lie beyond it."""
     beyond = float(np.mean((values < -0.05) | (values > 1.05))) if values.size else 0.0
     if beyond > MAX_BEYOND:
-        low, high = (float(end) * (options.high - options.low) + options.low for end in (values.min(), values.max()))
+        smallest, largest = (float(end) * (high - low) + low for end in (values.min(), values.max()))
+        such_as = " (0,255: pictures of 8 bits)" if path.name.lower().endswith(PICTURE_SUFFIXES) else ""
         raise UnfitFile(
             path,
-            f"{100 * beyond:.0f} % of the head lie beyond the range {options.low:g} to {options.high:g} of the "
-            f"predictions (it has {low:.4g} to {high:.4g})",
-            "Give the values that stand for the target's 0.5th and 99.5th percentiles: --prediction-range LOW,HIGH.",
+            f"{100 * beyond:.0f} % of the head lie beyond the range {low:g} to {high:g} of the "
+            f"predictions (it has {smallest:.4g} to {largest:.4g})",
+            "Give the values that stand for the target's 0.5th and 99.5th percentiles: --prediction-range LOW,HIGH"
+            f"{such_as}.",
         )

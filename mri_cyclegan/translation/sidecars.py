@@ -1,10 +1,11 @@
-"""JSON files beside images: what is known of a scan."""
+"""JSON files beside images: what is known of a scan, and what this program says of a translation."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from mri_cyclegan.data.layouts import strip_suffix
+from mri_cyclegan.inference.synthetic_image import PACKAGE
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -14,6 +15,19 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a JSON file says that this program made what it describes."""
+    return says_ours(read_json(path))
+
+
+def says_ours(entries: dict[str, Any]) -> bool:
+    """Likewise, of a file's content."""
+    try:
+        return entries["GeneratedBy"][0]["Name"] == PACKAGE
+    except (KeyError, IndexError, TypeError):
+        return False
 
 
 def inherited(scan: Path, root: Path) -> dict[str, Any]:

@@ -29,10 +29,13 @@ from mri_cyclegan.inference.synthetic_image import (
 )
 from mri_cyclegan.translation.jobs import Job, sidecar_of
 from mri_cyclegan.translation.names import PICTURE_OUTPUT
-from mri_cyclegan.translation.sidecars import inherited, read_json
+from mri_cyclegan.translation.sidecars import inherited, is_ours, read_json, says_ours
 
 BIDS_VERSION = "1.10.0"
 DATASET_FILE = "dataset_description.json"
+
+# How the description of a spread begins.
+OF_SPREAD = "Standard deviation of the output"
 
 # Free space that is left for others.
 SPARE_BYTES = 2**24
@@ -80,7 +83,7 @@ def _files(translation: Translation, job: Job, settings: OutputSettings) -> dict
     files: dict[Path, Write] = {job.target: _writer(translation, job, settings, is_spread=False)}
     if translation.spread is not None:
         files[job.spread] = _writer(translation, job, settings, is_spread=True)
-        of_spread = {**entries, "Description": f"Standard deviation of the output: {entries['Description']}"}
+        of_spread = {**entries, "Description": f"{OF_SPREAD}: {entries['Description']}"}
         files[sidecar_of(job.spread)] = partial(Path.write_bytes, data=_as_json(of_spread))
     files[sidecar_of(job.target)] = partial(Path.write_bytes, data=_as_json(entries))
     return files
@@ -136,7 +139,7 @@ def made_otherwise(job: Job, translator: ScanTranslator, value_range: str) -> bo
     """Whether a translation that is there was made by another model, or with other settings."""
     entries = read_json(sidecar_of(job.target))
     wanted = recipe(translator.models, job.direction, translator.num_outputs, value_range)
-    return _says_ours(entries) and any(entries.get(key) != value for key, value in wanted.items())
+    return says_ours(entries) and any(entries.get(key) != value for key, value in wanted.items())
 
 
 def write_dataset_description(output: Path, source: Path) -> None:
@@ -158,18 +161,6 @@ def write_dataset_description(output: Path, source: Path) -> None:
         "DatasetLinks": {"raw": Path(os.path.relpath(source.resolve(), output.resolve())).as_posix()},
     }
     write_bytes_atomically(path, _as_json(content))
-
-
-def is_ours(path: Path) -> bool:
-    """Whether a JSON file says that this program made what it describes."""
-    return _says_ours(read_json(path))
-
-
-def _says_ours(entries: dict[str, Any]) -> bool:
-    try:
-        return entries["GeneratedBy"][0]["Name"] == PACKAGE
-    except (KeyError, IndexError, TypeError):
-        return False
 
 
 def _as_json(content: dict[str, Any]) -> bytes:

@@ -206,6 +206,43 @@ def test_a_bids_data_set_becomes_a_derivative_that_can_be_evaluated(model, bids,
     assert [one["subject"] for one in content["subjects"]] == ["sub-01", "sub-02", "sub-03"]
 
 
+def psnr_of(content):
+    return [one["ways"]["ab"]["metrics"]["prediction"]["foreground"]["psnr"] for one in content["subjects"]]
+
+
+def test_what_was_written_is_evaluated_in_its_own_range(model, tmp_path, command):
+    """Pictures hold 0 to 1 as 0 to 65535, and NIfTI files may hold the intensities of the training scans."""
+    for contrast, seed in (("T1w", 1), ("T2w", 2)):
+        (tmp_path / contrast).mkdir()
+        grey = (head(seed, shape=(24, 20, 3))[:, :, 1] * 50).clip(0, 65535).astype(np.uint16)
+        Image.fromarray(grey).save(tmp_path / contrast / "IXI001_042.png")
+        nibabel.save(nibabel.Nifti1Image(grey.T[..., None], np.eye(4)), tmp_path / contrast / "a.nii.gz")
+    (tmp_path / "volumes").mkdir()
+    for value_range in ("unit", "reference"):
+        target = tmp_path / "volumes" / value_range / "a.nii.gz"
+        assert command(model, tmp_path / "T1w" / "a.nii.gz", target, "--range", value_range)[0] == 0
+    for folder in ("T1w", "T2w"):
+        (tmp_path / f"{folder}-volumes").mkdir()
+        (tmp_path / folder / "a.nii.gz").rename(tmp_path / f"{folder}-volumes" / "a.nii.gz")
+    assert command(model, tmp_path / "T1w", tmp_path / "pictures", "--uncertainty")[0] == 0
+
+    def evaluated(prediction, truth, **options):
+        output = tmp_path / "-".join([prediction.name, *options])
+        return evaluate_predictions(prediction, truth, None, output, PredictionOptions(**options)).content
+
+    unit, reference = (
+        evaluated(tmp_path / "volumes" / name, tmp_path / "T2w-volumes") for name in ("unit", "reference")
+    )
+    assert psnr_of(reference) == pytest.approx(psnr_of(unit), abs=1e-3)
+    pictures = evaluated(tmp_path / "pictures", tmp_path / "T2w")
+    assert [one["subject"] for one in pictures["subjects"]] == ["IXI001_042"]
+    assert pictures["provenance"]["prediction range"] == ["0 to 65535"]
+    assert psnr_of(pictures) == psnr_of(evaluated(tmp_path / "pictures", tmp_path / "T2w", low=0.0, high=65535.0))
+    (tmp_path / "pictures" / "IXI001_042_desc-synth_T2w.json").unlink()
+    with pytest.raises(ValueError, match=r"lie beyond the range 0 to 1 .*--prediction-range LOW,HIGH \(0,255"):
+        evaluated(tmp_path / "pictures", tmp_path / "T2w")
+
+
 def test_a_data_set_is_not_written_into_another(model, bids, tmp_path, command):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "dataset_description.json").write_text('{"Name": "raw scans"}')

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from mri_cyclegan.data.findings import Finding, UnfitData
 from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES
-from mri_cyclegan.data.layouts import strip_suffix
+from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suffix
 from mri_cyclegan.data.walking import walk
+from mri_cyclegan.evaluation.subjects.own_translations import is_own_spread, own_source
 from mri_cyclegan.evaluation.subjects.records import record_key
-from mri_cyclegan.translation.names import contrast_of_translation, is_spread, truth_stems
+from mri_cyclegan.translation.names import contrast_of_translation, truth_stems
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ class PredictionFiles:
 def match_files(prediction: Path, target: Path, source: Path | None) -> list[PredictionFiles]:
     """Find the target, and the source if there are any, of every prediction.
 
-    Files belong together that have the same path below their folders, or else the same ``sub-`` and ``ses-`` in it
-    (and no other entity that differs), or else the same name. Names that ``translate`` gives say the contrast: a target
-    must be of it, a source of another. Its spreads are left out, and so is what lies in derivatives of a data set.
+    Files belong together that have the same path below their folders, or else the same name but for the contrast, or
+    else the same ``sub-`` and ``ses-`` in it (and no other entity that differs). Names that ``translate`` gives say the
+    contrast: a target must be of it, a source of another; what it wrote beside an image says which scan it is of. Its
+    spreads are left out, and so is what lies in derivatives of a data set.
 
     Args:
         prediction: folder of predicted volumes.
@@ -71,12 +73,13 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
         ValueError: a folder is none or empty.
         UnfitData: predictions without a target or source, or with one target for several; all of them by name.
     """
-    predictions = {name: path for name, path in _files(prediction).items() if not is_spread(path.name)}
+    predictions = {name: path for name, path in _files(prediction).items() if not is_own_spread(path)}
     targets = _files(target, besides=prediction)
     sources = {} if source is None else _files(source, besides=prediction)
     cases, findings = [], []
     for name, path in predictions.items():
-        true, origin = _partner(name, targets, is_target=True), _partner(name, sources, is_target=False)
+        true = _partner(name, targets, is_target=True)
+        origin = sources.get(own_source(path) or "") or _partner(name, sources, is_target=False)
         if true is None:
             findings.append(
                 Finding("error", path, f"no target for it in {target}", "Add it, or remove the prediction.")
@@ -94,7 +97,7 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
 def _whose(place: str) -> tuple[str, str]:
     """Subject and session of a path."""
     subject, _, session = _entities(place).partition("_")
-    return subject or strip_suffix(place), session
+    return subject or truth_stems(place)[1] or strip_suffix(place), session
 
 
 def _shared_targets(cases: list[PredictionFiles]) -> list[Finding]:
@@ -137,9 +140,14 @@ def _partner(name: str, others: dict[str, Path], is_target: bool) -> Path | None
         return others[name]
     contrast = contrast_of_translation(name)
     others = {other: path for other, path in others.items() if _may_be(other, contrast, is_target)}
-    stems = truth_stems(name) if contrast is not None else (_stem(name),)
-    for stem in stems:
-        found = [path for other, path in others.items() if _stem(other) == stem and not _contradict(name, other)]
+    if contrast is not None:
+        stems = truth_stems(Path(name).name)  # with the contrast, and without: folders may tell it, or the other one
+        named = [{other for other in others if _stem(other) == stem} for stem in stems]
+        named.append({other for other in others if strip_contrast(_stem(other), contrast) == stems[1]})
+    else:
+        named = [{other for other in others if _stem(other) == _stem(name)}]
+    for names in named:
+        found = [others[other] for other in names if not _contradict(name, other)]
         if len(found) == 1:
             return found[0]
     whose = _entities(name)
@@ -151,10 +159,13 @@ def _partner(name: str, others: dict[str, Path], is_target: bool) -> Path | None
 
 def _may_be(other: str, contrast: str | None, is_target: bool) -> bool:
     """Whether a file may be of the contrast that a target must have, or a source must not have."""
-    suffix = _stem(other).rpartition("_")[2]
-    if contrast is None or "-" in suffix or "_" not in _stem(other):  # it says no contrast
+    if contrast is None:
         return True
-    return (suffix.lower() == contrast.lower()) == is_target
+    if names_contrast(_stem(other), contrast):
+        return is_target
+    suffix = _stem(other).rpartition("_")[2]
+    says_another = "_" in _stem(other) and "-" not in suffix and not suffix.isdigit()  # as IXI001_042.png does not
+    return not (is_target and says_another)
 
 
 def _contradict(name: str, other: str) -> bool:

@@ -1,8 +1,11 @@
+import json
 import re
 
 import pytest
 
+from mri_cyclegan.evaluation.subjects.own_translations import own_range, own_source
 from mri_cyclegan.evaluation.subjects.prediction_files import match_files
+from mri_cyclegan.translation.writing import OF_SPREAD
 
 
 @pytest.fixture
@@ -84,6 +87,62 @@ def test_files_of_translate_find_their_targets_and_their_spread_is_left_out(fold
         )
     )
     assert [one.target.name for one in files] == ["a_T2w.nii", "b.nii.gz"]
+
+
+def test_pictures_of_translate_find_their_targets_by_name_and_their_sources_by_the_sidecar(folders, tmp_path):
+    """Numbers of slices are no contrasts, and a user's own name of an output is told by its sidecar alone."""
+    names = ["IXI001_042", "IXI001_043", "IXI002_042", "case 7", "b-T2"]
+    predictions = {
+        "T2w/IXI001_042_desc-synth_T2w.png": "T1w/IXI001_042.png",
+        "T2w/IXI001_043_desc-synth_T2w.png": "T1w/IXI001_043.png",
+        "T2w/case 7_desc-synth_T2w.png": "case 7_T1w.png",
+        "b_desc-synth_T2w.png": "b_T1w.png",
+        "IXI002_042.png": "renamed.png",
+        "mine_spread.png": None,
+    }
+    target = [*(f"{name}.png" for name in names)]
+    source = [place for place in predictions.values() if place]
+    paths = folders(prediction=predictions, target=target, source=source)
+    for place, origin in predictions.items():
+        meaning = "T2w image made from T1w." if origin else f"{OF_SPREAD}: T2w image made from T1w."
+        entries = {"GeneratedBy": [{"Name": "mri-cyclegan"}], "Sources": [origin], "Description": meaning}
+        (paths[0] / place).with_suffix(".json").write_text(json.dumps(entries))
+    files = match_files(*paths)
+    assert [(one.target.name, str(one.source.relative_to(paths[2]))) for one in files] == [
+        ("IXI002_042.png", "renamed.png"),
+        ("IXI001_042.png", "T1w/IXI001_042.png"),
+        ("IXI001_043.png", "T1w/IXI001_043.png"),
+        ("case 7.png", "case 7_T1w.png"),
+        ("b-T2.png", "b_T1w.png"),
+    ]
+    assert [one.subject for one in files][1] == "T2w/IXI001_042"
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"GeneratedBy": 3}', '{"Sources": ["T1w.nii"]}', None])
+def test_sidecars_of_others_tell_nothing(folders, content):
+    paths = folders(prediction=["x.nii"], target=["x.nii"], source=["T1w.nii"])
+    if content is not None:
+        (paths[0] / "x.json").write_text(content)
+    assert (own_range(paths[0] / "x.nii"), own_source(paths[0] / "x.nii")) == (None, None)
+    with pytest.raises(ValueError, match="no source for it"):
+        match_files(*paths)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "expected"),
+    [
+        ("x.png", 0, 1, (0, 65535)),
+        ("x.nii.gz", 0.0, 1.0, (0, 1)),
+        ("x.nii", 30, 1030.5, (30, 1030.5)),
+        ("x.nii", 1, 1, None),
+        ("x.nii", "0", 1, None),
+        ("x.nii", 0, float("inf"), None),
+    ],
+)
+def test_the_range_is_what_translate_wrote(tmp_path, name, low, high, expected):
+    entries = {"GeneratedBy": [{"Name": "mri-cyclegan"}], "Intensities": {"Low": low, "High": high}}
+    (tmp_path / "x.json").write_text(json.dumps(entries))
+    assert own_range(tmp_path / name) == expected
 
 
 def test_everything_that_lacks_a_partner_is_named(folders):
