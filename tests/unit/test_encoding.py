@@ -61,7 +61,7 @@ def calls_without_encoding(path):
         owner = getattr(getattr(node.func, "value", None), "id", "")
         modes = [getattr(value, "value", "") for value in (*node.args, words.get("mode"))]
         is_binary = owner in BINARY or any(isinstance(mode, str) and mode.strip("rwxa+") == "b" for mode in modes)
-        opens_text = (name in OPENING and not is_binary) or "text" in words or "universal_newlines" in words
+        opens_text = (name in OPENING and not is_binary) or (owner == "subprocess" and "text" in words)
         if (opens_text or name == "FileHandler") and "encoding" not in words:
             yield node.lineno
 

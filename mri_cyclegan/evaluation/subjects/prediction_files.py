@@ -3,16 +3,18 @@
 import os
 import re
 from collections import defaultdict
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 
 from mri_cyclegan.data.findings import Finding, UnfitData
 from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES
 from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suffix
+from mri_cyclegan.data.layouts.subjects import Place, identify
 from mri_cyclegan.data.walking import walk
 from mri_cyclegan.evaluation.subjects.own_translations import is_own_spread, own_source
 from mri_cyclegan.evaluation.subjects.records import record_key
-from mri_cyclegan.translation.names import contrast_of_translation, truth_stems
+from mri_cyclegan.translation.names import PICTURE_OUTPUT, contrast_of_translation, truth_stems
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class PredictionFiles:
     """Files of one subject.
 
     Attributes:
-        subject: ``sub-`` of the path; without one the path itself, less its ending.
+        subject: ``sub-`` of the path, or whom a picture's name says it is of; else the path itself, less its ending.
         session: ``ses-`` of a path with ``sub-``, if there is one; else empty.
         place: the prediction's path in its folder.
         prediction: the predicted volume.
@@ -91,7 +93,20 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
     findings += _shared_targets(cases)
     if findings:
         raise UnfitData(findings, len(predictions), "Files belong together by path, by sub- and ses-, or by name.")
-    return cases
+    return _with_heads(cases)
+
+
+def _with_heads(cases: Sequence[PredictionFiles]) -> list[PredictionFiles]:
+    """Pictures whose names tell whose they are get that subject, as in a training: slices of one head are one."""
+    contrasts = {contrast for case in cases if (contrast := contrast_of_translation(case.place))} or {"T1w", "T2w"}
+    places = [Place("", PurePath(f"{case.subject}{PICTURE_OUTPUT}"), is_picture=True) for case in cases]
+    found = identify(places, sorted(contrasts), None, None).identities
+    return [
+        replace(case, subject=who.subject, session=who.session)
+        if who.is_known and not _entities(case.place) and case.place.lower().endswith(PICTURE_SUFFIXES)
+        else case
+        for case, who in zip(cases, found, strict=True)
+    ]
 
 
 def _whose(place: str) -> tuple[str, str]:
