@@ -28,7 +28,8 @@ def judge_registration(measured: Sequence[dict[str, Any]], way: str) -> Audit:
     """Judge all subjects of one direction by the worst."""
     measured = [one for one in measured if one]
     if not measured:
-        return Audit("Registration", way, Level.UNKNOWN, "no pairs", "Only pairs can be misaligned.")
+        reason = "It needs both the source and the truth of a person."
+        return Audit("Registration", way, Level.UNKNOWN, "not measured", reason)
     worst = min(measured, key=lambda one: one["dice"])
     mean = float(np.mean([one["dice"] for one in measured]))
     level = Level.RED if worst["dice"] < RED_BELOW else Level.AMBER if worst["dice"] < AMBER_BELOW else Level.GREEN
