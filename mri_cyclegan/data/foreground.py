@@ -53,7 +53,8 @@ def find_foreground(array: np.ndarray) -> Foreground:
     background = find_background(image)
     padding = [level.of(image) for level in background.paddings]
     dark = _with_dark_background(image, background, padding)
-    limited = dark.clip(*map(np.float32, background.limits))
+    low, high = background.limits
+    limited = dark.clip(np.float32(low), np.float32(high))
     labels, head = _parts(limited)
     doubts = doubts_about(background, dark, limited, labels, head)
     mask = _filled(labels == head) if head else np.zeros(image.shape, bool)

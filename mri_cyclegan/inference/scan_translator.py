@@ -188,4 +188,4 @@ def read_scaled(path: Path, options: ReadOptions = ReadOptions()) -> tuple[Scale
         scaled = scale_intensities(volume)
     except ValueError as error:
         raise UnfitFile(path, str(error), "It shows nothing to translate.") from error
-    return scaled, [doubt.problem for doubt in (*volume.warnings, *scaled.doubts)]
+    return scaled, [*(one.problem for one in volume.warnings), *(one.problem for one in scaled.doubts)]
