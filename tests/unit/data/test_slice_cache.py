@@ -323,9 +323,8 @@ def test_what_is_not_certain_about_the_head_is_told_by_the_cache_as_by_verify(fo
     save_nifti(scans[0].path, np.pad(array, 3, constant_values=-1024))
     for _ in range(2):  # made now, then found
         findings = SliceCache(folder, PREPROCESSING).prepare(scans[:1], 1)
-        assert [finding.problem.partition(",")[0] for finding in findings] == [
-            "the background around the head is about 1.46",
-            "1 voxel lies far beyond all others",
-        ]
+        padding, stray = [finding.problem for finding in findings]
+        assert padding.endswith("areas or whole slices have the value -1024")
+        assert stray.startswith("1 voxel lies far beyond all others, up to 1e+06")
     assert findings == examine(scans[0], ReadOptions()).findings
     assert read_scaled(scans[0].path)[1] == [finding.problem for finding in findings]

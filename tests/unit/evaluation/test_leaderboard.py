@@ -66,6 +66,13 @@ def test_the_best_run_comes_first_with_the_overrides_that_differ(sweep):
     assert "Evaluate the run first" in ranking.left_out[0]
 
 
+def test_runs_of_an_older_protocol_are_ranked_among_themselves_only(sweep):
+    write_run(sweep, "4", ["+experiment=demo", "model.lambda_cycle=40", "seed=3"], 0.9, protocol_version=1)
+    ranking = rank_runs(sweep)
+    assert [entry.folder.name for entry in ranking.entries] == ["1", "2", "0"]
+    assert any("by protocol version 1, most runs by version 2; evaluate it again" in why for why in ranking.left_out)
+
+
 @pytest.mark.parametrize(("metric", "best"), [("ssim_ba", "1"), ("mae", "2"), ("mae_ab", "2")])
 def test_any_metric_ranks_and_lower_errors_are_better(sweep, metric, best):
     assert rank_runs(sweep, metric).entries[0].folder.name == best
