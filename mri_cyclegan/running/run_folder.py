@@ -31,7 +31,7 @@ def is_free(folder: Path) -> bool:
     if holds_run(folder):
         return False
     try:
-        with (folder / LOCK).open() as file:
+        with (folder / LOCK).open(encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return True
@@ -70,7 +70,7 @@ def _lock(run_dir: Path, resume: bool) -> TextIO:
         number, is_new = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), True
     except FileExistsError:
         number, is_new = os.open(path, os.O_RDWR | os.O_NOFOLLOW), False
-    file = os.fdopen(number, "r+")
+    file = os.fdopen(number, "r+", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

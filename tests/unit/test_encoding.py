@@ -15,8 +15,8 @@ from mri_cyclegan.printable import replace_unencodable
 
 ROOT = Path(mri_cyclegan.__file__).parent
 OPENING = {"open", "read_text", "write_text", "fdopen"}
-# Their open() is another one: of file descriptors, of pictures, of compressed bytes.
-BINARY = {"os", "Image", "gzip", "zipfile", "nibabel"}
+# Their open() is another one: of file descriptors, of pictures, of compressed bytes, of a logger.
+BINARY = {"os", "Image", "gzip", "zipfile", "nibabel", "logger", "self"}
 
 
 @pytest.mark.parametrize(

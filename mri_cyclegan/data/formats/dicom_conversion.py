@@ -91,7 +91,12 @@ def _convert(folder: Path, program: str, headers: list[ImageHeader], scratch: Pa
     command = [program, "-b", "y", "-ba", "y", "-z", "n", "-f", "image", "-o", str(target), str(source)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired as error:
         raise UnfitFile(folder, f"dcm2niix did not end within {TIMEOUT_S} s", _EXPORT) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from mri_cyclegan.data.findings import Finding, UnfitData
+from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES
 from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suffix
 from mri_cyclegan.data.layouts.subjects import Place, identify

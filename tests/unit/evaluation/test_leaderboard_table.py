@@ -22,7 +22,7 @@ def wide(monkeypatch):
 def entry_of(folder, words, **changes):
     by_key = {word.lstrip("+~").partition("=")[0]: word for word in words}
     overrides = {key: word.partition("=")[2] for key, word in by_key.items()}
-    return Entry(folder, overrides, by_key, {"ssim": 0.5, "val_ssim": 0.25}, Images("test", False, ()), **changes)
+    return Entry(folder, overrides, by_key, {"ssim": 0.5, "val_ssim": 0.25}, Images(2, "test", False, ()), **changes)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,7 +50,7 @@ def test_names_are_printed_as_they_are(tmp_path, capsys, name):
 )
 def test_it_says_whose_figures_rank(tmp_path, capsys, metric, part, whose):
     entry = entry_of(tmp_path / "0", [], chose_epoch=("sub-1", "sub-2") if part == "val" else ())
-    entry = replace(entry, images=Images(part, False, (("sub-1", "a"), ("sub-1", "b"), ("sub-2", "a"))))
+    entry = replace(entry, images=Images(2, part, False, (("sub-1", "a"), ("sub-1", "b"), ("sub-2", "a"))))
     save_and_print(Leaderboard([entry], metric, [], []), tmp_path)
     assert f"by {metric}, foreground of {whose}" in " ".join(capsys.readouterr().out.split())
 

@@ -69,7 +69,7 @@ def test_a_comparison_names_the_better_run_where_the_interval_leaves_zero_out(ca
             {"subject": f"sub-{i}", "session": "", "ways": {"ab": {"metrics": {"M": {"foreground": metrics}}}}}
             for i, metrics in enumerate(values)
         ]
-        return {"method": "M", "directions": {"ab": ["T1w", "T2w"]}, "subjects": subjects}
+        return {"protocol_version": 2, "method": "M", "directions": {"ab": ["T1w", "T2w"]}, "subjects": subjects}
 
     base = dict.fromkeys(METRICS, 0.5)
     first = content([base | {"mae": 0.1 * i} for i in range(8)])
