@@ -4,7 +4,6 @@ They pass on what MONAI carries through collating and back: tensors and strings.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,9 @@ class VolumeInferer(Inferer):
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """(B, 1, N, H, W) to the same, in [-1, 1]."""
-        translator = replace(self.model, networks={"": network}).translator(inputs.device)
+        model = self.model
+        settings = (model.preprocessing, model.num_adjacent, inputs.device, model.slice_bytes)
+        translator = VolumeTranslator({"": network}, *settings)
         outputs = [translator.translate_slices(image[0].cpu().numpy(), "") for image in inputs]
         return torch.from_numpy(np.stack(outputs)[:, None])
 
