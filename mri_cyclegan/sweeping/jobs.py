@@ -47,6 +47,8 @@ def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
     _continue_if_requeued(config)
     run_dir = Path(config.run_dir)
     record = JobRecord(run_dir, config) if ranks.is_first() else None
+    if record is not None and in_sweep and is_free(run_dir):
+        record.write()  # the sweep's end lists it, also if it is killed in its first seconds
     try:
         train(config, (lambda: None) if record is None else record.write)
     except Exception as error:

@@ -2,8 +2,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from mri_cyclegan.config import CONF_DIR, register
 from mri_cyclegan.evaluation.job_folders import failed, job_folders
 from mri_cyclegan.sweeping.jobs import objective, run_job
 
@@ -61,6 +66,19 @@ def test_in_a_sweep_every_error_is_kept_and_the_others_go_on(config, tmp_path, e
 def test_who_interrupts_a_sweep_ends_it(config):
     with pytest.raises(KeyboardInterrupt):
         run_job(train_that(KeyboardInterrupt()), config, in_sweep=True)
+
+
+@pytest.mark.parametrize("holds_run", [False, True])
+def test_a_job_that_is_killed_at_once_is_listed_but_where_a_run_lies(config, tmp_path, monkeypatch, holds_run):
+    register()
+    loader = ConfigLoaderImpl(create_config_search_path(str(CONF_DIR)))
+    composed = loader.load_configuration("train", ["seed=3"], run_mode=RunMode.MULTIRUN)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", OmegaConf.create({"hydra": composed.hydra}))
+    if holds_run:
+        (tmp_path / "metrics.csv").touch()
+    with pytest.raises(KeyboardInterrupt):
+        run_job(train_that(KeyboardInterrupt()), config, in_sweep=True)
+    assert job_folders(tmp_path) == ([] if holds_run else [tmp_path])
 
 
 def test_objectives_are_read_from_the_best_epoch(tmp_path):
