@@ -34,8 +34,8 @@ def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Seque
         >>> flipped = np.array([[-1.0, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
         >>> grid_difference(((4, 5, 6), np.eye(4)), ((4, 5, 6), flipped))
         ''
-        >>> grid_difference(((4, 5, 6), np.eye(4)), ((4, 5, 6), 2 * flipped))
-        'its voxels lie up to 8.77 mm aside'
+        >>> grid_difference(((4, 5, 6), np.eye(4)), ((4, 5, 6), np.diag([2, 2, 2, 1]) @ flipped))
+        'its voxels lie up to 7.07 mm aside'
     """
     (shape, affine), (other_shape, other_affine) = first, second
     change = storage_change(first, second)
