@@ -78,6 +78,7 @@ def test_every_metric_of_clean_scans_is_that_of_version_1(clean_scans):
         assert all(value <= LIMITS[metric] for metric, value in zip(METRICS, largest, strict=True)), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contrast", ["T1w", "T2w"])
 @pytest.mark.parametrize("name", [*HARMLESS, *DOUBTFUL])
 def test_faults_in_a_real_scan_move_nothing_or_are_told(real_data, contrast, name):
