@@ -71,7 +71,9 @@ def coloured(array: np.ndarray) -> np.ndarray:
     return (array[..., None] * np.array([1, 0.8, 1])).astype(array.dtype)
 
 
-DEEP = picture().astype(np.uint16) * 257 - np.arange(36, dtype=np.uint16)
+# Odd bits wherever there is room below: black stays black.
+DEEP = picture().astype(np.uint16) * 257
+DEEP -= np.minimum(DEEP, np.arange(36, dtype=np.uint16))
 WHOLE = png(picture())
 
 PICTURES = [
