@@ -25,6 +25,12 @@ PEOPLE = ("sub-{n:02d}", "IXI{n:03d}", "case_{n:03d}", "{n:06d}", "P{n}", "OAS1_
 CONTRASTS = (("T1w", "T2w"), ("T1", "T2"), ("t1", "t2"), ("IXI-T1", "IXI-T2"), ("PD", "FLAIR"))
 
 
+def divided(scans, contrasts, root):
+    """The split, as if every subject with both contrasts had a pair."""
+    owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in contrasts]
+    return divide(scans, contrasts, SETTINGS, root / "participants.tsv", owners[0] & owners[1])
+
+
 def draw_names(random, contrasts, pictures):
     """Names without ending, each with the person and the contrast's number; one style for the whole data set."""
     person = random.choice(PEOPLE)
@@ -71,7 +77,7 @@ def test_no_person_is_in_two_parts_or_in_both_domains(tmp_path, seed):
     settings, true = build(tmp_path, np.random.default_rng(seed))
     scans, findings, _ = find_scans(tmp_path, settings)
     assert {scan.path for scan in scans} == set(true)
-    split = divide(scans, settings.contrasts, SETTINGS, tmp_path / "participants.tsv")
+    split = divided(scans, settings.contrasts, tmp_path)
     parts = defaultdict(set)
     for part in ("train_a", "train_b", "val", "test"):
         for scan in getattr(split, part):
@@ -89,7 +95,7 @@ def test_what_nothing_tells_is_unknown_in_the_split(tmp_path):
             path.touch()
     scans, (finding,), _ = find_scans(tmp_path, LayoutSettings("png", ("A", "B")))
     assert "nothing tells whose 16 of 16 pictures are" in finding.problem and "data.subject_pattern" in finding.remedy
-    split = divide(scans, ("A", "B"), SETTINGS, tmp_path / "participants.tsv")
+    split = divided(scans, ("A", "B"), tmp_path)
     split.save(tmp_path / "split.json", tmp_path)
     assert '"identity": "unknown"' in (tmp_path / "split.json").read_text(encoding="utf-8")
     assert "not known" in split.pairing
