@@ -235,7 +235,8 @@ def test_what_was_written_is_evaluated_in_its_own_range(model, tmp_path, command
     )
     assert psnr_of(reference) == pytest.approx(psnr_of(unit), abs=1e-3)
     pictures = evaluated(tmp_path / "pictures", tmp_path / "T2w")
-    assert [one["subject"] for one in pictures["subjects"]] == ["IXI001"]
+    # One picture alone: nothing tells that 042 is the number of a slice.
+    assert [one["subject"] for one in pictures["subjects"]] == ["IXI001_042"]
     assert pictures["provenance"]["prediction range"] == ["0 to 65535"]
     assert psnr_of(pictures) == psnr_of(evaluated(tmp_path / "pictures", tmp_path / "T2w", low=0.0, high=65535.0))
     (tmp_path / "pictures" / "IXI001_042_desc-synth_T2w.json").unlink()
