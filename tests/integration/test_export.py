@@ -53,7 +53,7 @@ def test_a_trained_model_is_exported(run, toy_run, tmp_path, name):
     for difference in record["max_abs_difference"].values():
         assert f"{difference:.1e} from the model at most" in output
     card = (tmp_path / "out" / ("docs/README.md" if name == "monai_bundle" else "MODEL_CARD.md")).read_text()
-    assert "in the foreground, by version 1 of mri-cyclegan's evaluation protocol" in card
+    assert "in the foreground, by version 2 of mri-cyclegan's evaluation protocol" in card
     assert "| oracle look-up table |" in card
 
 
