@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -207,7 +208,7 @@ class MRIDataModule(pl.LightningDataModule):
             advice = "Repair or remove them, or set data.on_unfit=skip to train without them."
             raise UnfitData(self.findings, len(found.scans), advice)
         split, pairs = self._decide()
-        self.findings += left_over(self._fit_scans(), self.contrasts, pairs, self.scans_root)
+        self.findings += left_over(self._fit_scans, self.contrasts, pairs, self.scans_root)
         self.cache.prepare_onto(
             [
                 (pair.a, pair.b)
@@ -248,8 +249,9 @@ class MRIDataModule(pl.LightningDataModule):
     def _find_scans(self) -> Found:
         return find_scans(self.scans_root, self.layout_settings)
 
+    @cached_property
     def _fit_scans(self) -> list[Scan]:
-        """Scans to use, in every process the same: not unfit, not empty, not a copy of another."""
+        """Scans to use, in every process the same: not unfit, not empty, not a copy of another; found once."""
         dropped = EmptyScan if self.on_unfit == "raise" else UnfitFile
         volumes = []
         for scan in self._find_scans().scans:
@@ -264,7 +266,7 @@ class MRIDataModule(pl.LightningDataModule):
     def _decide(self) -> tuple[Split, list[Pair]]:
         """Who trains, validates and tests, and which scans of a session are a pair; decided once."""
         if self._decided is None:
-            scans = self._fit_scans()
+            scans = self._fit_scans
             require_both_contrasts(self.scans_root, self.layout_settings, scans)
             pairs = find_pairs(scans, self.contrasts, self._grid)
             paired = {pair.a.subject for pair in pairs if not pair.obstacle(self.pairs_rule)}
@@ -303,7 +305,7 @@ class MRIDataModule(pl.LightningDataModule):
     def why_no_pairs(self) -> str:
         """Where the subjects with both contrasts are, when validation has no pair."""
         split, pairs = self._decide()
-        return why_no_pairs(split, self._fit_scans(), pairs, self.pairs_rule)
+        return why_no_pairs(split, self._fit_scans, pairs, self.pairs_rule)
 
     def _warn_about_cropping(self) -> None:
         volumes = self.train_slices.volumes_a + self.train_slices.volumes_b
