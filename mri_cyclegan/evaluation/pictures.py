@@ -19,21 +19,27 @@ Row = tuple[str, Mapping[str, np.ndarray | None]]
 def sample_grid(rows: Sequence[Row], title: str) -> Figure:
     """Pictures side by side, all in the same intensity window [-1, 1]; each row has its own column titles."""
     num_columns = max(len(pictures) for _, pictures in rows)
-    figure = Figure(figsize=(1.9 * num_columns, 2.12 * len(rows) + 0.4), facecolor="white", layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    width, height = 1.9 * num_columns + 0.3, 2.05 * len(rows) + 0.35
+    figure = Figure(figsize=(width, height), facecolor="white")
+    figure.suptitle(title, fontsize=10, y=1 - 0.1 / height, verticalalignment="top")
+    # One area in inches for all of them: axes for each picture take ten times as long.
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
     for number, (label, pictures) in enumerate(rows):
+        top = 0.55 + 2.05 * number
+        # A dollar in a name is no formula.
+        axes.text(
+            0.15, top + 0.9, printable(label), fontsize=7, parse_math=False, rotation=90, ha="center", va="center"
+        )
         for column, (name, picture) in enumerate(pictures.items()):
-            axes = figure.add_subplot(len(rows), num_columns, number * num_columns + column + 1)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            # A dollar in a name is no formula.
-            axes.set_title(printable(name) if picture is not None else "", fontsize=8, parse_math=False)
-            if column == 0:
-                axes.set_ylabel(printable(label), fontsize=7, parse_math=False)
             if picture is None:
-                axes.set_axis_off()
-            else:
-                axes.imshow(picture, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+                continue
+            left = 0.3 + 1.9 * column
+            axes.text(left + 0.9, top - 0.04, printable(name), fontsize=8, parse_math=False, ha="center", va="bottom")
+            shown_height, shown_width = np.multiply(picture.shape, 1.8 / max(picture.shape))
+            indent = left + (1.8 - shown_width) / 2
+            extent = (indent, indent + shown_width, top + shown_height, top)
+            axes.imshow(picture, cmap="gray", vmin=-1, vmax=1, interpolation="nearest", extent=extent, aspect="auto")
     return figure
 
 
@@ -44,7 +50,8 @@ def learning_curves(history: Sequence[Mapping[str, float]], baselines: Mapping[s
         history: of each epoch, ``epoch`` and the values of ``loss/…`` and ``val/…``.
         baselines: method name to ``val/…`` values, drawn as dashed lines.
     """
-    figure = Figure(figsize=(11, 6.5), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(11, 6.5), facecolor="white")
+    figure.subplots_adjust(left=0.05, bottom=0.08, right=0.985, top=0.95, wspace=0.2, hspace=0.32)
     panels = {
         "Generators: adversarial": ["loss/adversarial_ab", "loss/adversarial_ba"],
         "Generators: cycle, identity": ["loss/cycle_a", "loss/cycle_b", "loss/identity_a", "loss/identity_b"],

@@ -128,6 +128,7 @@ def test_help_needs_nothing_heavy(tmp_path):
     assert all(name in done.stdout for name in FORMATS)
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_agree_on_real_slices(run, real_data, tmp_path, name):
@@ -166,6 +167,7 @@ def test_a_bundle_writes_real_scans_as_the_model_does(run, real_data, tmp_path):
     assert written.header == expected.header
 
 
+@pytest.mark.slow
 def test_a_program_is_independent_of_this_package(run, model_folder, tmp_path):
     """A process that cannot import it opens and runs both."""
     image = torch.zeros(1, 3, 32, 32)

@@ -144,7 +144,7 @@ def in_second_epoch(monkeypatch):
     return do
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [2, pytest.param(0, marks=pytest.mark.slow)])
 def test_prepared_slices_that_vanish(tmp_path, compose_run, own_data, in_second_epoch, caplog, num_workers):
     words = [*own_data, f"data.num_workers={num_workers}"]
     with pytest.raises(SystemExit) as stop:

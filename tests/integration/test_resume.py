@@ -141,7 +141,7 @@ def test_an_unfinished_epoch_starts_over_in_batches_of_another_size(
     assert [row["epoch"] for row in rows if row["val/ssim"]] == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("fused", [False, None])
+@pytest.mark.parametrize("fused", [False, pytest.param(None, marks=pytest.mark.slow)])
 def test_it_goes_on_from_another_precision(tmp_path, compose_run, toy_overrides, fused):
     """Where Adam is not one kernel, as with float16."""
     words = [*toy_overrides, "evaluate=false", "resume=auto", "trainer.limit_train_batches=1"]
@@ -195,9 +195,8 @@ def metrics(folder):
     return {path.parent: path.read_text() for path in (folder / "sweep").glob("*/metrics.csv")}
 
 
-@pytest.mark.parametrize(
-    "sent", [signal.SIGTERM, *(pytest.param(sent, marks=pytest.mark.slow) for sent in (signal.SIGINT, signal.SIGUSR1))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_ends_a_sweep_with_the_job_at_work(tmp_path, toy_overrides, sent):
     process = sweep(tmp_path, *toy_overrides, *WORDS)
     wait_for(lambda: last_checkpoints(tmp_path), process)

@@ -20,8 +20,15 @@ TWO_STEPS = [
 ]
 
 
-@pytest.mark.parametrize("switch", ["spectral_norm", "minibatch_stdev"])
-@pytest.mark.parametrize("option", OPTIONS)
+# Each option and each switch in the quick tests, all their pairs in the slow ones.
+PAIRS = [
+    pytest.param(option, switch, marks=[] if number % 2 == place else pytest.mark.slow)
+    for number, option in enumerate(OPTIONS)
+    for place, switch in enumerate(("spectral_norm", "minibatch_stdev"))
+]
+
+
+@pytest.mark.parametrize(("option", "switch"), PAIRS)
 def test_two_steps_reach_every_weight_and_the_checkpoint_is_plain_data(
     tmp_path, compose_run, toy_overrides, option, switch
 ):

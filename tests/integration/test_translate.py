@@ -583,8 +583,9 @@ def test_the_command_as_a_user_types_it(model, tmp_path):
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("place", ["open_ms/sub-07", "open_ms/sub-04", "tcga/sub-FG6692"])
-def test_real_scans_keep_their_grid(real_data, model, tmp_path, command, place):
-    status, output = command(model, real_data / place, tmp_path / "out")
+def test_real_scans_keep_their_grid(real_data, tmp_path, command, place):
+    make_model(tmp_path / "model", image_size=128, spacing_mm=2.0)
+    status, output = command(tmp_path / "model", real_data / place, tmp_path / "out")
     assert status == 0, output
     sources = sorted((real_data / place).glob("anat/*.nii.gz"))
     outputs = sorted((tmp_path / "out").rglob("*.nii.gz"))

@@ -11,10 +11,28 @@ def test_all_pictures_share_one_window():
     dim = np.full((8, 8), -0.5)
     dim[0, 0] = 0.0
     figure = sample_grid([("case", {"real T1w": dim, "true T2w": None, "synthetic T2w": dim * 2})], "title")
-    shown = [axes.images[0] for axes in figure.axes if axes.images]
+    (axes,) = figure.axes
+    shown = axes.images
     assert [image.get_clim() for image in shown] == [(-1, 1), (-1, 1)]
-    assert [axes.get_title() for axes in figure.axes] == ["real T1w", "", "synthetic T2w"]
+    assert [text.get_text() for text in axes.texts] == ["case", "real T1w", "synthetic T2w"]
     assert np.array_equal(shown[0].get_array(), dim)
+
+
+def test_each_picture_stands_under_its_name_in_its_own_shape():
+    wide, tall = np.zeros((4, 8)), np.zeros((8, 4))
+    figure = sample_grid(
+        [("case", {"real": wide, "true": None, "synthetic": tall}), ("other", {"real": tall})], "title"
+    )
+    (axes,) = figure.axes
+    extents = [image.get_extent() for image in axes.images]
+    for (left, right, bottom, top), picture in zip(extents, (wide, tall, tall)):
+        assert np.isclose((bottom - top) / (right - left), np.divide(*picture.shape))
+        assert 0 < left < right < axes.get_xlim()[1]
+        assert 0 < top < bottom < axes.get_ylim()[0]
+    names = [text.get_position() for text in axes.texts if text.get_text() in ("real", "synthetic")]
+    for (middle, above), (left, right, _, top) in zip(names, extents):
+        assert middle == (left + right) / 2
+        assert top - 0.1 < above < top
 
 
 def test_curves_show_every_epoch_and_the_baselines():
@@ -30,4 +48,4 @@ def test_names_in_pictures_are_no_formulas_and_can_all_be_drawn():
     figure = sample_grid([("sub-$x^{$\x00\udce9", {"real $y_{$": np.zeros((8, 8))})], "title")
     assert Image.open(io.BytesIO(to_png(figure))).size[0] > 100
     (axes,) = figure.axes
-    assert (axes.get_ylabel(), axes.get_title()) == ("sub-$x^{$\\x00\\udce9", "real $y_{$")
+    assert tuple(text.get_text() for text in axes.texts) == ("sub-$x^{$\\x00\\udce9", "real $y_{$")

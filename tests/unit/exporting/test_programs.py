@@ -21,8 +21,11 @@ from mri_cyclegan.inference.portable import load_model
 
 KINDS = {"onnx": (write_onnx, load_onnx), "pt2": (write_torch_program, load_torch_program)}
 
+# ONNX takes ten seconds a network; each of its ways is tried by a quick test too, in test_export.py.
+EVERY_KIND = [pytest.param("onnx", marks=pytest.mark.slow), "pt2"]
 
-@pytest.mark.parametrize("kind", KINDS)
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
 def test_a_program_gives_what_the_network_gives(any_model, tmp_path, kind):
     differences = write_programs(any_model, tmp_path, kind, *KINDS[kind])
     assert set(differences) == {"ab", "ba"}
@@ -74,7 +77,7 @@ def test_the_check_uses_slices_of_a_head(model_of):
     assert seen[2].max() > 0.5
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["onnx", pytest.param("pt2", marks=pytest.mark.slow)])
 def test_dark_slices_of_the_baselines_size_are_as_exact(model_of, tmp_path, kind):
     """ONNX Runtime's own instance normalization is off by 1e-4 there."""
     model = model_of({"base_channels": 8, "depth": 3}, image_size=256)
@@ -150,7 +153,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVERY_KIND)
 @pytest.mark.parametrize("name", ["ResNet", "TransformerUNet", pytest.param("AttentionUNet", marks=pytest.mark.slow)])
 def test_other_generators(tmp_path, name, kind):
     make_model(tmp_path / "model", OTHERS[name], name=name, image_size=32, spacing_mm=8.0)
