@@ -9,15 +9,15 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from mri_cyclegan import config as run_config
-from mri_cyclegan.printable import replace_unencodable
-from mri_cyclegan.running.job_record import JobRecord
-from mri_cyclegan.running.run_folder import holds_run
-from mri_cyclegan.unknown_keys import tell_unknown_keys
+from mri_cyclegan.configuration.schema import CONF_DIR, register
+from mri_cyclegan.configuration.suggestions import print_suggestions
+from mri_cyclegan.runs.job_record import JobRecord
+from mri_cyclegan.runs.run_folder import holds_run
+from mri_cyclegan.text import replace_unencodable
 
 log = logging.getLogger(__name__)
 
-run_config.register()
+register()
 
 
 # Part to the module and function that measure it; each takes the settings below its name, and a folder to write to.
@@ -53,7 +53,7 @@ def benchmark(config: DictConfig) -> dict[str, Any]:
     return results
 
 
-@hydra.main(version_base="1.3", config_path=str(run_config.CONF_DIR), config_name="benchmark")
+@hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="benchmark")
 def run(config: DictConfig) -> None:
     """One job of Hydra: a user's mistake ends in one message, and leaves earlier results as they were.
 
@@ -79,7 +79,7 @@ def main() -> None:
     try:
         run()
     except SystemExit as stop:
-        tell_unknown_keys(stop, "benchmark")
+        print_suggestions(stop, "benchmark")
         raise
 
 

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from mri_cyclegan.data.layouts import LAYOUTS, LayoutSettings
 from mri_cyclegan.data.layouts.detection import layout_of
-from mri_cyclegan.links import leads_out
-from mri_cyclegan.printable import printable, replace_unencodable
+from mri_cyclegan.filesystem import escapes
+from mri_cyclegan.text import replace_unencodable, terminal_safe
 
 if TYPE_CHECKING:
     from mri_cyclegan.evaluation.run_evaluation import Options
@@ -138,7 +138,9 @@ def command(
                 prediction, target, source, output, prediction_range, plane.value, pairs or Pairs.grid
             )
     except (ValueError, OSError) as error:
-        Console(stderr=True).print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            terminal_safe(str(error)), style="red", markup=False, highlight=False, soft_wrap=True
+        )
         raise typer.Exit(EXIT_ERROR) from None
 
 
@@ -200,7 +202,7 @@ def default_output(folders: Sequence[Path], options: "Options") -> Path:
     words += ["tta"] if options.test_time_augmentation else []
     words += [options.pairs] if options.pairs else []
     output = folders[0] / "-".join([PLAIN, *words])
-    if leads_out(output, folders[0]):
+    if escapes(output, folders[0]):
         raise ValueError(f"{output}: leads out of the run's folder. Remove that link, or give another --output.")
     return output
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mri_cyclegan.printable import printable, replace_unencodable
+from mri_cyclegan.text import replace_unencodable, terminal_safe
 
 EXIT_ERROR = 2
 
@@ -40,7 +40,9 @@ def command(
 
         folder, record = export(source.expanduser(), format_name.value, output and output.expanduser(), overwrite)
     except (ValueError, OSError) as error:
-        Console(stderr=True).print(printable(str(error)), style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            terminal_safe(str(error)), style="red", markup=False, highlight=False, soft_wrap=True
+        )
         raise typer.Exit(EXIT_ERROR) from None
     _print(folder, record)
 

@@ -20,19 +20,21 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from omegaconf import DictConfig
 
-from mri_cyclegan import config as run_config
-from mri_cyclegan import ranks, slurm
-from mri_cyclegan.printable import replace_unencodable
-from mri_cyclegan.running.going_on import how_to_go_on
-from mri_cyclegan.sweeping.jobs import run_job
-from mri_cyclegan.unknown_keys import tell_unknown_keys
+from mri_cyclegan import distributed, slurm
+from mri_cyclegan.configuration.build import build, build_each
+from mri_cyclegan.configuration.checks import checked
+from mri_cyclegan.configuration.schema import CONF_DIR, in_sweep, register
+from mri_cyclegan.configuration.suggestions import print_suggestions
+from mri_cyclegan.runs.resume_hint import resume_hint
+from mri_cyclegan.sweeps.jobs import run_job
+from mri_cyclegan.text import replace_unencodable
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
 log = logging.getLogger(__name__)
 
-run_config.register()
+register()
 
 
 def train(config: DictConfig, accepted: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -64,36 +66,36 @@ def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) ->
     import pytorch_lightning as pl
     import torch
 
-    from mri_cyclegan.running import results, run_folder
-    from mri_cyclegan.running.initial_weights import start_from
-    from mri_cyclegan.running.quiet import quieten_lightning
-    from mri_cyclegan.running.start_record import StartRecord
+    from mri_cyclegan.runs import results, run_folder
+    from mri_cyclegan.runs.initial_weights import start_from
+    from mri_cyclegan.runs.log_filters import filter_lightning_logs
+    from mri_cyclegan.runs.start_record import StartRecord
     from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
     from mri_cyclegan.training.callbacks.random_states import RandomStates
     from mri_cyclegan.training.callbacks.unfinished_epoch import UnfinishedEpoch
     from mri_cyclegan.training.checkpoint_io import AtomicCheckpointIO
 
-    quieten_lightning()
-    config = run_config.checked(config)
+    filter_lightning_logs()
+    config = checked(config)
     run_dir = Path(config.run_dir)
     if config.ckpt_path is not None and not is_whole(Path(config.ckpt_path)):
         raise ValueError(f"ckpt_path: {config.ckpt_path} is damaged. previous.ckpt beside it is the one before.")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
 
-    datamodule = run_config.build(config.data)
-    callbacks = run_config.build_each(config, "callbacks")
-    loggers = list(run_config.build_each(config, "logger").values())
+    datamodule = build(config.data)
+    callbacks = build_each(config, "callbacks")
+    loggers = list(build_each(config, "logger").values())
     record = StartRecord(run_dir, config, accepted)
     cluster = slurm.environment(config.trainer.get("num_nodes", 1))
-    trainer = run_config.build(
+    trainer = build(
         config.trainer,
         callbacks=[record, RandomStates(), UnfinishedEpoch(), *callbacks.values()],
         logger=loggers,
         precision=precision_for(config.trainer),
         plugins=[AtomicCheckpointIO(run_dir), *([] if cluster is None else [cluster])],
     )
-    ranks.check_number(trainer)
+    distributed.check_world_size(trainer)
 
     def prepare() -> None:
         if trainer.is_global_zero:
@@ -102,9 +104,9 @@ def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) ->
                 accepted()
         datamodule.prepare_data()
 
-    ranks.one_per_host(trainer, prepare)
+    distributed.run_on_rank_zero_first(trainer, prepare)
     checkpoint = last_good_checkpoint(run_dir / "checkpoints") if config.resume else config.ckpt_path
-    checkpoint = ranks.agree(trainer, None if checkpoint is None else str(checkpoint))
+    checkpoint = distributed.broadcast(trainer, None if checkpoint is None else str(checkpoint))
     if checkpoint is not None:
         log.info("Going on from %s.", checkpoint)
     datamodule.setup()
@@ -116,20 +118,20 @@ def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) ->
         if "best_checkpoint" in callbacks:
             trainer.callbacks.remove(callbacks.pop("best_checkpoint"))
 
-    model = run_config.build(config.model)
+    model = build(config.model)
     if config.initial_model is not None:
         start_from(model, config.initial_model, datamodule.contrasts)
     if trainer.world_size > 1:
         # Equal weights so far; from here each process draws for itself: dropout, the image pool.
         pl.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)
         num_together = config.optimization.accumulate_batches
-        log.info(ranks.describe_batch(trainer.world_size, datamodule.batch_size, num_together))
+        log.info(distributed.describe_batch(trainer.world_size, datamodule.batch_size, num_together))
     num_batches = trainer.max_epochs * ceil(len(datamodule.train_slices) / (datamodule.batch_size * trainer.world_size))
     model.compile_networks(config.compile, trainer.strategy.root_device, num_batches)
     start = perf_counter()
     fit(trainer, model, datamodule, checkpoint, config)
     training_s = perf_counter() - start
-    ranks.leave(trainer)
+    distributed.destroy(trainer)
     if not trainer.is_global_zero:
         return {}
     if not record.is_written:
@@ -156,7 +158,7 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None
     try:
         trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     except Exception as error:
-        ranks.end_children(trainer)
+        distributed.end_child_ranks(trainer)
         if is_oom_error(error):
             raise ValueError(advice(error, trainer, model, datamodule)) from error
         if isinstance(error, UnpicklingError):
@@ -166,8 +168,8 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None
             raise ValueError(f"{checkpoint}: was made with other networks or losses than these ({reason}).") from error
         raise
     except SystemExit as stop:
-        ranks.end_children(trainer)
-        log.warning("Interrupted. %s", how_to_go_on(config))
+        distributed.end_child_ranks(trainer)
+        log.warning("Interrupted. %s", resume_hint(config))
         sys.exit(stop.code if isinstance(stop.code, int) and stop.code > 128 else 130)
 
 
@@ -189,35 +191,35 @@ def load_best_weights(model: pl.LightningModule, best_checkpoint: Any, run_dir: 
     """
     import torch
 
+    from mri_cyclegan.filesystem import escapes
     from mri_cyclegan.inference.description import BEST_EPOCH
-    from mri_cyclegan.links import leads_out
 
     path = getattr(best_checkpoint, "best_model_path", "")
-    if not path or leads_out(Path(path), run_dir):
+    if not path or escapes(Path(path), run_dir):
         return "last epoch"
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(checkpoint["state_dict"])
     return f"{BEST_EPOCH}, {checkpoint['epoch'] + 1}"
 
 
-@hydra.main(version_base="1.3", config_path=str(run_config.CONF_DIR), config_name="train")
+@hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")
 def run(config: DictConfig) -> float | None:
     """One job of Hydra."""
-    return run_job(train, config, run_config.in_sweep())
+    return run_job(train, config, in_sweep())
 
 
 def main() -> None:
     """Entry point."""
     replace_unencodable()
-    with ranks.aside() as words:
+    with distributed.rank_overrides() as words:
         try:
             sys.argv += words
             run()
         except KeyboardInterrupt:  # before training takes the signal, or the second one
             sys.exit(128 + signal.SIGINT)
         except SystemExit as stop:
-            if ranks.is_first():
-                tell_unknown_keys(stop)
+            if distributed.is_rank_zero():
+                print_suggestions(stop)
             raise
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from mri_cyclegan.printable import printable, replace_unencodable
+from mri_cyclegan.text import replace_unencodable, terminal_safe
 
 if TYPE_CHECKING:
     from mri_cyclegan.translation.translating import Outcome
@@ -112,7 +112,7 @@ def command(
 
 
 def _refuse(message: str) -> NoReturn:
-    Console(stderr=True).print(Text(printable(_in_options(message)), "red"), soft_wrap=True)
+    Console(stderr=True).print(Text(terminal_safe(_in_options(message)), "red"), soft_wrap=True)
     raise typer.Exit(EXIT_REFUSED) from None
 
 
@@ -132,10 +132,10 @@ def _progress() -> "Iterator[OnProgress]":
 
         def on_progress(num_done: float, total: int, place: str) -> None:
             files = f"{int(num_done)}/{total} files"
-            bar.update(task, completed=num_done, total=total, description=printable(place), files=files)
+            bar.update(task, completed=num_done, total=total, description=terminal_safe(place), files=files)
             if not console.is_terminal and place not in seen:
                 seen.add(place)
-                console.print(Text(printable(f"{len(seen)}/{total} {place}")), soft_wrap=True)
+                console.print(Text(terminal_safe(f"{len(seen)}/{total} {place}")), soft_wrap=True)
 
         yield on_progress
 
@@ -157,7 +157,7 @@ def _print(outcome: "Outcome", output: Path, seconds: float) -> None:
     if outcome.written:
         lines.append(("Synthetic images, not for diagnostic use.", "bold"))
     for line, style in lines:
-        console.print(Text(printable(line), style), soft_wrap=True)
+        console.print(Text(terminal_safe(line), style), soft_wrap=True)
 
 
 def _in_options(message: str) -> str:

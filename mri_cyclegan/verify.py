@@ -15,7 +15,7 @@ from mri_cyclegan.data.layouts.detection import layout_of
 from mri_cyclegan.data.layouts.entities import parse_filters
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.printable import printable, replace_unencodable
+from mri_cyclegan.text import replace_unencodable, terminal_safe
 from mri_cyclegan.verification.data_set import verify
 from mri_cyclegan.verification.report import print_report, write_reports
 
@@ -60,7 +60,7 @@ def command(
         folder = output or Path("outputs", "verify", root.resolve().name, f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
         write_reports(verification, folder)
     except (ValueError, OSError) as error:
-        Console(stderr=True).print(printable(str(error)), style="red", markup=False, highlight=False)
+        Console(stderr=True).print(terminal_safe(str(error)), style="red", markup=False, highlight=False)
         raise typer.Exit(EXIT_ERRORS) from None
     print_report(verification, folder)
     if verification.num_errors:

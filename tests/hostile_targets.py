@@ -39,7 +39,7 @@ OUTSIDE = [
     # our own, but not to be built
     "mri_cyclegan.train.main",
     "mri_cyclegan.train.train",
-    "mri_cyclegan.config.build",
+    "mri_cyclegan.configuration.build.build",
     "mri_cyclegan.evaluate.main",
     "mri_cyclegan.networksx.unet.UNet",
     # beside what is allowed
@@ -53,7 +53,7 @@ OUTSIDE = [
     "mri_cyclegan.networks..unet.UNet",
     "mri_cyclegan.networks.unet.UNet.forward",
     "mri_cyclegan.networks.unet.UNet.__init__.__globals__",
-    "mri_cyclegan.atomic_files.remove_abandoned_files",
+    "mri_cyclegan.filesystem.remove_abandoned_files",
     "mri_cyclegan.data.phantom.Path",
     "mri_cyclegan.data.phantom.Phantom.write",
     "mri_cyclegan.training.cyclegan.checkpoint",

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mri_cyclegan import config as run_config
+from mri_cyclegan.configuration.schema import DictConfig, num_channels
 
 
 class Peer:
@@ -30,7 +30,7 @@ class Peer:
         ValueError: the folder is no such checkout, or it has no such generator.
     """
 
-    def __init__(self, folder: Path, config: run_config.DictConfig, device: torch.device) -> None:
+    def __init__(self, folder: Path, config: DictConfig, device: torch.device) -> None:
         self.folder = folder.expanduser().resolve()
         if not (self.folder / "models" / "cycle_gan_model.py").is_file():
             raise ValueError(
@@ -57,7 +57,7 @@ class Peer:
         return float(result.stdout.split()[-1])
 
 
-def options(config: run_config.DictConfig, device: torch.device) -> dict[str, Any]:
+def options(config: DictConfig, device: torch.device) -> dict[str, Any]:
     """What the reference calls the settings of a training.
 
     Raises:
@@ -67,7 +67,7 @@ def options(config: run_config.DictConfig, device: torch.device) -> dict[str, An
     _require_patchgan(config.discriminator)
     if not config.model.lambda_cycle:
         raise ValueError("train.peer: the reference has no training without a cycle. Raise model.lambda_cycle.")
-    channels = run_config.num_channels(config.data.num_adjacent_slices)
+    channels = num_channels(config.data.num_adjacent_slices)
     generator, model = config.generator, config.model
     return {
         "isTrain": True,
@@ -97,7 +97,7 @@ def options(config: run_config.DictConfig, device: torch.device) -> dict[str, An
     }
 
 
-def _name_of(generator: run_config.DictConfig) -> str:
+def _name_of(generator: DictConfig) -> str:
     kind = str(generator["_target_"]).rpartition(".")[2]
     names = {("ResNet", 6): "resnet_6blocks", ("ResNet", 9): "resnet_9blocks", ("UNet", 7): "unet_128"}
     names[("UNet", 8)] = "unet_256"
@@ -110,7 +110,7 @@ def _name_of(generator: run_config.DictConfig) -> str:
     return name
 
 
-def _require_patchgan(discriminator: run_config.DictConfig) -> None:
+def _require_patchgan(discriminator: DictConfig) -> None:
     plain = str(discriminator["_target_"]).endswith(".PatchGAN") and not (
         discriminator.spectral_norm or discriminator.minibatch_stdev
     )

@@ -15,8 +15,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mri_cyclegan import config as run_config
 from mri_cyclegan.benchmarks.measurement import machine, processors, summarize
+from mri_cyclegan.configuration.build import build
+from mri_cyclegan.configuration.schema import compose_training
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.formats.nifti import write_volume
 
@@ -141,9 +142,9 @@ def first_step_s(folder: Path, run: str) -> float:
 
 def data_module(words: Sequence[str], folder: Path) -> MRIDataModule:
     """The data module of a training, its scans and slices in a folder."""
-    config = run_config.compose_training(words)
+    config = compose_training(words)
     config.data.root, config.data.cache_root = str(folder / "data"), str(folder / "cache")
-    return run_config.build(config.data)
+    return build(config.data)
 
 
 def measure_data_module(folder: Path, num_volumes: int, repeats: int) -> dict[str, list[float]]:

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from mri_cyclegan import config as run_config
 from mri_cyclegan.benchmarks.measurement import machine, matrix_rate, summarize, take_turns
 from mri_cyclegan.benchmarks.peer import Peer
 from mri_cyclegan.benchmarks.training_contenders import EndToEnd, OurStep, Textbook, count_flops, device_of
 from mri_cyclegan.benchmarks.training_report import print_table, speed_chart
+from mri_cyclegan.configuration.checks import checked
+from mri_cyclegan.configuration.schema import DictConfig, compose_training
 from mri_cyclegan.evaluation.pictures import save_png
-from mri_cyclegan.running.quiet import quieten_lightning
+from mri_cyclegan.runs.log_filters import filter_lightning_logs
 
 OURS, TEXTBOOK, END_TO_END, PEER = "ours", "textbook", "ours, end to end", "peer"
 
@@ -51,7 +52,7 @@ def benchmark_training(
     if num_steps < 1 or num_rounds < 1 or not batch_sizes:
         given = f"{num_steps}, {num_rounds} and {list(batch_sizes)}"
         raise ValueError(f"train.num_steps, train.num_rounds, train.batch_sizes: expected 1 or more, got {given}.")
-    quieten_lightning()
+    filter_lightning_logs()
     torch.set_float32_matmul_precision("high")  # as in a training
     output_dir.mkdir(parents=True, exist_ok=True)
     measured = []
@@ -78,16 +79,14 @@ def benchmark_training(
     return result
 
 
-def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, run_dir: Path) -> run_config.DictConfig:
+def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, run_dir: Path) -> DictConfig:
     words = [f"+experiment={experiment}", f"run_dir={run_dir}", *overrides]
     if batch_size is not None:
         words.append(f"data.batch_size={batch_size}")
-    return run_config.checked(run_config.compose_training(words))
+    return checked(compose_training(words))
 
 
-def _measure(
-    config: run_config.DictConfig, num_steps: int, num_rounds: int, end_to_end: bool, peer: str | None
-) -> dict[str, Any]:
+def _measure(config: DictConfig, num_steps: int, num_rounds: int, end_to_end: bool, peer: str | None) -> dict[str, Any]:
     """Every contender with one batch size."""
     ours = OurStep(config)
     textbook = Textbook(config, ours.device)

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from mri_cyclegan import config as run_config
 from mri_cyclegan.benchmarks.measurement import seconds, synchronize
 from mri_cyclegan.benchmarks.textbook import TextbookStep
+from mri_cyclegan.configuration.build import build
+from mri_cyclegan.configuration.schema import DictConfig, num_channels
 from mri_cyclegan.train import precision_for
 from mri_cyclegan.training.callbacks.timing import StepTimer
 
@@ -54,9 +55,9 @@ class Clock(pl.Callback):
                 self.step_s = (now - self.start) / (batch_idx + 1 - NUM_WARM_UP)
 
 
-def device_of(config: run_config.DictConfig) -> torch.device:
+def device_of(config: DictConfig) -> torch.device:
     """Where a training would run."""
-    return run_config.build(config.trainer, logger=False, precision=32).strategy.root_device
+    return build(config.trainer, logger=False, precision=32).strategy.root_device
 
 
 class OurStep:
@@ -66,14 +67,14 @@ class OurStep:
         config: of a training.
     """
 
-    def __init__(self, config: run_config.DictConfig) -> None:
+    def __init__(self, config: DictConfig) -> None:
         pl.seed_everything(config.seed, verbose=False)
         self.config = config
         self.device = device_of(config)
         self.trainer_precision = precision_for(config.trainer)
         kinds = {"bf16": torch.bfloat16, "16-t": torch.float16, "16-m": torch.float16}
         self.dtype = kinds.get(self.trainer_precision[:4], torch.float32)
-        self.model = run_config.build(config.model)
+        self.model = build(config.model)
         self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
         self.batch = random_batch(config, self.device)
         self.gpu_bytes: int | None = None
@@ -86,7 +87,7 @@ class OurStep:
         return clock.step_s
 
     def _fit(self, callbacks: list[pl.Callback], num_steps: int) -> None:
-        trainer = run_config.build(
+        trainer = build(
             self.config.trainer,
             max_epochs=1,
             limit_train_batches=1.0,
@@ -114,9 +115,9 @@ class OurStep:
         ]
 
 
-def random_batch(config: run_config.DictConfig, device: torch.device) -> dict[str, Tensor]:
+def random_batch(config: DictConfig, device: torch.device) -> dict[str, Tensor]:
     """Noise in [-1, 1], (B, 2k + 1, H, W) for each contrast."""
-    channels = run_config.num_channels(config.data.num_adjacent_slices)
+    channels = num_channels(config.data.num_adjacent_slices)
     shape = (2, config.data.batch_size, channels, config.data.image_size, config.data.image_size)
     a, b = (2 * torch.rand(shape, generator=torch.Generator().manual_seed(0)) - 1).to(device)
     return {"a": a, "b": b}
@@ -130,8 +131,8 @@ class Textbook:
         device: where to compute.
     """
 
-    def __init__(self, config: run_config.DictConfig, device: torch.device) -> None:
-        self.step = TextbookStep(run_config.build(config.model), device)
+    def __init__(self, config: DictConfig, device: torch.device) -> None:
+        self.step = TextbookStep(build(config.model), device)
         self.batch, self.device = random_batch(config, device), device
         self.gpu_bytes: int | None = None
 
@@ -163,12 +164,12 @@ class EndToEnd:
         config: of the training; its data set is made and cached where it would be.
     """
 
-    def __init__(self, config: run_config.DictConfig) -> None:
+    def __init__(self, config: DictConfig) -> None:
         self.config = config
-        self.datamodule = run_config.build(config.data)
+        self.datamodule = build(config.data)
         self.datamodule.prepare_data()
         self.datamodule.setup()
-        self.model = run_config.build(config.model)
+        self.model = build(config.model)
         self.device = device_of(config)
         self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
         self.waiting_s = self.steps_s = 0.0
@@ -192,16 +193,16 @@ class EndToEnd:
                 "Or leave the data out with train.end_to_end=false."
             )
         clock, timer = Clock(), StepTimer(warn_above=1.0)
-        callbacks = run_config.build(self.config.callbacks)
+        callbacks = build(self.config.callbacks)
         kept = [callback for name, callback in callbacks.items() if name not in BETWEEN_EPOCHS]
-        trainer = run_config.build(
+        trainer = build(
             self.config.trainer,
             max_epochs=1,
             limit_train_batches=NUM_WARM_UP + num_steps,
             limit_val_batches=0,
             enable_checkpointing=False,
             callbacks=[*kept, timer, clock],
-            logger=list(run_config.build(self.config.logger).values()),
+            logger=list(build(self.config.logger).values()),
             precision=precision_for(self.config.trainer),
         )
         trainer.fit(self.model, datamodule=self.datamodule)

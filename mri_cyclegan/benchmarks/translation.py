@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
-from mri_cyclegan import config as run_config
 from mri_cyclegan.benchmarks.measurement import machine, processors, spread, summarize
+from mri_cyclegan.configuration.build import build
+from mri_cyclegan.configuration.checks import checked
+from mri_cyclegan.configuration.schema import compose_training
 from mri_cyclegan.data.appearance import appearance, training_appearance
 from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.intensities import ScaledVolume
@@ -127,9 +129,9 @@ def save_untrained(folder: Path, generator: str, overrides: Sequence[str], scan:
     Raises:
         ValueError: there is no such generator, or it does not fit its settings.
     """
-    config = run_config.checked(run_config.compose_training([f"generator={generator}", *overrides]))
+    config = checked(compose_training([f"generator={generator}", *overrides]))
     torch.manual_seed(0)
-    network = run_config.build(config.generator)
+    network = build(config.generator)
     arguments = dict(config.generator.items())
     architecture = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
     multiple = getattr(network, "size_multiple", 1)

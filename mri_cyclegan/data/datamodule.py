@@ -58,7 +58,7 @@ class MRIDataModule(pl.LightningDataModule):
         min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`; likewise ``slice_range``.
         match: see :class:`mri_cyclegan.data.matching.Matching`; likewise ``match_tolerance``.
         pairs: how scans of one session on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`.
-        num_adjacent_slices: neighbouring slices on either side of each slice, k; see :mod:`mri_cyclegan.stacks`.
+        num_adjacent_slices: neighbouring slices on either side of each slice, k; see :mod:`mri_cyclegan.slice_stack`.
         augmentation: changes of training slices, or None.
         batch_size: slices of each contrast in a training batch.
         val_batch_size: slices in a validation batch.

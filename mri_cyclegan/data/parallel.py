@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from rich.progress import track
 
-from mri_cyclegan.orphans import end_with
+from mri_cyclegan.distributed import exit_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,5 +73,5 @@ def _results(
 
 def _in_worker(function: Callable[[Item], Result], parent: int, item: Item) -> Result:
     """Work of a process that ends with its parent: joblib's would go on after the parent was killed."""
-    end_with(parent)
+    exit_with_parent(parent)
     return function(item)

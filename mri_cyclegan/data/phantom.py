@@ -25,9 +25,9 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from mri_cyclegan.atomic_files import atomic_folder, remove_abandoned
 from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.phantom_bids import write_derivative_files, write_root_files
+from mri_cyclegan.filesystem import atomic_folder, remove_abandoned
 
 # Changes whenever the files would change at the same settings.
 VERSION = 4

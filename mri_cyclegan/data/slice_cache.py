@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from mri_cyclegan.atomic_files import atomic_folder, free_bytes, remove_abandoned
 from mri_cyclegan.data.appearance import appearance
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
@@ -26,6 +25,7 @@ from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.data.windows import moved_affine
+from mri_cyclegan.filesystem import atomic_folder, free_bytes, remove_abandoned
 
 # Changes whenever the slices of a file would change at the same settings.
 VERSION = 6

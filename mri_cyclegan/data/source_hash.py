@@ -7,10 +7,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.registry import source_files
 from mri_cyclegan.data.reading import unreadable
+from mri_cyclegan.filesystem import atomic_write_text
 
 # A file changed so recently may change again within one tick of the file system's clock.
 SETTLED_S = 2.0
@@ -48,7 +48,7 @@ class SourceHashes:
         if newest < time.time_ns() - SETTLED_S * 1e9:
             with suppress(OSError):  # to remember is a convenience; who needs room on that disk says so
                 self.folder.mkdir(parents=True, exist_ok=True)
-                write_text_atomically(note, json.dumps({"signature": signature, "sha256": digest, "path": str(path)}))
+                atomic_write_text(note, json.dumps({"signature": signature, "sha256": digest, "path": str(path)}))
         return digest
 
 

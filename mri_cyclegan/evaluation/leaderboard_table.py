@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.evaluated_subjects import described
 from mri_cyclegan.evaluation.leaderboard import Leaderboard, metric_named, rank_runs
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.evaluation.sweep_runs import VALIDATION, Entry
-from mri_cyclegan.printable import printable
+from mri_cyclegan.filesystem import atomic_write_text
+from mri_cyclegan.text import terminal_safe
 
 COMMAND = "python -m mri_cyclegan.train"
 
@@ -32,17 +32,17 @@ def save_and_print(ranking: Leaderboard, root: Path) -> None:
         root: such as a sweep's folder.
     """
     path = root / "leaderboard.csv"
-    write_text_atomically(path, ranking.as_csv())
+    atomic_write_text(path, ranking.as_csv())
     console = Console()
     console.print(_table(ranking, root))
     for reason in ranking.left_out:
-        console.print(Text(printable(f"Left out: {reason}"), "yellow"), soft_wrap=True)
+        console.print(Text(terminal_safe(f"Left out: {reason}"), "yellow"), soft_wrap=True)
     _print_failed(console, ranking.failed)
     winner = ranking.entries[0].words
     words = shlex.join(winner[key] for key in ranking.differing if key in winner)
     if words:
-        console.print(Text(printable(f"best    {words}")), soft_wrap=True)
-    console.print(Text(printable(f"again   {command_of(ranking.entries[0])}")), soft_wrap=True)
+        console.print(Text(terminal_safe(f"best    {words}")), soft_wrap=True)
+    console.print(Text(terminal_safe(f"again   {command_of(ranking.entries[0])}")), soft_wrap=True)
     console.print(Text(f"table   {path}"), soft_wrap=True)
 
 
@@ -60,7 +60,7 @@ def report_sweep(root: Path) -> None:
             reasons.append(str(error))
             continue
         return
-    Console().print(Text(printable(reasons[0]), "yellow"), soft_wrap=True)
+    Console().print(Text(terminal_safe(reasons[0]), "yellow"), soft_wrap=True)
 
 
 def command_of(entry: Entry) -> str:
@@ -81,16 +81,18 @@ def _config_dir(folder: Path) -> list[str]:
 
 def _print_failed(console: Console, failed: Mapping[Path, str]) -> None:
     for folder, why in failed.items():
-        console.print(Text(printable(f"Failed: {folder}: {why}"), "red"), soft_wrap=True)
+        console.print(Text(terminal_safe(f"Failed: {folder}: {why}"), "red"), soft_wrap=True)
 
 
 def _table(ranking: Leaderboard, root: Path) -> Table:
     digits = metric_named(ranking.metric).digits
-    table = Table(title=Text(printable(f"{root}: by {ranking.metric}, foreground{_of_whom(ranking)}"), "table.title"))
+    table = Table(
+        title=Text(terminal_safe(f"{root}: by {ranking.metric}, foreground{_of_whom(ranking)}"), "table.title")
+    )
     table.add_column("")
     table.add_column(ranking.metric, justify="right")
     for key in ranking.differing:
-        table.add_column(Text(printable(key)), overflow="fold")
+        table.add_column(Text(terminal_safe(key)), overflow="fold")
     measured = {name: cells for name, cells in _resources(ranking.entries).items() if any(cells)}
     for name in measured:
         table.add_column(name, justify="right")
@@ -99,8 +101,8 @@ def _table(ranking: Leaderboard, root: Path) -> Table:
         overrides = [entry.overrides.get(key, "") for key in ranking.differing]
         cells = [of_all[index] for of_all in measured.values()]
         value = f"{entry.metrics[ranking.metric]:.{digits}f}"
-        run = Text(printable(str(entry.folder.relative_to(root))))
-        table.add_row(str(index + 1), value, *map(Text, map(printable, overrides)), *cells, run)
+        run = Text(terminal_safe(str(entry.folder.relative_to(root))))
+        table.add_row(str(index + 1), value, *map(Text, map(terminal_safe, overrides)), *cells, run)
     return table
 
 

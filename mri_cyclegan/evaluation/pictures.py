@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mri_cyclegan.atomic_files import write_bytes_atomically
-from mri_cyclegan.printable import printable
+from mri_cyclegan.filesystem import atomic_write_bytes
+from mri_cyclegan.text import terminal_safe
 
 # One row of a sample grid: its label, and its pictures by column title, (H, W) in [-1, 1]; None leaves a gap.
 Row = tuple[str, Mapping[str, np.ndarray | None]]
@@ -29,13 +29,15 @@ def sample_grid(rows: Sequence[Row], title: str) -> Figure:
         top = 0.55 + 2.05 * number
         # A dollar in a name is no formula.
         axes.text(
-            0.15, top + 0.9, printable(label), fontsize=7, parse_math=False, rotation=90, ha="center", va="center"
+            0.15, top + 0.9, terminal_safe(label), fontsize=7, parse_math=False, rotation=90, ha="center", va="center"
         )
         for column, (name, picture) in enumerate(pictures.items()):
             if picture is None:
                 continue
             left = 0.3 + 1.9 * column
-            axes.text(left + 0.9, top - 0.04, printable(name), fontsize=8, parse_math=False, ha="center", va="bottom")
+            axes.text(
+                left + 0.9, top - 0.04, terminal_safe(name), fontsize=8, parse_math=False, ha="center", va="bottom"
+            )
             shown_height, shown_width = np.multiply(picture.shape, 1.8 / max(picture.shape))
             indent = left + (1.8 - shown_width) / 2
             extent = (indent, indent + shown_width, top + shown_height, top)
@@ -88,5 +90,5 @@ def save_png(figure: Figure, path: Path) -> np.ndarray:
     """Write the figure and return it as (H, W, 3) uint8."""
     png = to_png(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomically(path, png)
+    atomic_write_bytes(path, png)
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

@@ -15,7 +15,7 @@ from mri_cyclegan.evaluation.audits.audit import Level
 from mri_cyclegan.evaluation.comparison import Differences
 from mri_cyclegan.evaluation.evaluated_subjects import described
 from mri_cyclegan.evaluation.protocol import METRICS
-from mri_cyclegan.printable import printable
+from mri_cyclegan.text import terminal_safe
 
 # The report has them all.
 SHOWN = ("psnr", "ssim")
@@ -38,9 +38,9 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
             console.print(_results_table(f"{source} → {target}", content["summary"][way], content))
     console.print(_audit_table(content))
     for warning in content["warnings"]:
-        console.print(Text(printable(warning), "yellow"), soft_wrap=True)
+        console.print(Text(terminal_safe(warning), "yellow"), soft_wrap=True)
     for sentence in content["verdict"]:
-        console.print(Text(printable(sentence), "bold"), soft_wrap=True)
+        console.print(Text(terminal_safe(sentence), "bold"), soft_wrap=True)
     console.print(Text(f"report      {folder / 'report.html'}"), soft_wrap=True)
     console.print(Text(f"numbers     {folder / 'metrics.json'}"), soft_wrap=True)
 
@@ -60,7 +60,7 @@ def _results_table(name: str, of_direction: Mapping[str, Any], content: Mapping[
 
 
 def _table(title: str) -> Table:
-    return Table(title=Text(printable(title), "table.title"))
+    return Table(title=Text(terminal_safe(title), "table.title"))
 
 
 def _with_interval(metric: str, values: Mapping[str, float | None], sign: str = "") -> str:
@@ -81,9 +81,9 @@ def _audit_table(content: Mapping[str, Any]) -> Table:
         way = "" if audit["way"] is None else " → ".join(content["directions"][audit["way"]])
         table.add_row(
             Text(audit["name"]),
-            Text(printable(way)),
+            Text(terminal_safe(way)),
             Text(audit["level"], LEVEL_STYLES[audit["level"]]),
-            Text(printable(audit["figure"])),
+            Text(terminal_safe(audit["figure"])),
         )
     return table
 
@@ -117,7 +117,7 @@ def print_comparison(
             table.add_row(METRICS[metric].label, *map(Text, cells))
         console.print(table)
     for warning in warnings:
-        console.print(Text(printable(warning), "yellow"), soft_wrap=True)
+        console.print(Text(terminal_safe(warning), "yellow"), soft_wrap=True)
     console.print(Text(f"difference: {folders[1]} minus {folders[0]}"), soft_wrap=True)
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.assembling import (
     choose_cases,
     compare_without_pairs,
@@ -25,7 +24,7 @@ from mri_cyclegan.evaluation.report.cases import Case
 from mri_cyclegan.evaluation.report.page import write_report
 from mri_cyclegan.evaluation.subjects.records import Record
 from mri_cyclegan.evaluation.verdict import verdict
-from mri_cyclegan.links import leads_out
+from mri_cyclegan.filesystem import atomic_write_text, escapes
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,8 @@ class Evaluation:
         """Write ``metrics.json``, ``metrics.csv`` and ``report.html``, each whole or not at all."""
         require_output(folder)
         text = json.dumps(self.content, indent=1, ensure_ascii=False, allow_nan=False)
-        write_text_atomically(folder / "metrics.json", text + "\n")
-        write_text_atomically(folder / "metrics.csv", self._table())
+        atomic_write_text(folder / "metrics.json", text + "\n")
+        atomic_write_text(folder / "metrics.csv", self._table())
         write_report(folder / "report.html", self.content, self.cases, self.history)
 
     def _table(self) -> str:
@@ -71,7 +70,7 @@ def require_output(folder: Path) -> None:
     Raises:
         ValueError: it is, it holds a link to elsewhere, or it cannot be made or written.
     """
-    if leads_out(folder / "subjects" / "sources", folder):
+    if escapes(folder / "subjects" / "sources", folder):
         raise ValueError(f"--output: {folder}/subjects leads out of it. Remove that link, or give another folder.")
     for name in ("config.yaml", "model.json"):
         if (folder / name).exists():

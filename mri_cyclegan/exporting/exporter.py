@@ -10,15 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mri_cyclegan.atomic_files import PREFIX, atomic_folder
 from mri_cyclegan.exporting.model_card import model_card
 from mri_cyclegan.exporting.parity import Parity
 from mri_cyclegan.exporting.programs import write_programs
 from mri_cyclegan.exporting.torch_program import load_torch_program, write_torch_program
 from mri_cyclegan.exporting.usage import bundle_usage, onnx_usage, torch_export_usage
+from mri_cyclegan.filesystem import PREFIX, atomic_folder, escapes
 from mri_cyclegan.inference.portable import PortableModel, load_model
 from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
-from mri_cyclegan.links import leads_out
 
 RECORD = "export.json"
 
@@ -98,7 +97,7 @@ def export(source: Path, name: str, output: Path | None = None, overwrite: bool 
     kind = FORMATS[name]
     if output is None:
         output = source / "export" / name
-        if leads_out(output, source):
+        if escapes(output, source):
             raise ValueError(f"{output}: leads out of {source}. Remove that link, or give another folder as --output.")
     _refuse_taken(output, overwrite)
     versions = _versions(name)

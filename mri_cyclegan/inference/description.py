@@ -13,8 +13,8 @@ from mri_cyclegan.data.appearance import NUMBERS
 from mri_cyclegan.data.histograms import NUM_BINS
 from mri_cyclegan.data.reading import LARGEST_INTENSITY
 from mri_cyclegan.data.transforms import MAX_IMAGE_SIZE
-from mri_cyclegan.links import leads_out
-from mri_cyclegan.printable import printable
+from mri_cyclegan.filesystem import escapes
+from mri_cyclegan.text import terminal_safe
 
 FORMAT_VERSION = 3
 FILE_NAME = "model.json"
@@ -288,7 +288,7 @@ def _first_problem(error: ValidationError) -> str:
     place = ".".join(str(part) for part in first["loc"])
     value = "" if first["type"] in ("missing", "value_error", "json_invalid") else f", got {str(first['input'])[:60]!r}"
     more = f"; {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return printable(f"{place or 'content'}: {first['msg'].removeprefix('Value error, ')}{value}{more}")
+    return terminal_safe(f"{place or 'content'}: {first['msg'].removeprefix('Value error, ')}{value}{more}")
 
 
 def safe_path(folder: Path, name: str, max_bytes: int = MAX_FILE_BYTES) -> Path:
@@ -299,7 +299,7 @@ def safe_path(folder: Path, name: str, max_bytes: int = MAX_FILE_BYTES) -> Path:
         OSError: it is not there, or may not be looked at.
     """
     path = folder / name
-    if leads_out(path, folder):
+    if escapes(path, folder):
         raise ValueError(f"{path}: a link out of the model's folder, to {path.resolve()}. Copy the file itself.")
     status = path.stat()
     if not path.is_file():

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from mri_cyclegan.atomic_files import write_bytes_atomically, write_text_atomically
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.filesystem import atomic_write_bytes, atomic_write_text, escapes
 from mri_cyclegan.inference.description import (
     FILE_NAME,
     FORMAT_VERSION,
@@ -26,7 +26,6 @@ from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.inference.synthetic_image import synthetic_image
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 from mri_cyclegan.inference.weights import load_networks
-from mri_cyclegan.links import leads_out
 
 WAYS = ("ab", "ba")
 
@@ -132,19 +131,19 @@ def save_model(
         path = folder / weights_name(way)
         tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.state_dict().items()}
         content = save(tensors)
-        write_bytes_atomically(path, content)
+        atomic_write_bytes(path, content)
         digest = hashlib.sha256(content).hexdigest()
         networks[way] = {**architectures[way], "weights": path.name, "sha256": digest}
     model = ModelDescription.model_validate(
         {"format_version": FORMAT_VERSION, "generators": networks, **description}, strict=False
     )
-    write_text_atomically(folder / FILE_NAME, model.as_json())
+    atomic_write_text(folder / FILE_NAME, model.as_json())
 
 
 def save_evaluation(folder: Path, evaluation: EvaluationSummary) -> None:
     """Put the results of an evaluation into a model's ``model.json``, in place of earlier ones."""
     description = read_description(folder).model_copy(update={"evaluation": evaluation})
-    write_text_atomically(folder / FILE_NAME, description.as_json())
+    atomic_write_text(folder / FILE_NAME, description.as_json())
 
 
 def model_folder(folder: str | Path) -> Path:
@@ -157,7 +156,7 @@ def model_folder(folder: str | Path) -> Path:
     inner = folder / "model"
     if not inner.is_dir():
         return folder
-    if leads_out(inner, folder):
+    if escapes(inner, folder):
         raise ValueError(f"{inner}: a link out of the run's folder. Give {inner.resolve()} itself if you trust it.")
     return inner
 

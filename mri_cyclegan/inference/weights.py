@@ -13,8 +13,8 @@ from torch import nn
 
 from mri_cyclegan.inference.description import FILE_NAME, Generator, ModelDescription, safe_path
 from mri_cyclegan.networks.registry import GENERATORS
-from mri_cyclegan.printable import printable
-from mri_cyclegan.stacks import CentreSliceOf
+from mri_cyclegan.slice_stack import CentreSliceOf
+from mri_cyclegan.text import terminal_safe
 
 # Ten times the baseline's parameters, and a hundred times what its layers make of a slice.
 MAX_PARAMETERS = 5 * 10**8
@@ -74,7 +74,7 @@ def _naming(path: Path) -> Iterator[None]:
 def _refusal(path: Path, error: Exception, hint: str = "") -> ValueError:
     reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
     remedy = "Copy the folder again, or train again."
-    return ValueError(f"{path}: not as it was saved ({printable(reason)}).{hint} {remedy}")
+    return ValueError(f"{path}: not as it was saved ({terminal_safe(reason)}).{hint} {remedy}")
 
 
 def _require(holds: bool, problem: str) -> None:

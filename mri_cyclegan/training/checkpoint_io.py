@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins import TorchCheckpointIO
 
-from mri_cyclegan.atomic_files import atomic_file
-from mri_cyclegan.links import leads_out
+from mri_cyclegan.filesystem import atomic_file, escapes
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -52,5 +51,5 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             path: of the file; where it is none of the run's, nothing happens.
         """
         path = Path(path)
-        if path.is_file() and not leads_out(path, self.run_dir):
+        if path.is_file() and not escapes(path, self.run_dir):
             path.unlink()

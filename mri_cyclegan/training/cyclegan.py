@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mri_cyclegan.distributed import all_gather
 from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
 from mri_cyclegan.losses.adversarial import (
     ADVERSARIAL_LOSSES,
@@ -18,8 +19,7 @@ from mri_cyclegan.losses.adversarial import (
 )
 from mri_cyclegan.losses.cycle import CYCLE_LOSSES, cycle_loss, identity_loss
 from mri_cyclegan.losses.gradient_penalty import GRADIENT_PENALTIES, gradient_penalty
-from mri_cyclegan.ranks import gathered
-from mri_cyclegan.stacks import centre_slice
+from mri_cyclegan.slice_stack import centre_slice
 from mri_cyclegan.training.compilation import compile_networks, eager
 from mri_cyclegan.training.further_losses import FurtherLosses
 from mri_cyclegan.training.generated import Generated
@@ -41,7 +41,7 @@ class CycleGAN(pl.LightningModule):
     """Two generators and two discriminators, trained in the nine steps of the method's document.
 
     Contrast a is T1w and b T2w by default; ``generator_ab`` maps a to b, ``discriminator_b`` judges images of b.
-    An image is a slice, or a stack of neighbouring slices as channels, C = 2k + 1; see :mod:`mri_cyclegan.stacks`.
+    An image is a slice, or a stack of neighbouring slices as channels, C = 2k + 1; see :mod:`mri_cyclegan.slice_stack`.
 
     Args:
         generator_ab: (B, C, H, W) in [-1, 1] to the same.
@@ -215,7 +215,7 @@ class CycleGAN(pl.LightningModule):
         And whether the last steps were skipped: then nobody knows yet whether these weights can be trained.
         """
         pools = {name: checkpoint["state_dict"][name].cpu() for name in POOLS}
-        checkpoint["of_ranks"] = gathered({"loss_means": self.loss_means.state_dict(), "pools": pools})
+        checkpoint["of_ranks"] = all_gather({"loss_means": self.loss_means.state_dict(), "pools": pools})
         self.skipped_steps.read()
         checkpoint["skipped_in_a_row"] = self.skipped_steps.in_a_row
 

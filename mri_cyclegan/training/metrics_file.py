@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 
-from mri_cyclegan.atomic_files import write_text_atomically
+from mri_cyclegan.filesystem import atomic_write_text
 
 
 class MetricsFile(CSVLogger):
@@ -64,7 +64,7 @@ def _write(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, fieldnames=names)
     writer.writeheader()
     writer.writerows(rows)
-    write_text_atomically(path, text.getvalue())
+    atomic_write_text(path, text.getvalue())
 
 
 def _forget(path: Path, step: int) -> None:

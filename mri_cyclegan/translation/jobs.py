@@ -14,8 +14,8 @@ from mri_cyclegan.data.layouts import LayoutSettings, is_bids, names_contrast, s
 from mri_cyclegan.data.layouts.bids import find_bids, is_bids_subject
 from mri_cyclegan.data.reading import unknown_type
 from mri_cyclegan.data.walking import is_folder, walk
+from mri_cyclegan.filesystem import escapes
 from mri_cyclegan.inference.directions import direction_of, named_direction
-from mri_cyclegan.links import leads_out
 from mri_cyclegan.translation.names import (
     PICTURE_OUTPUT,
     is_translation,
@@ -232,7 +232,7 @@ def _renamed(folder: str, direction: str, contrasts: Sequence[str]) -> str:
 def _require_inside(output: Path, jobs: Sequence[Job]) -> None:
     """Refuse to write through a link to elsewhere: the folder may come from others, as the names of the scans do."""
     for folder in sorted({job.target.parent for job in jobs}):
-        if leads_out(folder, output):
+        if escapes(folder, output):
             raise ValueError(f"{folder}: leads out of {output}. Remove that link, or give another output.")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from mri_cyclegan.atomic_files import remove_abandoned_files
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.filesystem import remove_abandoned_files
 from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.flicker import flickers
 from mri_cyclegan.inference.portable import PortableModel, load_model

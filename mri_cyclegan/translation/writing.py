@@ -14,8 +14,8 @@ from typing import Any
 
 import nibabel
 
-from mri_cyclegan.atomic_files import atomic_file, write_bytes_atomically
 from mri_cyclegan.data.formats.picture import write_picture
+from mri_cyclegan.filesystem import atomic_file, atomic_write_bytes
 from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
 from mri_cyclegan.inference.synthetic_image import (
     NOTICE,
@@ -160,7 +160,7 @@ def write_dataset_description(output: Path, source: Path) -> None:
         "GeneratedBy": [{"Name": PACKAGE, "Version": version(PACKAGE), "Description": NOTICE}],
         "DatasetLinks": {"raw": Path(os.path.relpath(source.resolve(), output.resolve())).as_posix()},
     }
-    write_bytes_atomically(path, _as_json(content))
+    atomic_write_bytes(path, _as_json(content))
 
 
 def _as_json(content: dict[str, Any]) -> bytes:

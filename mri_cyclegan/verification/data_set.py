@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mri_cyclegan.configuration.quoting import quote_value
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats
@@ -21,7 +22,6 @@ from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
 from mri_cyclegan.data.splits.participants import MISSING, read_column
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.overrides import quoted
 from mri_cyclegan.verification.examination import Examined, Facts, examine, facts_as_json
 from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
 
@@ -89,12 +89,12 @@ class Verification:
         """Words for the training command: where the data set is, and the proposed settings."""
         if self.proposal is None:
             return []
-        where = [f"data={self.layout}", f"data.root={quoted(self.root)}"]
-        where += [f"data.{key}={quoted(value)}" for key, value in self.settings.overrides().items()]
+        where = [f"data={self.layout}", f"data.root={quote_value(self.root)}"]
+        where += [f"data.{key}={quote_value(value)}" for key, value in self.settings.overrides().items()]
         if self.contrasts != ("T1w", "T2w"):
-            where.append(f"data.contrasts=[{','.join(map(quoted, self.contrasts))}]")
+            where.append(f"data.contrasts=[{','.join(map(quote_value, self.contrasts))}]")
         if self.split_column:
-            where.append(f"data.split_column={quoted(self.split_column)}")
+            where.append(f"data.split_column={quote_value(self.split_column)}")
         return where + self.reading + self.proposal.overrides()
 
     def as_json(self) -> dict[str, Any]:
@@ -182,9 +182,9 @@ def _reading(options: ReadOptions) -> list[str]:
         "nonfinite": None if options.nonfinite == "raise" else options.nonfinite,
         "assume_orientation": options.assume_orientation,
     }
-    words = [f"data.{key}={quoted(value)}" for key, value in settings.items() if value is not None]
+    words = [f"data.{key}={quote_value(value)}" for key, value in settings.items() if value is not None]
     if options.series_uids:
-        words.append(f"data.series_uids=[{','.join(map(quoted, options.series_uids))}]")
+        words.append(f"data.series_uids=[{','.join(map(quote_value, options.series_uids))}]")
     return words
 
 

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mri_cyclegan.atomic_files import write_text_atomically
-from mri_cyclegan.pages import environment
-from mri_cyclegan.printable import printable
+from mri_cyclegan.filesystem import atomic_write_text
+from mri_cyclegan.html import environment
+from mri_cyclegan.text import terminal_safe
 from mri_cyclegan.verification.data_set import Verification
 from mri_cyclegan.verification.examination import AXES
 
@@ -22,7 +22,7 @@ def write_reports(verification: Verification, folder: Path) -> None:
     """Write ``verify.json`` and ``verify.html``, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(verification.as_json(), indent=1, ensure_ascii=False)
-    write_text_atomically(folder / "verify.json", text + "\n")
+    atomic_write_text(folder / "verify.json", text + "\n")
     page = (
         environment()
         .get_template("verify.html")
@@ -34,7 +34,7 @@ def write_reports(verification: Verification, folder: Path) -> None:
             examined=sorted(verification.examined, key=lambda one: (one.facts is not None, not one.findings, one.scan)),
         )
     )
-    write_text_atomically(folder / "verify.html", page)
+    atomic_write_text(folder / "verify.html", page)
 
 
 def training_command(verification: Verification) -> str:
@@ -54,7 +54,7 @@ def print_report(verification: Verification, folder: Path) -> None:
         console.print(_examples_table(verification))
     if verification.left_out:
         some = f"{len(verification.left_out)} scans, such as {verification.left_out[0].name}"
-        console.print(Text(printable(f"data.bids_filters leaves out {some}.")))
+        console.print(Text(terminal_safe(f"data.bids_filters leaves out {some}.")))
     if command := training_command(verification):
         console.print("Settings that fit these scans:", style="bold")
         console.print(Text(f"  {command}"), soft_wrap=True)
@@ -78,7 +78,7 @@ def _findings_table(verification: Verification) -> Table:
     for finding in verification.findings[:MAX_ROWS]:
         style = "red" if finding.severity == "error" else "yellow"
         path = finding.path.relative_to(verification.root) if finding.path != verification.root else finding.path
-        cells = map(printable, (str(path), finding.problem, finding.remedy))
+        cells = map(terminal_safe, (str(path), finding.problem, finding.remedy))
         table.add_row(Text(finding.severity, style), *map(Text, cells))
     if len(verification.findings) > MAX_ROWS:
         table.caption = f"… and {len(verification.findings) - MAX_ROWS} more, in the report"
@@ -91,7 +91,7 @@ def _examples_table(verification: Verification) -> Table:
     table.add_column("file", ratio=3, overflow="fold")
     table.add_column("subject", ratio=1, overflow="fold")
     for file, subject in verification.examples():
-        table.add_row(Text(printable(file)), Text(printable(subject)))
+        table.add_row(Text(terminal_safe(file)), Text(terminal_safe(subject)))
     return table
 
 

@@ -5,7 +5,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from typer.testing import CliRunner
 
-from mri_cyclegan.config import CONF_DIR, register
+from mri_cyclegan.configuration.schema import CONF_DIR, register
 
 # The demo at toy size: 8 mm voxels, a handful of channels, three batches an epoch.
 TOY = [
@@ -83,7 +83,7 @@ def spoil_a_slice():
     """Put a NaN into a prepared slice of contrast a that trains: its volume and number."""
     import numpy as np
 
-    from mri_cyclegan.config import build
+    from mri_cyclegan.configuration.build import build
 
     def spoil(config):
         data = build(config.data)

@@ -349,14 +349,14 @@ def test_a_disk_that_fills_up_leaves_no_half_written_slices(tmp_path, sound_case
 
 def test_hashes_that_cannot_be_remembered_do_not_matter(tmp_path, sound_case, compose_case, monkeypatch):
     monkeypatch.setattr(source_hash, "SETTLED_S", -60.0)
-    monkeypatch.setattr(source_hash, "write_text_atomically", full_disk)
+    monkeypatch.setattr(source_hash, "atomic_write_text", full_disk)
     datamodule = instantiate(compose_case(sound_case, cache=tmp_path / "cache").data)
     datamodule.prepare_data()
     assert len(entries(tmp_path / "cache")) == 9
 
 
 def test_a_report_that_does_not_fit_is_one_message(tmp_path, sound_case, data_root, monkeypatch):
-    monkeypatch.setattr(verification_report, "write_text_atomically", full_disk)
+    monkeypatch.setattr(verification_report, "atomic_write_text", full_disk)
     status, output = run_verify(data_root, "--output", tmp_path / "report")
     assert status == 2
     assert "No space left on device" in output

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from mri_cyclegan.benchmarks.training import benchmark_training
-from mri_cyclegan.config import CONF_DIR, register
+from mri_cyclegan.configuration.schema import CONF_DIR, register
 
 TOY = [
     "data.spacing_mm=8",

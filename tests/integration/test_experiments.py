@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from mri_cyclegan.config import CONF_DIR
+from mri_cyclegan.configuration.schema import CONF_DIR
 from mri_cyclegan.inference.portable import load_model
 from mri_cyclegan.train import train
 

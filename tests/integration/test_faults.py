@@ -14,7 +14,7 @@ import torch
 from commands import command, is_gone, start, wait_for
 from PIL import Image
 
-from mri_cyclegan.sweeping.jobs import run_job
+from mri_cyclegan.sweeps.jobs import run_job
 from mri_cyclegan.train import train
 from mri_cyclegan.training.cyclegan import CycleGAN
 

@@ -40,7 +40,7 @@ CALLED_BY_NO_COMMAND = [
         "yaml.unsafe_load",
     ),
     *("hydra.utils.instantiate", "hydra.utils.call", "hydra.utils.get_method", "urllib.request.urlopen"),
-    *("omegaconf.OmegaConf.load", "omegaconf.OmegaConf.create", "mri_cyclegan.config.build"),
+    *("omegaconf.OmegaConf.load", "omegaconf.OmegaConf.create", "mri_cyclegan.configuration.build.build"),
 ]
 
 # Names that a file may have, and that mean something to a terminal, a browser, a formula or a reader of paths.

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.inference.portable import load_model
-from mri_cyclegan.running import results
+from mri_cyclegan.runs import results
 from mri_cyclegan.train import train
 from mri_cyclegan.training.cyclegan import CycleGAN
 

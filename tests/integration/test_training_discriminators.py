@@ -5,7 +5,7 @@ import csv
 import pytest
 import torch
 
-from mri_cyclegan.config import CONF_DIR
+from mri_cyclegan.configuration.schema import CONF_DIR
 from mri_cyclegan.train import train
 
 OPTIONS = sorted(path.stem for path in (CONF_DIR / "discriminator").glob("*.yaml"))

@@ -39,8 +39,10 @@ def test_the_wheel_trains_from_a_fresh_environment(tmp_path, toy_overrides):
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    where = run(python, "-c", "import mri_cyclegan.config as c; print(c.__file__, c.CONF_DIR)", cwd=elsewhere)
-    assert where.split() == [f"{site}/mri_cyclegan/config.py", f"{site}/mri_cyclegan/conf"]
+    where = run(
+        python, "-c", "import mri_cyclegan.configuration.schema as c; print(c.__file__, c.CONF_DIR)", cwd=elsewhere
+    )
+    assert where.split() == [f"{site}/mri_cyclegan/configuration/schema.py", f"{site}/mri_cyclegan/conf"]
     words = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", f"run_dir={elsewhere}/run"]
     run(python, "-m", "mri_cyclegan.train", *toy_overrides, *words, cwd=elsewhere)
     assert json.loads((elsewhere / "run" / "summary.json").read_text())["num_epochs"] == 1

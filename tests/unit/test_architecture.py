@@ -15,7 +15,7 @@ ROOT = Path(mri_cyclegan.__file__).parent
 FORBIDDEN = {
     "networks": ("pytorch_lightning", "monai", "hydra", "omegaconf", "mri_cyclegan.data", "mri_cyclegan.training"),
     "losses": ("pytorch_lightning", "monai", "hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.training"),
-    "running": ("mri_cyclegan.networks",),
+    "runs": ("mri_cyclegan.networks",),
     "data": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.training", "mri_cyclegan.evaluation"),
     "verification": ("hydra", "omegaconf", "torch", "monai", "pytorch_lightning", "mri_cyclegan.training"),
     "training": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.data", "mri_cyclegan.inference"),
@@ -64,12 +64,13 @@ def test_only_entry_points_and_configuration_import_hydra():
     }
     assert using == {
         "benchmark.py",
-        "config.py",
+        "configuration/build.py",
+        "configuration/hydra_policy.py",
+        "configuration/literal_overrides.py",
+        "configuration/schema.py",
+        "configuration/suggestions.py",
+        "runs/job_record.py",
+        "runs/resume_hint.py",
+        "sweeps/callback.py",
         "train.py",
-        "sweeping/callback.py",
-        "hydra_checks.py",
-        "literal_overrides.py",
-        "unknown_keys.py",
-        "running/going_on.py",
-        "running/job_record.py",
     }

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import mri_cyclegan
 from mri_cyclegan.__main__ import COMMANDS
-from mri_cyclegan.printable import replace_unencodable
+from mri_cyclegan.text import replace_unencodable
 
 ROOT = Path(mri_cyclegan.__file__).parent
 OPENING = {"open", "read_text", "write_text", "fdopen"}

@@ -5,8 +5,8 @@ from time import monotonic
 
 import pytest
 
-from mri_cyclegan import git_revision as module
-from mri_cyclegan.git_revision import git_revision
+from mri_cyclegan import provenance as module
+from mri_cyclegan.provenance import git_revision
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -106,7 +106,7 @@ def test_without_git_or_with_a_slow_one_there_is_none(checkout, tmp_path, monkey
     assert git_revision(checkout / "package") is None
     (programs / "git").write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     (programs / "git").chmod(0o755)
-    monkeypatch.setattr(module, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(module, "GIT_TIMEOUT_S", 0.1)
     start = monotonic()
     assert git_revision(checkout / "package") is None
     assert monotonic() - start < 10
@@ -121,5 +121,5 @@ def test_where_only_the_comparison_is_slow_the_commit_is_told(checkout, tmp_path
     (programs / "git").chmod(0o755)
     revision = git(checkout, "rev-parse", "HEAD")
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setattr(module, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(module, "GIT_TIMEOUT_S", 0.5)
     assert git_revision(checkout / "package") == {"revision": revision, "dirty": None}

@@ -6,7 +6,6 @@ from typing import BinaryIO
 import nibabel
 import numpy as np
 
-from mri_cyclegan.atomic_files import atomic_file
 from mri_cyclegan.data.formats.nifti_affine import voxel_affine
 from mri_cyclegan.data.formats.nifti_header import (
     HEADERS,
@@ -19,6 +18,7 @@ from mri_cyclegan.data.formats.nifti_header import (
 )
 from mri_cyclegan.data.formats.stored_voxels import StoredVoxels, locate_volume, open_stream, read_voxels, scaled
 from mri_cyclegan.data.volume import ReadOptions, Volume
+from mri_cyclegan.filesystem import atomic_file
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 

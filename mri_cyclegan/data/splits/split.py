@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.splits.drawing import draw_parts, unit_hash
 from mri_cyclegan.data.splits.part_folders import folders_of, parts_of_folders
 from mri_cyclegan.data.splits.participants import MISSING, name_some, read_column
 from mri_cyclegan.data.splits.saved import LEFT_OUT, PARTS, read_split_file
 from mri_cyclegan.data.splits.settings import SplitSettings
+from mri_cyclegan.filesystem import atomic_write_text
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Split:
             "files": {part: [str(scan.path) for scan in scans] for part, scans in parts.items()},
             "subjects_in_both_training_domains": self.subjects_in_both_domains(),
         }
-        write_text_atomically(Path(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        atomic_write_text(Path(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def divide(

@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mri_cyclegan.atomic_files import write_text_atomically
 from mri_cyclegan.evaluation.audits.audit import Level, legend
 from mri_cyclegan.evaluation.evaluated_subjects import described
 from mri_cyclegan.evaluation.reference import COPY
@@ -20,7 +19,8 @@ from mri_cyclegan.evaluation.report.tables import (
     scales_note,
     sorted_audits,
 )
-from mri_cyclegan.pages import environment
+from mri_cyclegan.filesystem import atomic_write_text
+from mri_cyclegan.html import environment
 
 
 def write_report(
@@ -64,7 +64,7 @@ def write_report(
         learning=learning(history),
         provenance=flattened(evaluation["provenance"]),
     )
-    write_text_atomically(path, page)
+    atomic_write_text(path, page)
 
 
 def _panels(evaluation: Mapping[str, Any], way: str, case: Case) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.grids import Grid, resampled
 from mri_cyclegan.data.reading import read_volume
-from mri_cyclegan.printable import printable
+from mri_cyclegan.text import terminal_safe
 
 LESIONS, TISSUES = "_label-lesion_mask.nii.gz", "_dseg.nii.gz"
 
@@ -114,7 +114,7 @@ def _read_table(path: Path) -> dict[int, str]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             for row in csv.DictReader(lines, delimiter="\t"):
-                names[int(row["index"])] = printable(str(row["name"]))
+                names[int(row["index"])] = terminal_safe(str(row["name"]))
     except KeyError as error:
         raise UnfitFile(path, f"it has no column {error}", _TABLE) from error
     except (TypeError, ValueError, csv.Error) as error:  # a row may end early, or hold a word for a number

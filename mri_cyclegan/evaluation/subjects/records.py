@@ -12,8 +12,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mri_cyclegan.atomic_files import remove_abandoned, write_bytes_atomically, write_text_atomically
 from mri_cyclegan.data.source_hash import SourceHashes
+from mri_cyclegan.filesystem import atomic_write_bytes, atomic_write_text, remove_abandoned
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class RecordFolder:
         """Write a record, whole or not at all: its JSON file comes last."""
         content = io.BytesIO()
         np.savez_compressed(content, **record.arrays)  # type: ignore[arg-type]
-        write_bytes_atomically(self._npz(key), content.getvalue())
+        atomic_write_bytes(self._npz(key), content.getvalue())
         values = {"fingerprint": self._fingerprint(sources), **record.values}
-        write_text_atomically(self._json(key), json.dumps(values, allow_nan=False) + "\n")
+        atomic_write_text(self._json(key), json.dumps(values, allow_nan=False) + "\n")
 
     def _json(self, key: str) -> Path:
         return self.folder / f"{key}.json"

@@ -5,7 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from mri_cyclegan.stacks import centre_slice
+from mri_cyclegan.slice_stack import centre_slice
 
 # Said wherever both stand.
 WHY_OTHERWISE = (

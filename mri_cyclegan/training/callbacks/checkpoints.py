@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from mri_cyclegan.atomic_files import free_bytes, remove_abandoned
+from mri_cyclegan.filesystem import free_bytes, remove_abandoned
 from mri_cyclegan.training.skipped_steps import has_finite_weights
 
 log = logging.getLogger(__name__)

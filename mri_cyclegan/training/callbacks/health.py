@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from mri_cyclegan.stacks import centre_slice
+from mri_cyclegan.slice_stack import centre_slice
 
 log = logging.getLogger(__name__)
 

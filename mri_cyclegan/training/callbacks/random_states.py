@@ -8,7 +8,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from mri_cyclegan.ranks import gathered
+from mri_cyclegan.distributed import all_gather
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class RandomStates(pl.Callback):
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
-        return {"of_ranks": gathered(own)}
+        return {"of_ranks": all_gather(own)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep them until training starts: what is set up before draws too."""

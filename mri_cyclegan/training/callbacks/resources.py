@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from mri_cyclegan.atomic_files import write_text_atomically
+from mri_cyclegan.filesystem import atomic_write_text
 
 
 class ResourceMonitor(pl.Callback):
@@ -90,7 +90,7 @@ class ResourceMonitor(pl.Callback):
             "peak_gpu_memory_bytes": torch.cuda.max_memory_allocated(self.device) if on_gpu else None,
             "peak_memory_bytes": peak_memory_bytes(),
         }
-        write_text_atomically(self.path, json.dumps(content, indent=2) + "\n")
+        atomic_write_text(self.path, json.dumps(content, indent=2) + "\n")
 
 
 def peak_memory_bytes() -> int:

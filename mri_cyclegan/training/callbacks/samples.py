@@ -9,7 +9,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from mri_cyclegan.evaluation.pictures import Row, sample_grid, save_png
-from mri_cyclegan.stacks import centre_slice
+from mri_cyclegan.slice_stack import centre_slice
 from mri_cyclegan.training.cyclegan import CycleGAN
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from mri_cyclegan.atomic_files import write_text_atomically
+from mri_cyclegan.filesystem import atomic_write_text
 
 
 class BestValidation(pl.Callback):
@@ -47,7 +47,7 @@ class BestValidation(pl.Callback):
             return
         self.best = {"ssim": float(ssim), "epoch": trainer.current_epoch + 1, "images": _images(trainer)}
         if trainer.is_global_zero:
-            write_text_atomically(self.path, json.dumps(self.best, indent=2) + "\n")
+            atomic_write_text(self.path, json.dumps(self.best, indent=2) + "\n")
 
     def state_dict(self) -> dict[str, Any]:
         """For a run that goes on."""

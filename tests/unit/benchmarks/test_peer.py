@@ -5,7 +5,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from mri_cyclegan.benchmarks.peer import Peer, options
-from mri_cyclegan.config import CONF_DIR, register
+from mri_cyclegan.configuration.schema import CONF_DIR, register
 
 CPU = torch.device("cpu")
 STAND_IN = """

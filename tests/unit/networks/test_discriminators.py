@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import nn
 
-from mri_cyclegan.config import CONF_DIR, register
+from mri_cyclegan.configuration.schema import CONF_DIR, register
 
 OPTIONS = sorted(path.stem for path in (CONF_DIR / "discriminator").glob("*.yaml"))
 SWITCHES = ("spectral_norm", "minibatch_stdev")

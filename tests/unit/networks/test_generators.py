@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import nn
 
-from mri_cyclegan.config import CONF_DIR, register
+from mri_cyclegan.configuration.schema import CONF_DIR, register
 from mri_cyclegan.inference.weights import load_networks
 from mri_cyclegan.networks.registry import GENERATORS
 

@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from scipy import ndimage
 
-from mri_cyclegan.config import CONF_DIR, register
+from mri_cyclegan.configuration.schema import CONF_DIR, register
 from mri_cyclegan.losses.smoothness import smoothness_loss
 from mri_cyclegan.networks.from_monai import RegistrationUNet, warp
 

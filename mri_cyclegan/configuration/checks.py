@@ -1,0 +1,199 @@
+"""What of a configuration would fail later or should not run at all is refused before anything starts."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from mri_cyclegan.configuration.build import build
+from mri_cyclegan.configuration.schema import RunConfig, in_sweep
+from mri_cyclegan.configuration.suggestions import did_you_mean
+from mri_cyclegan.sweeps.gpu_slots import require_one_device
+
+# What a configuration may build. Hydra by itself would call anything, torch.load included.
+ALLOWED_TARGETS = (
+    "mri_cyclegan.data.",
+    "mri_cyclegan.networks.",
+    "mri_cyclegan.training.",
+    "pytorch_lightning.Trainer",
+    "pytorch_lightning.callbacks.",
+    "pytorch_lightning.loggers.",
+    "pytorch_lightning.strategies.",
+)
+
+
+def checked(config: DictConfig) -> DictConfig:
+    """A configuration in plain values, after :func:`check_config`: what was checked is what will be built.
+
+    Raises:
+        ValueError: see there; or a value is still a reference, whose meaning could change.
+    """
+    _require_values(config)
+    plain = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    assert isinstance(plain, DictConfig)
+    for key in _references(plain, ""):
+        raise ValueError(f"{key}: expected a value without ${{…}} in it.")
+    check_config(plain)
+    return plain
+
+
+def _references(node: Any, key: str) -> Iterator[str]:
+    names = list(node) if isinstance(node, DictConfig) else range(len(node))
+    for name in names:
+        place = f"{key}.{name}" if key else str(name)
+        if OmegaConf.is_interpolation(node, name):
+            yield place
+        elif isinstance(node[name], DictConfig | ListConfig):
+            yield from _references(node[name], place)
+
+
+def _require_values(config: DictConfig) -> None:
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise ValueError(f"No value for {', '.join(missing)}. Give it on the command line: {missing[0]}=…")
+
+
+def check_config(config: DictConfig) -> None:
+    """Refuse what would fail later or should not run at all.
+
+    Raises:
+        ValueError: a ``_target_`` outside the allowlist, a key that its constructor does not take, a missing value or
+            checkpoint, parts that do not fit each other, or sweep jobs of several devices; the message names the key.
+    """
+    if in_sweep():
+        require_one_device(config)
+    _require_values(config)
+    top_level = [field.name for field in fields(RunConfig)]
+    for key in map(str, config):
+        if key not in top_level:
+            raise ValueError(f"Unknown key {key}.{_near(key, top_level)}")
+    for key, node in _nodes_with_target(config, ""):
+        _check_node(key, node)
+    if config.compile not in ("auto", True, False, "cuda_graphs"):
+        raise ValueError(f"compile: expected auto, true, false or cuda_graphs, got {config.compile!r}.")
+    if config.resume not in (None, "auto"):
+        raise ValueError(f"resume: expected auto, or null to start anew; got {config.resume!r}.")
+    if config.resume and config.ckpt_path:
+        raise ValueError("resume=auto goes on in run_dir, ckpt_path=… from another folder. Give one of them.")
+    if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
+        raise ValueError(f"ckpt_path: {config.ckpt_path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
+    if config.initial_model is not None and not Path(config.initial_model).expanduser().is_dir():
+        raise ValueError(f"initial_model: {config.initial_model} is no folder. Give that of a finished run.")
+    _check_trainer(config)
+    _check_pairs(config)
+    _check_model(config)
+
+
+def _check_trainer(config: DictConfig) -> None:
+    """Refuse what Lightning would refuse later, or cannot do with two optimizers."""
+    trainer = config.trainer
+    for theirs, ours in (("gradient_clip_val", "clip_gradients"), ("accumulate_grad_batches", "accumulate_batches")):
+        if trainer.get(theirs) is not None:
+            raise ValueError(f"trainer.{theirs}: without effect on two optimizers. Set optimization.{ours} instead.")
+    if trainer.max_epochs is None or trainer.max_epochs < 1:
+        raise ValueError(f"trainer.max_epochs: expected at least 1, got {trainer.max_epochs}.")
+    if trainer.get("max_steps", -1) not in (-1, None):
+        raise ValueError("trainer.max_steps: counts the steps of every optimizer. Set trainer.max_epochs instead.")
+    if str(trainer.precision).startswith("16") and config.optimization.accumulate_batches > 1:
+        raise ValueError(
+            "trainer.precision=16-mixed scales gradients anew at each step, so they cannot be accumulated. "
+            "Take trainer.precision=bf16-mixed, or optimization.accumulate_batches=1."
+        )
+    if trainer.precision in ("bf16-true", "16-true") and config.model.gradient_penalty is not None:
+        raise ValueError(
+            f"trainer.precision={trainer.precision} keeps weights in half precision, where a slope of slopes is lost. "
+            "Take trainer.precision=bf16-mixed, or model.gradient_penalty=null."
+        )
+
+
+def _check_pairs(config: DictConfig) -> None:
+    """Refuse to compare fakes with real images that have nothing to do with them, and networks without a purpose."""
+    model, match = config.model, config.data.match
+    registrations = [model[key] for key in ("registration_a", "registration_b") if model[key] is not None]
+    if any(isinstance(node, str) for node in registrations):
+        raise ValueError(
+            "model.registration_a, model.registration_b: expected networks. Write "
+            "+registration@model.registration_a=unet +registration@model.registration_b=unet"
+        )
+    if registrations and not (len(registrations) == 2 and model.lambda_paired):
+        raise ValueError(
+            "model.registration_a, model.registration_b: they move fakes onto the real images that model.lambda_paired "
+            "compares them with. Give both networks and a weight, or neither."
+        )
+    # By position b shows another head: near enough for a registration network, not for a comparison pixel by pixel.
+    if model.lambda_paired and (match == "none" or (match == "position" and not registrations)):
+        raise ValueError(
+            f"model.lambda_paired={model.lambda_paired} compares each fake with the real image beside it, and "
+            f"data.match={match} puts another head there. Set data.match=subject for people scanned in both contrasts "
+            "(and data.allow_paired_subjects=true), or model.lambda_paired=0."
+        )
+
+
+def _check_model(config: DictConfig) -> None:
+    """Refuse what the model's constructor refuses, and an image size that a network of it cannot take.
+
+    It is built without memory for its weights.
+    """
+    import torch
+
+    with torch.device("meta"):
+        model = build(config.model)
+    size = config.data.image_size
+    registrations = (model.further.registration_a, model.further.registration_b)
+    networks = [("generator", model.generator_ab), *(("registration network", network) for network in registrations)]
+    for kind, network in networks:
+        multiple = getattr(network, "size_multiple", 1)
+        if size % multiple:
+            raise ValueError(
+                f"data.image_size={size} does not fit the {kind} {type(network).__name__}: expected a multiple of "
+                f"{multiple}. Change data.image_size, or the {kind}'s depth if it has one."
+            )
+    smallest = getattr(model.discriminator_a, "smallest_side", 1)
+    if size < smallest:
+        raise ValueError(
+            f"data.image_size={size} is too small for the discriminator {type(model.discriminator_a).__name__}: "
+            f"expected {smallest} or more. Raise data.image_size, or lower discriminator.num_layers."
+        )
+
+
+def _nodes_with_target(node: Any, key: str) -> Iterator[tuple[str, DictConfig]]:
+    if isinstance(node, DictConfig):
+        if "_target_" in node:
+            yield key, node
+        for name in map(str, node):
+            yield from _nodes_with_target(node[name], f"{key}.{name}" if key else name)
+    elif isinstance(node, ListConfig):
+        for index, item in enumerate(node):
+            yield from _nodes_with_target(item, f"{key}[{index}]")
+
+
+def _check_node(key: str, node: DictConfig) -> None:
+    target = str(node["_target_"])
+    if not target.startswith(ALLOWED_TARGETS):
+        raise ValueError(
+            f"{key}._target_: {target} may not be built from a configuration; allowed: {', '.join(ALLOWED_TARGETS)}."
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        constructor = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{key}._target_: {target} does not exist ({error}).") from error
+    # Modules hold what they import, too, and functions that do more than build something.
+    package = target.partition(".")[0]
+    if not inspect.isclass(constructor) or constructor.__module__.partition(".")[0] != package:
+        raise ValueError(f"{key}._target_: {target} is no class of {package}, and may not be built.")
+    parameters = inspect.signature(constructor).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in map(str, node):
+        if not name.startswith("_") and name not in parameters:
+            raise ValueError(f"Unknown key {key}.{name}.{_near(name, list(parameters))}")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    return did_you_mean(difflib.get_close_matches(name, known, n=3))

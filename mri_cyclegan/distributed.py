@@ -1,0 +1,227 @@
+"""Several processes that train one model together: which one this is, and how the others keep out of its way.
+
+The first process, rank 0, owns the run folder and the screen. The others only train.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from mri_cyclegan import slurm
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+
+_AGREED = "MRI_CYCLEGAN_AGREED"
+
+# Between two looks at whether the parent still lives.
+INTERVAL_S = 0.5
+
+# Parents that this process is watching.
+_watched: set[int] = set()
+
+
+def is_rank_zero() -> bool:
+    """Whether this process is the first or the only one, before there is a trainer to ask.
+
+    torchrun sets ``RANK``, Lightning's own launcher ``NODE_RANK`` and ``LOCAL_RANK``, SLURM's srun ``SLURM_PROCID``.
+    """
+    for names in (("RANK",), ("NODE_RANK", "LOCAL_RANK"), ("SLURM_PROCID",)):
+        numbers = {os.environ[name] for name in names if name in os.environ}
+        if numbers:
+            return numbers == {"0"}
+    return True
+
+
+@contextmanager
+def rank_overrides() -> Iterator[list[str]]:
+    """What to tell Hydra so that a further process leaves no folder and says nothing; for the first one, nothing.
+
+    A further process ends with torchrun or the first process, if these started it.
+
+    Yields:
+        Words for the command line.
+    """
+    if is_rank_zero():
+        yield []
+        return
+    # Whoever starts a process by hand may leave.
+    if "TORCHELASTIC_RUN_ID" in os.environ or ("LOCAL_RANK" in os.environ and "RANK" not in os.environ):
+        exit_with_parent(os.getppid())
+    with TemporaryDirectory(prefix="mri_cyclegan_") as folder:
+        yield [f"hydra.run.dir='{folder}'", "hydra.output_subdir=null", "hydra.job_logging.root.handlers=[file]"]
+
+
+def check_world_size(trainer: pl.Trainer) -> None:
+    """Refuse a launcher and a trainer that count differently: they would wait for each other, or train apart.
+
+    Raises:
+        ValueError: torchrun or srun started another number of processes than the trainer expects.
+    """
+    # torchrun first: it may run within a SLURM job. Lightning's launcher follows the trainer.
+    counted_by = "WORLD_SIZE" if "RANK" in os.environ else "SLURM_NTASKS" if slurm.is_task() else ""
+    started = os.environ.get(counted_by)
+    if started is not None and int(started) != trainer.world_size:
+        raise ValueError(
+            f"trainer.devices × trainer.num_nodes: expected {started}, as many as processes were started, got "
+            f"{trainer.world_size}. Say trainer=ddp, trainer.devices=<processes on a host> and "
+            "trainer.num_nodes=<hosts>, or start fewer processes."
+        )
+
+
+def run_on_rank_zero_first(trainer: pl.Trainer, prepare: Callable[[], None]) -> None:
+    """Run what makes files in the first process, then in one process of each other host, while all others wait.
+
+    So nothing is made twice on a shared disk, where the other hosts find it, and nothing is missing on disks of their
+    own. torchrun and srun start all processes at once: they join here, earlier than Lightning would make them.
+    Lightning's own launcher starts the others of this host at ``fit``, when everything is there: nobody waits.
+
+    Args:
+        trainer: not yet fitting.
+        prepare: raises where it fails.
+
+    Raises:
+        ValueError: it failed in another process; the first one tells, the others end in silence.
+    """
+    import torch.distributed as dist
+    from pytorch_lightning.plugins.environments import LightningEnvironment
+
+    first_here = trainer.local_rank == 0
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if trainer.world_size == 1 or isinstance(environment, LightningEnvironment):
+        if first_here:
+            prepare()
+        return
+    trainer.strategy.setup_environment()
+    # A group of its own: it works without a GPU, and waits longer than the minutes that a training step may take.
+    group: Any = dist.new_group(backend="gloo", timeout=timedelta(days=30))
+    for my_turn in (trainer.is_global_zero, first_here and not trainer.is_global_zero):
+        error = _failure(prepare) if my_turn else None
+        messages: list[Any] = [None] * trainer.world_size
+        dist.all_gather_object(messages, None if error is None else f"{type(error).__name__}: {error}", group=group)
+        failed = [rank for rank, message in enumerate(messages) if message is not None]
+        if failed and not trainer.is_global_zero:
+            # The first process tells. Launchers end all at the first that is gone: wait until it is that one.
+            with suppress(RuntimeError):
+                dist.barrier(group)
+            sys.exit(1)
+        if error is not None:
+            raise error
+        if failed:
+            raise ValueError(f"Process {failed[0]} could not prepare the data. {messages[failed[0]]}")
+    dist.destroy_process_group(group)
+
+
+def broadcast(trainer: pl.Trainer, words: str | None) -> str | None:
+    """What the first process says, in all of them; after :func:`run_on_rank_zero_first`.
+
+    Args:
+        trainer: not yet fitting.
+        words: of this process.
+    """
+    import torch.distributed as dist
+
+    if trainer.world_size == 1:
+        return words
+    if dist.is_initialized():
+        said = [words]
+        dist.broadcast_object_list(said, src=0, device=trainer.strategy.root_device)
+        return said[0]
+    # Lightning's own launcher starts the others at fit, with this process's environment.
+    if trainer.is_global_zero:
+        os.environ[_AGREED] = words or ""
+    return os.environ.get(_AGREED) or None
+
+
+def all_gather(value: Any) -> list[Any]:
+    """What each process holds, in order of their ranks; all must ask together.
+
+    Args:
+        value: of this process, plain data and tensors of the host.
+    """
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def _failure(prepare: Callable[[], None]) -> Exception | None:
+    try:
+        prepare()
+    except Exception as error:
+        return error
+    return None
+
+
+def destroy(trainer: pl.Trainer) -> None:
+    """Leave the group after training; what the first process measures then is its own and waits for nobody."""
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        trainer.strategy.barrier()
+        dist.destroy_process_group()
+
+
+def end_child_ranks(trainer: pl.Trainer, patience_s: float = 10) -> None:
+    """See the processes end that Lightning's launcher started here.
+
+    They end by themselves where they notice that this one has stopped. On a GPU they may wait for it for minutes, with
+    the GPU occupied.
+
+    Args:
+        trainer: that has stopped.
+        patience_s: after which they are killed.
+    """
+    for process in getattr(trainer.strategy.launcher, "procs", []):
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def describe_batch(num_ranks: int, batch_size: int, accumulate_batches: int) -> str:
+    """How many slices move the weights together.
+
+    Example:
+        >>> describe_batch(2, 3, 1)
+        '2 processes, batch 3 each: effective batch 6'
+        >>> describe_batch(2, 3, 4)
+        '2 processes, batch 3 each, 4 batches together: effective batch 24'
+    """
+    together = f", {accumulate_batches} batches together" if accumulate_batches > 1 else ""
+    effective = num_ranks * batch_size * accumulate_batches
+    return f"{num_ranks} processes, batch {batch_size} each{together}: effective batch {effective}"
+
+
+def exit_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Watch the parent from a thread, and send this process a signal when it is gone.
+
+    A process that is killed takes none of its children along: they would go on, for nobody.
+
+    Args:
+        parent: number of the process that started this one; being gone already counts.
+        number: what ends this process.
+    """
+    if parent not in _watched:
+        _watched.add(parent)
+        threading.Thread(target=_watch, args=(parent, number), daemon=True).start()
+
+
+def _watch(parent: int, number: signal.Signals) -> None:
+    while os.getppid() == parent:
+        time.sleep(INTERVAL_S)
+    os.kill(os.getpid(), number)

@@ -1,0 +1,74 @@
+"""What fails outside of the program: full disks, lost files and processes, too little memory; in a user's words."""
+
+import errno
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from mri_cyclegan.filesystem import free_bytes
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+# Below it a disk is called full.
+FULL_BYTES = 20_000_000
+
+_FROM_WORKER = re.compile(r"Caught \S+ in DataLoader worker process .*\n\S+: (?P<message>.*)\Z", re.DOTALL)
+_LOST_WORKER = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)")
+_SHARED_MEMORY = re.compile(r"unable to (allocate|open|mmap|resize).*shm|shared memory|Bus error", re.IGNORECASE)
+
+
+def explain(error: BaseException, folders: Mapping[str, Path]) -> str | None:
+    """What failed and what to do, if the error is a user's mistake or a fault of the machine.
+
+    Args:
+        error: that ended a command.
+        folders: that it writes to, by the configuration key that names each.
+
+    Returns:
+        One message; None where nobody but who wrote the program could do something.
+    """
+    if isinstance(error, ValueError):
+        return without_worker(str(error))
+    # Whoever waits for a lost process may see its connection end first.
+    if _LOST_WORKER.search(str(error)) or isinstance(error, ConnectionResetError | ConnectionRefusedError | EOFError):
+        return _shared_memory(error) or (
+            "A loader process was killed, most likely by the system because memory ran out. Lower data.num_workers "
+            "(0 loads in the main process) or data.batch_size."
+        )
+    if isinstance(error, OSError):
+        return _of_files(error, folders)
+    if isinstance(error, MemoryError):
+        return f"Memory is full ({error}). Lower data.num_workers, data.num_processes or data.batch_size."
+    return _shared_memory(error)
+
+
+def _shared_memory(error: BaseException) -> str | None:
+    if not _SHARED_MEMORY.search(str(error)):
+        return None
+    return (
+        "Loader processes hand slices over in shared memory, and there is too little of it. Enlarge /dev/shm "
+        "(docker run --shm-size=2g), or set data.num_workers=0."
+    )
+
+
+def without_worker(message: str) -> str:
+    """The message of an error as it was raised: torch adds the traceback of the loader process that it came from."""
+    found = _FROM_WORKER.match(message)
+    return found["message"].strip() if found else message
+
+
+def _of_files(error: OSError, folders: Mapping[str, Path]) -> str:
+    reason = error.strerror or without_worker(str(error))
+    place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    if error.errno in NO_ROOM:
+        full = [f"{key} ({folder})" for key, folder in folders.items() if free_bytes(folder) < FULL_BYTES]
+        if free_bytes(Path(tempfile.gettempdir())) < FULL_BYTES:
+            full.append(f"the folder of temporary files ({tempfile.gettempdir()}, TMPDIR)")
+        keys = ", ".join(full or folders)
+        return f"{place}{reason}. Make room on the disk of {keys}, or choose another one."
+    if error.errno in NOT_ALLOWED:
+        return f"{place}{reason}. Give folders that can be written: {', '.join(folders)}."
+    return f"{place}{reason}."

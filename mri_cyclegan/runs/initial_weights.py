@@ -1,0 +1,39 @@
+"""Training that starts from a trained model: on other scans, or with other losses."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.slice_stack import CentreSliceOf
+
+
+def start_from(model: Any, folder: str, contrasts: Sequence[str]) -> None:
+    """Give the generators and their moving averages the weights of a trained model; discriminators start anew.
+
+    Args:
+        model: a :class:`mri_cyclegan.training.cyclegan.CycleGAN`.
+        folder: of a finished run, or its ``model/``.
+        contrasts: of a and b, in this training.
+
+    Raises:
+        ValueError: there is no such model, it translates other contrasts, or its generators are others.
+    """
+    trained = load_model(folder)
+    if trained.contrasts != tuple(contrasts):
+        raise ValueError(
+            f"initial_model: {folder} translates {trained.contrasts[0]} and {trained.contrasts[1]}, this training "
+            f"{contrasts[0]} and {contrasts[1]}. Give a model of the same contrasts, in the same order."
+        )
+    averages = {"ab": model.ema_ab, "ba": model.ema_ba}
+    for way, generator in (("ab", model.generator_ab), ("ba", model.generator_ba)):
+        network: Any = trained.networks[way]
+        weights = (network.network if isinstance(network, CentreSliceOf) else network).state_dict()
+        try:
+            generator.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(
+                f"initial_model: generator_{way} of {folder} is another network than this training's. Give the "
+                f"generator and data.num_adjacent_slices that it was trained with; {folder}/config.yaml has them."
+            ) from error
+        if averages[way] is not None:
+            averages[way].network.load_state_dict(weights)

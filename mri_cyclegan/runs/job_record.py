@@ -1,0 +1,78 @@
+"""What Hydra by itself writes into the folder of a job before the job starts: ``.hydra/`` and the log file."""
+
+import logging
+from logging.handlers import MemoryHandler
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from mri_cyclegan.filesystem import atomic_write_text, escapes
+
+FOLDER = ".hydra"
+
+# More lines than a start writes; none is urgent enough to be written before.
+NUM_LINES, NEVER = 100_000, logging.CRITICAL + 1
+
+
+class JobRecord:
+    """Holds both back until the job is accepted: one that is refused must not describe the run that is there.
+
+    Hydra is told to write neither (``hydra.output_subdir: null``, and log files that are opened late).
+
+    Args:
+        folder: of the run.
+        config: of the job, as Hydra composed it.
+
+    Attributes:
+        is_written: whether they are written, and more may be.
+    """
+
+    def __init__(self, folder: Path, config: DictConfig) -> None:
+        self.folder = folder
+        self.texts = _texts(config) if HydraConfig.initialized() else {}
+        self.is_written = False
+        self.held = _hold_log_files()
+
+    def write(self) -> None:
+        """Write what was held back, once.
+
+        Raises:
+            ValueError: ``.hydra`` is a link to elsewhere.
+        """
+        if self.is_written:
+            return
+        if escapes(self.folder / FOLDER, self.folder):
+            raise ValueError(f"run_dir: {self.folder / FOLDER} leads out of it. Remove that link.")
+        self.is_written = True
+        for name, text in self.texts.items():
+            (self.folder / FOLDER).mkdir(parents=True, exist_ok=True)
+            atomic_write_text(self.folder / FOLDER / name, text)
+        for holding, file in self.held:
+            holding.setTarget(file)
+            logging.getLogger().removeHandler(holding)
+            holding.close()  # which writes what it holds
+            logging.getLogger().addHandler(file)
+
+
+def _texts(config: DictConfig) -> dict[str, str]:
+    hydra_config: Any = HydraConfig.instance().cfg
+    nodes = {
+        "config.yaml": config,
+        "hydra.yaml": hydra_config,
+        "overrides.yaml": hydra_config.hydra.overrides.task,
+    }
+    return {name: OmegaConf.to_yaml(node) for name, node in nodes.items()}
+
+
+def _hold_log_files() -> list[tuple[MemoryHandler, logging.FileHandler]]:
+    """Let lines for files that are not open yet wait in memory."""
+    root, held = logging.getLogger(), []
+    for handler in list(root.handlers):
+        if isinstance(handler, logging.FileHandler) and handler.delay and handler.stream is None:
+            holding = MemoryHandler(NUM_LINES, NEVER)
+            root.removeHandler(handler)
+            root.addHandler(holding)
+            held.append((holding, handler))
+    return held

@@ -1,0 +1,25 @@
+"""The words with which a run or sweep goes on."""
+
+import shlex
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from mri_cyclegan.configuration.quoting import quote_value
+from mri_cyclegan.configuration.schema import in_sweep
+
+
+def resume_hint(config: DictConfig) -> str:
+    """How a run continues from its last good checkpoint, or starts anew where there is none.
+
+    Args:
+        config: of the run.
+    """
+    words = ["resume=auto"] if config.get("ckpt_path") is None else ["resume=auto", "ckpt_path=null"]
+    if not in_sweep():
+        words.insert(0, f"hydra.run.dir={quote_value(config.run_dir)}")
+    elif HydraConfig.get().sweeper._target_.endswith(".OptunaSweeper"):
+        return "Start the same command again: the search goes on after the trials that have ended."
+    else:
+        words.insert(0, f"hydra.sweep.dir={quote_value(HydraConfig.get().sweep.dir)}")
+    return f"Go on with the same command and {shlex.join(words)}"

@@ -1,0 +1,129 @@
+"""The folder of a run: whether something was trained in it, and whose it is now."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TextIO
+
+from mri_cyclegan.filesystem import escapes, require_writable
+
+if TYPE_CHECKING:
+    from mri_cyclegan.data.splits.split import Split
+
+# One of them is there when something was trained. A start that never came to a checkpoint leaves none.
+RESULTS = ("checkpoints/*.ckpt", "metrics.csv", "model/model.json", "summary.json")
+LOCK = ".lock"
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a folder holds what a training made: a new start must not touch it."""
+    return any(next(folder.glob(pattern), None) is not None for pattern in RESULTS)
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a folder holds no run, and no training is at work in it."""
+    if holds_run(folder):
+        return False
+    try:
+        with (folder / LOCK).open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def take(run_dir: Path, resume: bool) -> TextIO:
+    """Make the folder this start's own.
+
+    Args:
+        run_dir: of the run.
+        resume: whether the folder may hold a run.
+
+    Returns:
+        A lock: as long as it is open, no other training may start in the folder.
+
+    Raises:
+        ValueError: the folder holds a run already, or a training is at work in it, or it cannot be written.
+    """
+    require_writable(run_dir, "run_dir")
+    for name in ("checkpoints", "samples", "tensorboard", "model", "evaluation", LOCK):
+        if escapes(run_dir / name, run_dir):
+            raise ValueError(f"run_dir: {run_dir / name} leads out of it. Remove that link, or give another run_dir.")
+    lock = _lock(run_dir, resume)
+    if holds_run(run_dir) and not resume:
+        lock.close()
+        raise ValueError(f"run_dir: {run_dir} holds a run already. Give another run_dir, or resume it: resume=auto.")
+    return lock
+
+
+def _lock(run_dir: Path, resume: bool) -> TextIO:
+    path = run_dir / LOCK
+    try:
+        number, is_new = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666), True
+    except FileExistsError:
+        number, is_new = os.open(path, os.O_RDWR | os.O_NOFOLLOW), False
+    file = os.fdopen(number, "r+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise ValueError(f"run_dir: another training is at work in {run_dir}. Give another run_dir.") from error
+    except OSError as error:  # a file system without locks: whether an earlier start has ended is not known
+        if not is_new and not resume:
+            file.close()
+            raise ValueError(
+                f"run_dir: a training was started in {run_dir} and may be at work. Give another run_dir, or "
+                "resume=auto if it has ended."
+            ) from error
+    return file
+
+
+def claim_new_folder(folder: Path, key: str) -> Path:
+    """Make a folder that did not exist: of several starts at the same moment each gets one of its own.
+
+    Args:
+        folder: named after the time, to the second; a later start of that second gets ``…_2``, ``…_3``.
+        key: of the configuration that names it.
+
+    Raises:
+        ValueError: it cannot be made; the message names the key.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            claimed = folder if number == 1 else folder.with_name(f"{folder.name}_{number}")
+            try:
+                claimed.mkdir()
+            except FileExistsError:
+                continue
+            return claimed
+    except OSError as error:
+        raise ValueError(f"{key}: {folder} cannot be made ({error.strerror}). Give another folder.") from error
+    raise AssertionError
+
+
+def require_same_subjects(run_dir: Path, split: Split, scans_root: Path) -> None:
+    """Refuse to resume on others than before.
+
+    Raises:
+        ValueError: other subjects would train, validate or test.
+    """
+    path = run_dir / "split.json"
+    if not (holds_run(run_dir) and path.is_file()):
+        return
+    with TemporaryDirectory() as folder:
+        new = Path(folder) / "split.json"
+        split.save(new, scans_root)
+        before, now = (json.loads(one.read_text(encoding="utf-8"))["subjects"] for one in (path, new))
+    if before != now:
+        raise ValueError(
+            f"run_dir: subjects have come or gone since {run_dir} was started, and would train, validate or test "
+            f"otherwise than before. Go on with data.split_file={path}, or start anew in another run_dir."
+        )

@@ -1,0 +1,96 @@
+"""What a run is started with, in files: written once nothing can refuse the start any more."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from mri_cyclegan.data.findings import Finding
+from mri_cyclegan.data.splits.content_hash import content_hash
+from mri_cyclegan.evaluation.job_folders import ERROR
+from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
+from mri_cyclegan.filesystem import atomic_write_text, remove_abandoned
+from mri_cyclegan.runs.environment import record_data, record_start
+from mri_cyclegan.training.tensorboard_events import TensorBoardEvents
+
+
+class StartRecord(pl.Callback):
+    """Writes ``config.yaml``, ``environment.json``, ``split.json`` and ``findings.json`` when training starts.
+
+    Not before: until the checkpoint is loaded, a start may be refused, and must leave an existing run as it was.
+
+    Args:
+        run_dir: of the run.
+        config: of the run.
+        accepted: told that the start is recorded.
+
+    Attributes:
+        is_written: whether the start was recorded; not where a checkpoint has all its epochs.
+    """
+
+    def __init__(self, run_dir: Path, config: DictConfig, accepted: Callable[[], None]) -> None:
+        self.run_dir = run_dir
+        self.config = config
+        self.accepted = accepted
+        self.is_written = False
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Refuse a training that would end before it starts.
+
+        Raises:
+            ValueError: the checkpoint has more epochs than are asked for.
+        """
+        num_done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        if num_done > trainer.max_epochs:
+            raise ValueError(
+                f"trainer.max_epochs={trainer.max_epochs}: the checkpoint has trained {num_done} epochs already. Give "
+                f"more than {num_done} to train on, or start anew in another run_dir without resume and ckpt_path."
+            )
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Write."""
+        if trainer.is_global_zero:
+            self.write(trainer)
+
+    def write(self, trainer: Any) -> None:
+        """Write all of it; what an earlier start left half-written goes.
+
+        Args:
+            trainer: with a data module that is set up.
+        """
+        run_dir, data = self.run_dir, trainer.datamodule
+        (run_dir / ERROR).unlink(missing_ok=True)
+        for folder in (run_dir, run_dir / "samples"):
+            remove_abandoned(folder)
+        self.accepted()
+        atomic_write_text(run_dir / "config.yaml", OmegaConf.to_yaml(self.config, resolve=True))
+        record_start(run_dir, self.config, trainer)
+        data.split.save(run_dir / "split.json", data.scans_root)
+        record_data(run_dir, content_hash(data.split, data.cache))
+        save_findings(run_dir, data.findings)
+        log_configuration(trainer, self.config)
+        self.is_written = True
+
+
+def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
+    """Write ``findings.json``, where there are any: what was doubtful about the scans, and which were left out."""
+    if not findings:
+        (run_dir / "findings.json").unlink(missing_ok=True)
+        return
+    content = [finding.as_json() for finding in sorted(findings)]
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    atomic_write_text(run_dir / "findings.json", text)
+
+
+def log_configuration(trainer: pl.Trainer, config: DictConfig) -> None:
+    """Put the resolved configuration into TensorBoard as text, and why its metrics differ from one another."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardEvents):
+            logger.open()
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("metrics", WHY_OTHERWISE)
+            logger.experiment.add_text("config", "```yaml\n" + OmegaConf.to_yaml(config, resolve=True) + "\n```")
