@@ -49,8 +49,10 @@ def command(
 
 def _print(folder: Path, record: dict[str, Any]) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    for way, difference in record["max_abs_difference"].items():
-        console.print(f"{'checked':<10}{way}: {difference:.1e} from the model at most, {record['tolerance']:g} allowed")
+    for direction, difference in record["max_abs_difference"].items():
+        console.print(
+            f"{'checked':<10}{direction}: {difference:.1e} from the model at most, {record['tolerance']:g} allowed"
+        )
     console.print(f"{'written':<10}{folder}", markup=False)
     for name in record["files_sha256"]:
         console.print(f"{'':<10}{name}", markup=False)

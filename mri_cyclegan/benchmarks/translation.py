@@ -194,15 +194,15 @@ class ClockedTranslator(VolumeTranslator):
 
     clock: PartClock
 
-    def __call__(self, scaled: ScaledVolume, way: str, view: View | None = None) -> np.ndarray:
+    def __call__(self, scaled: ScaledVolume, direction: str, view: View | None = None) -> np.ndarray:
         """As of any translator; that it is called ends the reading."""
         self.clock.end("reading")
-        return super().__call__(scaled, way, view)
+        return super().__call__(scaled, direction, view)
 
-    def translate_slices(self, slices: np.ndarray, way: str) -> np.ndarray:
+    def translate_slices(self, slices: np.ndarray, direction: str) -> np.ndarray:
         """As of any translator."""
         before_s = self.generator_s
-        fakes = super().translate_slices(slices, way)
+        fakes = super().translate_slices(slices, direction)
         self.clock.end("preparing", self.generator_s - before_s)
         return fakes
 

@@ -29,25 +29,25 @@ from mri_cyclegan.evaluation.subjects.records import Record
 
 
 @dataclass(frozen=True)
-class Direction:
+class DirectionResults:
     """All subjects' records of one direction.
 
     Attributes:
-        way: ``"ab"`` or ``"ba"``.
+        direction: ``"ab"`` or ``"ba"``.
         records: of the subjects that have it.
         real_targets: of every subject with a real scan of the target contrast, its
             :func:`mri_cyclegan.evaluation.measuring.describe`.
         target_features: (K, 2048) features of slices of these scans; None without a feature network.
     """
 
-    way: str
+    direction: str
     records: Sequence[Record]
     real_targets: Sequence[Mapping[str, Any]]
     target_features: np.ndarray | None
 
     def column(self, *keys: str) -> list[Any]:
         """One value of each record of the direction, by its keys."""
-        values: list[Any] = [record.values["ways"][self.way] for record in self.records]
+        values: list[Any] = [record.values["ways"][self.direction] for record in self.records]
         for key in keys:
             values = [value[key] for value in values]
         return values
@@ -62,25 +62,25 @@ class Direction:
         return pooled([np.array(real["histogram"]) for real in self.real_targets])
 
 
-def directions_of(records: Sequence[Record], ways: Sequence[str]) -> list[Direction]:
-    """The directions that at least one subject has, in the order of ``ways``."""
-    directions = []
-    for way in ways:
-        having = [record for record in records if way in record.values["ways"]]
-        features = [r.arrays[f"features_{way[1]}"] for r in records if f"features_{way[1]}" in r.arrays]
-        real = [record.values["real"][way[1]] for record in records if way[1] in record.values["real"]]
+def directions_of(records: Sequence[Record], directions: Sequence[str]) -> list[DirectionResults]:
+    """The directions that at least one subject has, in the order of ``directions``."""
+    found = []
+    for direction in directions:
+        having = [record for record in records if direction in record.values["ways"]]
+        features = [r.arrays[f"features_{direction[1]}"] for r in records if f"features_{direction[1]}" in r.arrays]
+        real = [record.values["real"][direction[1]] for record in records if direction[1] in record.values["real"]]
         if having and real:
-            directions.append(Direction(way, having, real, np.concatenate(features) if features else None))
-    return directions
+            found.append(DirectionResults(direction, having, real, np.concatenate(features) if features else None))
+    return found
 
 
-def summarise(direction: Direction) -> dict[str, Any]:
+def summarise(results: DirectionResults) -> dict[str, Any]:
     """Method → region → metric → mean, SD, median, worst and interval over the subjects that have pairs.
 
     Several images of one subject are no subjects of their own: they are averaged first.
     """
     by_subject: dict[str, list[Any]] = defaultdict(list)
-    for record, metrics in zip(direction.records, direction.column("metrics"), strict=True):
+    for record, metrics in zip(results.records, results.column("metrics"), strict=True):
         if metrics:
             by_subject[record.values["subject"]].append(metrics)
     if not by_subject:
@@ -101,80 +101,80 @@ def summarise(direction: Direction) -> dict[str, Any]:
     }
 
 
-def compare_without_pairs(direction: Direction) -> dict[str, Any]:
+def compare_without_pairs(results: DirectionResults) -> dict[str, Any]:
     """Distances of outputs and real scans that need no pairs, and whether outputs show their own subjects."""
-    outputs = direction.column("output")
+    outputs = results.column("output")
     histogram = pooled([np.array(output["histogram"]) for output in outputs])
-    spectra = [np.mean([image["spectrum"] for image in images], axis=0) for images in (outputs, direction.real_targets)]
+    spectra = [np.mean([image["spectrum"] for image in images], axis=0) for images in (outputs, results.real_targets)]
     return {
-        "wasserstein": wasserstein(histogram, direction.target_histogram),
+        "wasserstein": wasserstein(histogram, results.target_histogram),
         "spectrum_distance": log_spectrum_distance(*spectra),
-        "subject_matching": _matching(direction),
-        "fid": _feature_distance(direction),
+        "subject_matching": _matching(results),
+        "fid": _feature_distance(results),
     }
 
 
-def _matching(direction: Direction) -> dict[str, float | int] | None:
-    if f"reduced_{direction.way[0]}" not in direction.records[0].arrays:
+def _matching(results: DirectionResults) -> dict[str, float | int] | None:
+    if f"reduced_{results.direction[0]}" not in results.records[0].arrays:
         return None
-    outputs, sources = direction.arrays(f"reduced_{direction.way}"), direction.arrays(f"reduced_{direction.way[0]}")
-    return subject_matching(outputs, sources, [record.values["subject"] for record in direction.records])
+    outputs, sources = results.arrays(f"reduced_{results.direction}"), results.arrays(f"reduced_{results.direction[0]}")
+    return subject_matching(outputs, sources, [record.values["subject"] for record in results.records])
 
 
-def _feature_distance(direction: Direction) -> dict[str, Any] | None:
-    if direction.target_features is None:
+def _feature_distance(results: DirectionResults) -> dict[str, Any] | None:
+    if results.target_features is None:
         return None
-    outputs = np.concatenate(direction.arrays(f"features_{direction.way}"))
-    if min(len(outputs), len(direction.target_features)) < 2:
+    outputs = np.concatenate(results.arrays(f"features_{results.direction}"))
+    if min(len(outputs), len(results.target_features)) < 2:
         return None
-    return feature_distance(torch.from_numpy(outputs), torch.from_numpy(direction.target_features))
+    return feature_distance(torch.from_numpy(outputs), torch.from_numpy(results.target_features))
 
 
-def judge(direction: Direction) -> list[Audit]:
+def judge(results: DirectionResults) -> list[Audit]:
     """Every audit of one direction."""
-    way = direction.way
+    direction = results.direction
 
     def of(name: str) -> list[dict[str, Any]]:
-        return [audits.get(name, {}) for audits in direction.column("audits")]
+        return [audits.get(name, {}) for audits in results.column("audits")]
 
-    histograms = [np.array(output["histogram"]) for output in direction.column("output")]
-    differences = [real["slice_difference"] for real in direction.real_targets if real["slice_difference"] is not None]
+    histograms = [np.array(output["histogram"]) for output in results.column("output")]
+    differences = [real["slice_difference"] for real in results.real_targets if real["slice_difference"] is not None]
     return [
-        judge_copying(of("copying"), histograms, direction.target_histogram, way),
-        judge_hidden_code(of("hidden_code"), way),
-        judge_slice_consistency(of("slice_consistency"), way, differences),
-        judge_contrast(of("contrast"), way),
-        judge_lesions(of("lesions"), way),
-        judge_invented_regions(of("invented_regions"), way),
-        judge_registration(of("registration"), way),
+        judge_copying(of("copying"), histograms, results.target_histogram, direction),
+        judge_hidden_code(of("hidden_code"), direction),
+        judge_slice_consistency(of("slice_consistency"), direction, differences),
+        judge_contrast(of("contrast"), direction),
+        judge_lesions(of("lesions"), direction),
+        judge_invented_regions(of("invented_regions"), direction),
+        judge_registration(of("registration"), direction),
     ]
 
 
-def uncertainty_of(directions: Sequence[Direction], kind: str | None) -> dict[str, Any] | None:
+def uncertainty_of(found: Sequence[DirectionResults], kind: str | None) -> dict[str, Any] | None:
     """Whether the spread predicts the error; None for a single output."""
     if kind is None:
         return None
-    measured = {d.way: [one for one in d.column("uncertainty") if one is not None] for d in directions}
-    return {"kind": kind, **{way: pooled_uncertainty(rows) for way, rows in measured.items() if rows}}
+    measured = {d.direction: [one for one in d.column("uncertainty") if one is not None] for d in found}
+    return {"kind": kind, **{direction: pooled_uncertainty(rows) for direction, rows in measured.items() if rows}}
 
 
-def choose_cases(direction: Direction) -> list[Case]:
+def choose_cases(results: DirectionResults) -> list[Case]:
     """The worst, the median and the best subject by foreground SSIM of the model; without pairs the first three."""
-    method = next((next(iter(metrics)) for metrics in direction.column("metrics") if metrics), None)
+    method = next((next(iter(metrics)) for metrics in results.column("metrics") if metrics), None)
     if method is None:
-        return [_case("", record, direction.way, None) for record in direction.records[:3]]
-    paired = [record for record in direction.records if record.values["ways"][direction.way]["metrics"]]
-    scored = sorted(((_ssim(record, direction.way, method), index) for index, record in enumerate(paired)))
+        return [_case("", record, results.direction, None) for record in results.records[:3]]
+    paired = [record for record in results.records if record.values["ways"][results.direction]["metrics"]]
+    scored = sorted(((_ssim(record, results.direction, method), index) for index, record in enumerate(paired)))
     places = {"worst": 0, "median": (len(scored) - 1) // 2, "best": len(scored) - 1}
     chosen = {scored[place]: label for label, place in reversed(places.items())}  # one subject may be all three
-    return [_case(label, paired[index], direction.way, ssim) for (ssim, index), label in sorted(chosen.items())]
+    return [_case(label, paired[index], results.direction, ssim) for (ssim, index), label in sorted(chosen.items())]
 
 
-def _ssim(record: Record, way: str, method: str) -> float:
-    return record.values["ways"][way]["metrics"][method]["foreground"]["ssim"]
+def _ssim(record: Record, direction: str, method: str) -> float:
+    return record.values["ways"][direction]["metrics"][method]["foreground"]["ssim"]
 
 
-def _case(label: str, record: Record, way: str, ssim: float | None) -> Case:
-    values = record.values["ways"][way]
+def _case(label: str, record: Record, direction: str, ssim: float | None) -> Case:
+    values = record.values["ways"][direction]
     name = " ".join(filter(None, (record.values["subject"], record.values["session"])))
     return Case(label, name, ssim, values["slice_numbers"], values["slices"])

@@ -13,7 +13,7 @@ from mri_cyclegan.evaluation.statistics import paired_difference
 
 REGION = "foreground"
 
-# way → metric → difference
+# direction → metric → difference
 Differences = dict[str, dict[str, dict[str, Any]]]
 
 # Subject, session, scan, and a number where all three are the same.
@@ -45,13 +45,13 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
 def _check(content: Mapping[str, Any]) -> None:
     """Raise whatever comes of looking up all that a comparison and a leaderboard need."""
     method = content["method"]
-    for way, contrasts in content["directions"].items():
+    for direction, contrasts in content["directions"].items():
         _require_words(contrasts)
-        if content["summary"][way]:
-            means = content["summary"][way][method][REGION]
-            _require_finite({name: means[name]["mean"] for name in METRICS}, f"mean of {way}")
-        for metrics in (values for values, _ in _values(content, way).values()):
-            _require_finite({name: metrics[name] for name in METRICS}, way)
+        if content["summary"][direction]:
+            means = content["summary"][direction][method][REGION]
+            _require_finite({name: means[name]["mean"] for name in METRICS}, f"mean of {direction}")
+        for metrics in (values for values, _ in _values(content, direction).values()):
+            _require_finite({name: metrics[name] for name in METRICS}, direction)
     for subject in content["subjects"]:
         _require_words([subject["subject"], subject["session"], subject.get("scan", "")])
     _require_words([content["part"]])
@@ -93,28 +93,28 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Differences:
         raise ValueError(f"Not the same protocol: versions {versions[0]} and {versions[1]}. Evaluate both again.")
     if first["directions"] != second["directions"]:
         raise ValueError(f"Not the same directions: {first['directions']} and {second['directions']}.")
-    for way in first["directions"]:
-        values = [_values(content, way) for content in (first, second)]
+    for direction in first["directions"]:
+        values = [_values(content, direction) for content in (first, second)]
         _require_same_images(*values)
         if not values[0]:
             raise ValueError(
                 "No pairs, so there is nothing to compare: paired metrics need both contrasts of a subject."
             )
-        differences[way] = {}
+        differences[direction] = {}
         for metric in METRICS:
             columns = [_means_of_subjects(of_scans, metric) for of_scans in values]
             means = {name: fmean(column) for name, column in zip(("first", "second"), columns, strict=True)}
-            differences[way][metric] = {**paired_difference(columns[1], columns[0]), **means}
+            differences[direction][metric] = {**paired_difference(columns[1], columns[0]), **means}
     return differences
 
 
-def _values(content: Mapping[str, Any], way: str) -> dict[Key, tuple[Mapping[str, float], Mapping[str, str]]]:
+def _values(content: Mapping[str, Any], direction: str) -> dict[Key, tuple[Mapping[str, float], Mapping[str, str]]]:
     """Metrics of each pair of scans, and the hashes of its files; what has the same names is counted."""
     found: dict[Key, tuple[Mapping[str, float], Mapping[str, str]]] = {}
     times: Counter[tuple[str, str, str]] = Counter()
     # In the order of the hashes, since that of the folders may be another one on another machine.
     for subject in sorted(content["subjects"], key=lambda one: sorted(one.get("hashes", {}).items())):
-        metrics = subject["ways"].get(way, {}).get("metrics")
+        metrics = subject["ways"].get(direction, {}).get("metrics")
         if metrics:
             names = subject["subject"], subject["session"], subject.get("scan", "")
             found[*names, times[names]] = metrics[content["method"]][REGION], subject.get("hashes", {})

@@ -34,7 +34,7 @@ def remarks(
     """Sentences on what the figures cannot tell because of who was evaluated.
 
     Args:
-        directions: way to source and target contrast.
+        directions: direction to source and target contrast.
         subjects: of ``metrics.json``.
         chose_epoch: evaluated subjects on whom the best epoch was chosen.
     """
@@ -45,8 +45,8 @@ def remarks(
             f"The epoch was chosen on {f'{len(chose_epoch)} of these' if others else 'these'} subjects, so their "
             "figures flatter the model: new subjects may fare worse. Keep test subjects apart (data.test_share)."
         )
-    for way, names in directions.items():
-        paired = {one["subject"] for one in subjects if one["ways"].get(way, {}).get("metrics")}
+    for direction, names in directions.items():
+        paired = {one["subject"] for one in subjects if one["ways"].get(direction, {}).get("metrics")}
         if len(paired) == 1:
             sentences.append(
                 f"{' → '.join(names)}: a single subject has a pair, so there is neither a standard deviation nor an "

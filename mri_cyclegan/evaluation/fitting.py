@@ -11,9 +11,9 @@ from mri_cyclegan.data.grids import Grid, grid_difference
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_shape
 from mri_cyclegan.data.scaled_reading import read_scaled
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.evenly import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
-from mri_cyclegan.evaluation.protocol import DIRECTIONS
 from mri_cyclegan.evaluation.reference import LookUpTableFit, References, mean_of
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.subject import Subject
@@ -49,26 +49,26 @@ def fit_references(
         Direction to its references.
     """
     pairs = [subject for subject in fitted_on if subject.is_paired]
-    aligned = {way: _aligned(training_scans[way[1]], evaluated, translating) for way in DIRECTIONS}
+    aligned = {direction: _aligned(training_scans[direction[1]], evaluated, translating) for direction in DIRECTIONS}
     if not all(aligned.values()):  # the same methods in both directions
-        aligned = {way: [] for way in DIRECTIONS}
+        aligned = {direction: [] for direction in DIRECTIONS}
     sources = [scan.path for scans in aligned.values() for scan in scans]
     sources += [path for subject in pairs for path in subject.paths]
     found = records.find(KEY, sources)
     if found is None:
         tables = _look_up_tables(translating, pairs)
-        means = {way: mean_of(_slices(translating, scans)) for way, scans in aligned.items()}
-        arrays = {f"table_{way}": table for way, table in tables.items()}
-        arrays |= {f"mean_{way}": mean for way, mean in means.items() if mean is not None}
+        means = {direction: mean_of(_slices(translating, scans)) for direction, scans in aligned.items()}
+        arrays = {f"table_{direction}": table for direction, table in tables.items()}
+        arrays |= {f"mean_{direction}": mean for direction, mean in means.items() if mean is not None}
         found = Record({}, arrays)
         records.save(KEY, sources, found)
     return {
-        way: References(
-            np.array(run.model.description.training.of(way[1]).appearance.histogram),
-            found.arrays.get(f"mean_{way}"),
-            found.arrays.get(f"table_{way}"),
+        direction: References(
+            np.array(run.model.description.training.of(direction[1]).appearance.histogram),
+            found.arrays.get(f"mean_{direction}"),
+            found.arrays.get(f"table_{direction}"),
         )
-        for way in DIRECTIONS
+        for direction in DIRECTIONS
     }
 
 
@@ -98,14 +98,14 @@ def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndar
 
 
 def _look_up_tables(translating: Translating, pairs: Sequence[Subject]) -> dict[str, np.ndarray]:
-    fits = {way: LookUpTableFit() for way in DIRECTIONS}
+    fits = {direction: LookUpTableFit() for direction in DIRECTIONS}
     for subject in pairs:
         try:
             scaled, _ = translating.read(subject)
         except UnfitFile as error:
             log.warning("%s It is left out of the look-up table.", error)
             continue
-        for way, fit in fits.items():
-            source, target = scaled[way[0]], scaled[way[1]]
+        for direction, fit in fits.items():
+            source, target = scaled[direction[0]], scaled[direction[1]]
             fit.add(source.array, *on_grid(target, grid_of(source)))
-    return {way: fit.table() for way, fit in fits.items() if fit.counts.any()}
+    return {direction: fit.table() for direction, fit in fits.items() if fit.counts.any()}

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mri_cyclegan.directions import Direction
 from mri_cyclegan.evaluation.evaluated_subjects import described
-from mri_cyclegan.inference.description import AuditResult, EvaluationSummary, Way
+from mri_cyclegan.inference.description import AuditResult, EvaluationSummary
 
 
 def summary_for_model(content: Mapping[str, Any]) -> EvaluationSummary:
@@ -19,21 +20,22 @@ def summary_for_model(content: Mapping[str, Any]) -> EvaluationSummary:
         method=content["method"],
         means=foreground_means(content),
         audits=tuple(
-            AuditResult(**{key: audit[key] for key in AuditResult.model_fields}) for audit in content["audits"]
+            AuditResult(**{key: audit[key] for key in ("name", "way", "level", "figure")})
+            for audit in content["audits"]
         ),
         verdict=tuple(content["verdict"]),
     )
 
 
-def foreground_means(content: Mapping[str, Any]) -> dict[Way, dict[str, dict[str, float | None]]]:
+def foreground_means(content: Mapping[str, Any]) -> dict[Direction, dict[str, dict[str, float | None]]]:
     """Direction → method → metric → mean over the subjects that have pairs, in the foreground."""
     return {
-        way: {
+        direction: {
             method: {metric: values["mean"] for metric, values in regions["foreground"].items()}
-            for method, regions in of_way.items()
+            for method, regions in of_direction.items()
         }
-        for way, of_way in content["summary"].items()
-        if of_way
+        for direction, of_direction in content["summary"].items()
+        if of_direction
     }
 
 

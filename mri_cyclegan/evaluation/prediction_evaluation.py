@@ -35,7 +35,7 @@ from mri_cyclegan.provenance import provenance
 from mri_cyclegan.translation.jobs import sidecar_of
 
 METHOD = "prediction"
-WAY = "ab"
+DIRECTION = "ab"
 
 # Share of the foreground that may lie beyond the range of the predictions: more of it, and the range is wrong.
 MAX_BEYOND = 0.2
@@ -137,7 +137,7 @@ def evaluate_predictions(
         | {"predictions": str(prediction), "targets": str(target), "sources": str(source)}
         | {"prediction range": sorted({"{:g} to {:g}".format(*options.range_of(case.prediction)) for case in cases})},
         history=[],
-        ways=[WAY],
+        directions=[DIRECTION],
     )
 
 
@@ -204,7 +204,7 @@ def _measure(case: PredictionFiles, references: References, options: PredictionO
         "files": {"prediction": str(case.prediction), "target": str(case.target), "source": str(case.source)},
         "pairing": _pairing(case),
         "real": real,
-        "ways": {WAY: measured},
+        "ways": {DIRECTION: measured},
     }
     return Record(values, arrays)
 

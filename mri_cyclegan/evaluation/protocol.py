@@ -7,8 +7,6 @@ from typing import Any
 # themselves: version 1 found the head from single voxels and padding, see docs/protocol.md.
 PROTOCOL_VERSION = 2
 
-DIRECTIONS = ("ab", "ba")
-
 
 @dataclass(frozen=True)
 class Metric:

@@ -99,14 +99,14 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     settings = {
         "version": [VERSION, version("mri-cyclegan")],
         "protocol": PROTOCOL_VERSION,
-        "models": [one.model.description.model_dump(mode="json", exclude=NOT_MEASURED) for one in runs],
+        "models": [one.model.description.model_dump(mode="json", by_alias=True, exclude=NOT_MEASURED) for one in runs],
         "options": {**asdict(run.read_options), "pairs": rule, "views": len(views)},
         "features": None if features is None else SourceHashes(output / "subjects" / "sources").of(features),
     }
     references, fitted_on = _references(
         run, translating, found.scans, subjects, RecordFolder(output / "subjects", settings), is_own
     )
-    settings["references"] = {way: of_way.digest() for way, of_way in references.items()}
+    settings["references"] = {direction: of_direction.digest() for direction, of_direction in references.items()}
     records = RecordFolder(output / "subjects", settings)
     network = None if features is None else load_feature_network(features).to(device)
     measuring = RunMeasuring(run, translating, references, network)
@@ -260,10 +260,10 @@ def _kind(num_runs: int, num_views: int) -> str | None:
 def _out_of_domain(records: Sequence[Record], contrasts: Sequence[str]) -> list[str]:
     """One sentence for each scan that is unlike the training scans of its contrast."""
     return [
-        f"{record.values['subject']}: the {contrasts['ab'.index(way[0])]} is unlike those trained on: "
+        f"{record.values['subject']}: the {contrasts['ab'.index(direction[0])]} is unlike those trained on: "
         f"{'; '.join(values['out_of_domain'])}."
         for record in records
-        for way, values in record.values["ways"].items()
+        for direction, values in record.values["ways"].items()
         if values.get("out_of_domain")
     ]
 

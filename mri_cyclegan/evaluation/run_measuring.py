@@ -71,12 +71,12 @@ class RunMeasuring:
             ],
             "ways": {},
         }
-        for way, images in self.translating.images(subject, scaled):
-            measured = self._measure(images, scaled[way[0]], way, arrays)
+        for direction, images in self.translating.images(subject, scaled):
+            measured = self._measure(images, scaled[direction[0]], direction, arrays)
             now, generator_now = perf_counter(), self.translating.generator_s
             measured["seconds"] = {"generator": generator_now - generator_s, "total": now - began}
             began, generator_s = now, generator_now
-            values["ways"][way] = measured
+            values["ways"][direction] = measured
         return Record(values, arrays)
 
     def _describe_real(self, scaled: ScaledVolume, letter: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -88,26 +88,26 @@ class RunMeasuring:
         return describe(array, foreground, spacing_mm)
 
     def _measure(
-        self, images: SubjectImages, source: ScaledVolume, way: str, arrays: dict[str, np.ndarray]
+        self, images: SubjectImages, source: ScaledVolume, direction: str, arrays: dict[str, np.ndarray]
     ) -> dict[str, Any]:
         predictions = {METHOD: images.output}
         if images.target is not None:
-            predictions |= self.references[way].predict(images)
+            predictions |= self.references[direction].predict(images)
         measured = measure_direction(images, predictions)
-        measured["audits"]["hidden_code"] = self._hidden_code(source, way)
-        training = self.run.model.description.training.of(way[0]).appearance.model_dump()
+        measured["audits"]["hidden_code"] = self._hidden_code(source, direction)
+        training = self.run.model.description.training.of(direction[0]).appearance.model_dump()
         measured["out_of_domain"] = unlike_training(appearance(source), training)
-        arrays[f"reduced_{way}"] = reduced(images.output, images.spacing_mm)
-        self._add_features(images.output, images.foreground, way, arrays)
+        arrays[f"reduced_{direction}"] = reduced(images.output, images.spacing_mm)
+        self._add_features(images.output, images.foreground, direction, arrays)
         return measured
 
-    def _hidden_code(self, source: ScaledVolume, way: str) -> dict[str, Any]:
+    def _hidden_code(self, source: ScaledVolume, direction: str) -> dict[str, Any]:
         slices, foreground = self.translating.some_slices(source, NUM_AUDITED_SLICES)
         return measure_hidden_code(
             torch.from_numpy(slices)[:, None],
             torch.from_numpy(foreground)[:, None],
-            lambda images: self.translating.through_network(images, way),
-            lambda images: self.translating.through_network(images, way[::-1]),
+            lambda images: self.translating.through_network(images, direction),
+            lambda images: self.translating.through_network(images, direction[::-1]),
         )
 
     def _add_features(

@@ -33,9 +33,9 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
         folder: of the results.
     """
     console = Console()
-    for way, (source, target) in content["directions"].items():
-        if content["summary"][way]:
-            console.print(_results_table(f"{source} → {target}", content["summary"][way], content))
+    for direction, (source, target) in content["directions"].items():
+        if content["summary"][direction]:
+            console.print(_results_table(f"{source} → {target}", content["summary"][direction], content))
     console.print(_audit_table(content))
     for warning in content["warnings"]:
         console.print(Text(terminal_safe(warning), "yellow"), soft_wrap=True)
@@ -78,10 +78,10 @@ def _audit_table(content: Mapping[str, Any]) -> Table:
     for column in ("audit", "direction", "", "figure"):
         table.add_column(column, overflow="fold")
     for audit in content["audits"]:
-        way = "" if audit["way"] is None else " → ".join(content["directions"][audit["way"]])
+        direction = "" if audit["way"] is None else " → ".join(content["directions"][audit["way"]])
         table.add_row(
             Text(audit["name"]),
-            Text(terminal_safe(way)),
+            Text(terminal_safe(direction)),
             Text(audit["level"], LEVEL_STYLES[audit["level"]]),
             Text(terminal_safe(audit["figure"])),
         )
@@ -97,8 +97,8 @@ def print_comparison(
     """Print paired differences, second minus first, and what to know before one believes them."""
     console = Console()
     labels = _labels(folders)
-    for way, names in directions.items():
-        metrics = differences[way]
+    for direction, names in directions.items():
+        metrics = differences[direction]
         count = next(iter(metrics.values()))["num_subjects"]
         the_same = f"the same {count} subjects" if count > 1 else "a single subject: no interval"
         table = _table(f"{' → '.join(names)}, foreground, {the_same}")

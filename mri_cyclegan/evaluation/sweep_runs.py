@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.comparison import read_evaluation
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
-from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
+from mri_cyclegan.evaluation.protocol import METRICS
 
 # What a sweep is judged by, since test subjects must not choose: of the best epoch, on the networks' own grid.
 VALIDATION = "val_ssim"
@@ -94,11 +95,11 @@ def _evaluation(folder: Path) -> tuple[dict[str, float], Images, tuple[str, ...]
     metrics: dict[str, float] = {}
     for name in METRICS:
         means = {
-            way: methods[content["method"]]["foreground"][name]["mean"]
-            for way, methods in content["summary"].items()
+            direction: methods[content["method"]]["foreground"][name]["mean"]
+            for direction, methods in content["summary"].items()
             if methods
         }
-        metrics |= {f"{name}_{way}": value for way, value in means.items()}
+        metrics |= {f"{name}_{direction}": value for direction, value in means.items()}
         if means:
             metrics[name] = sum(means.values()) / len(means)
     return metrics, _images(content), tuple(content.get("chose_epoch", ()))
@@ -150,7 +151,7 @@ def _require_its_model(folder: Path, evaluated: Any) -> None:
     path = folder / "model" / "model.json"
     try:
         generators = json.loads(path.read_text(encoding="utf-8"))["generators"]
-        hashes = {way: generators[way]["sha256"] for way in DIRECTIONS}
+        hashes = {direction: generators[direction]["sha256"] for direction in DIRECTIONS}
     except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: cannot be read ({error!r}). Copy the run again.") from error
     if hashes != evaluated:

@@ -15,15 +15,17 @@ def verdict(
     """Sentences for the top of a report.
 
     Args:
-        directions: way to source and target contrast.
-        summary: way → method → region → metric → statistics; the judged method comes first.
+        directions: direction to source and target contrast.
+        summary: direction → method → region → metric → statistics; the judged method comes first.
         audits: as JSON.
 
     Returns:
         Of each direction where the method stands against the references by foreground PSNR and SSIM, and which audits
         are red.
     """
-    sentences = [_of_direction(" → ".join(names), summary.get(way, {})) for way, names in directions.items()]
+    sentences = [
+        _of_direction(" → ".join(names), summary.get(direction, {})) for direction, names in directions.items()
+    ]
     red = sorted({_name(audit, directions) for audit in audits if audit["level"] == "red"})
     if red:
         sentences.append(f"Audits in red: {', '.join(red)}.")

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.assembling import (
     choose_cases,
     compare_without_pairs,
@@ -19,7 +20,7 @@ from mri_cyclegan.evaluation.assembling import (
 )
 from mri_cyclegan.evaluation.audits.audit import Audit
 from mri_cyclegan.evaluation.evaluated_subjects import remarks
-from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS, PROTOCOL_VERSION, metrics_as_json
+from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION, metrics_as_json
 from mri_cyclegan.evaluation.report.cases import Case
 from mri_cyclegan.evaluation.report.page import write_report
 from mri_cyclegan.evaluation.subjects.records import Record
@@ -33,7 +34,7 @@ class Evaluation:
 
     Attributes:
         content: of ``metrics.json``, plain JSON values.
-        cases: way to the subjects whose pictures the report shows.
+        cases: direction to the subjects whose pictures the report shows.
         history: losses and validation metrics of each epoch.
     """
 
@@ -55,11 +56,11 @@ class Evaluation:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["subject", "session", "scan", "source", "target", "method", "region", *METRICS])
         for subject in self.content["subjects"]:
-            for way, values in subject["ways"].items():
+            for direction, values in subject["ways"].items():
                 for method, regions in values["metrics"].items():
                     for region, metrics in regions.items():
                         scan = subject.get("scan", "")
-                        names = (subject["subject"], subject["session"], scan, *self.content["directions"][way])
+                        names = (subject["subject"], subject["session"], scan, *self.content["directions"][direction])
                         writer.writerow([*names, method, region, *(metrics[name] for name in METRICS)])
         return table.getvalue()
 
@@ -95,7 +96,7 @@ def assemble(
     warnings: Sequence[str],
     provenance: Mapping[str, Any],
     history: Sequence[Mapping[str, float]],
-    ways: Sequence[str] = DIRECTIONS,
+    directions: Sequence[str] = DIRECTIONS,
     chose_epoch: Collection[str] = (),
 ) -> Evaluation:
     """Judge the records of all subjects together.
@@ -112,13 +113,13 @@ def assemble(
         warnings: for the top of the report.
         provenance: where the figures come from.
         history: of the training.
-        ways: directions that there may be.
+        directions: directions that there may be.
         chose_epoch: subjects on whom the best epoch was chosen.
     """
-    directions = directions_of(records, ways)
-    names = {d.way: [contrasts["ab".index(letter)] for letter in d.way] for d in directions}
-    summary = {direction.way: summarise(direction) for direction in directions}
-    judged = [audit.as_json() for direction in directions for audit in judge(direction)]
+    measured = directions_of(records, directions)
+    names = {d.direction: [contrasts["ab".index(letter)] for letter in d.direction] for d in measured}
+    summary = {results.direction: summarise(results) for results in measured}
+    judged = [audit.as_json() for results in measured for audit in judge(results)]
     judged += [audit.as_json() for audit in audits]
     subjects = [_subject(record) for record in records]
     chosen_on = sorted({subject["subject"] for subject in subjects} & set(chose_epoch))
@@ -133,24 +134,25 @@ def assemble(
         "plane": plane,
         "resampled_targets": any(record.values["pairing"] for record in records),
         "method": method,
-        "methods": list(next((of_way for of_way in summary.values() if of_way), {method: None})),
+        "methods": list(next((of_direction for of_direction in summary.values() if of_direction), {method: None})),
         "metrics": metrics_as_json(),
         "verdict": verdict(names, summary, judged),
         "summary": summary,
         "subjects": subjects,
-        "unpaired": {direction.way: compare_without_pairs(direction) for direction in directions},
+        "unpaired": {results.direction: compare_without_pairs(results) for results in measured},
         "audits": judged,
-        "uncertainty": uncertainty_of(directions, uncertainty_kind),
+        "uncertainty": uncertainty_of(measured, uncertainty_kind),
         "warnings": [*remarks(names, subjects, chosen_on), *warnings],
         "provenance": provenance,
     }
-    return Evaluation(content, {direction.way: choose_cases(direction) for direction in directions}, history)
+    return Evaluation(content, {results.direction: choose_cases(results) for results in measured}, history)
 
 
 def _subject(record: Record) -> dict[str, Any]:
     kept = ("metrics", "num_scales", "tissues", "out_of_domain", "seconds")
-    ways = {
-        way: {name: values[name] for name in kept if name in values} for way, values in record.values["ways"].items()
+    directions = {
+        direction: {name: values[name] for name in kept if name in values}
+        for direction, values in record.values["ways"].items()
     }
     names = ("subject", "session", "scan", "files", "hashes", "pairing")
-    return {name: record.values[name] for name in names if name in record.values} | {"ways": ways}
+    return {name: record.values[name] for name in names if name in record.values} | {"ways": directions}

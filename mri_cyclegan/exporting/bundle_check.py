@@ -9,8 +9,9 @@ import numpy as np
 from monai.bundle import ConfigWorkflow
 
 from mri_cyclegan.data.formats.nifti import write_volume
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.exporting.parity import NUM_SLICES, Parity, head_volume
-from mri_cyclegan.inference.portable import WAYS, PortableModel
+from mri_cyclegan.inference.portable import PortableModel
 
 
 def check_bundle(model: PortableModel, folder: Path) -> dict[str, Parity]:
@@ -24,20 +25,20 @@ def check_bundle(model: PortableModel, folder: Path) -> dict[str, Parity]:
     """
     differences = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for way in WAYS:
-            scan = Path(scratch, way, "head.nii")
+        for direction in DIRECTIONS:
+            scan = Path(scratch, direction, "head.nii")
             scan.parent.mkdir()
-            volume = head_volume(way)
+            volume = head_volume(direction)
             middle = volume.array.shape[2] // 2
             write_volume(scan, volume.array[:, :, middle : middle + NUM_SLICES], volume.affine)
-            made, expected = _run(folder, way, scan), model.translate(scan, way)
+            made, expected = _run(folder, direction, scan), model.translate(scan, direction)
             if made.header != expected.header:
-                raise ValueError(f"monai_bundle: {way} gives another header than the model. Report it as a bug.")
-            differences[way] = Parity(float(np.abs(made.get_fdata() - expected.get_fdata()).max()))
+                raise ValueError(f"monai_bundle: {direction} gives another header than the model. Report it as a bug.")
+            differences[direction] = Parity(float(np.abs(made.get_fdata() - expected.get_fdata()).max()))
     return differences
 
 
-def _run(folder: Path, way: str, scan: Path) -> nibabel.Nifti1Image:
+def _run(folder: Path, direction: str, scan: Path) -> nibabel.Nifti1Image:
     """What a bundle makes of one scan."""
     output = scan.parent / "translations"
     logging.getLogger(ConfigWorkflow.__module__).setLevel(logging.ERROR)  # it warns that it was told not to log
@@ -48,7 +49,7 @@ def _run(folder: Path, way: str, scan: Path) -> nibabel.Nifti1Image:
         bundle_root=str(folder),
         dataset_dir=str(scan),
         output_dir=str(output),
-        direction=way,
+        direction=direction,
         device="$torch.device('cpu')",
     )
     workflow.initialize()

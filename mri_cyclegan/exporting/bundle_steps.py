@@ -130,6 +130,6 @@ class Repetition(VolumeTranslator):
         super().__init__({}, model.preprocessing)
         self.translated = slices
 
-    def translate_slices(self, slices: np.ndarray, way: str) -> np.ndarray:
+    def translate_slices(self, slices: np.ndarray, direction: str) -> np.ndarray:
         """Those that are known."""
         return self.translated

@@ -112,8 +112,8 @@ def export(source: Path, name: str, output: Path | None = None, overwrite: bool 
             "versions": versions,
             "weights_sha256": model.hashes,
             "tolerance": kind.tolerance,
-            "max_abs_difference": {way: parity.difference for way, parity in differences.items()},
-            "own_rounding": {way: parity.rounding for way, parity in differences.items()},
+            "max_abs_difference": {direction: parity.difference for direction, parity in differences.items()},
+            "own_rounding": {direction: parity.rounding for direction, parity in differences.items()},
             "files_sha256": _hashes(partial),
         }
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -144,11 +144,11 @@ def _versions(name: str) -> dict[str, str]:
 
 
 def _refuse_different(differences: Mapping[str, Parity], name: str) -> None:
-    for way, parity in differences.items():
+    for direction, parity in differences.items():
         tolerance = max(FORMATS[name].tolerance, TIMES_ROUNDING * parity.rounding)
         if not parity.difference <= tolerance:  # NaN is refused too
             raise ValueError(
-                f"--format {name}: direction {way} differs from the model by {parity.difference:.2g}, at most "
+                f"--format {name}: direction {direction} differs from the model by {parity.difference:.2g}, at most "
                 f"{tolerance:.2g} expected. Nothing was kept. Try other versions of its packages; report it as a bug."
             )
 

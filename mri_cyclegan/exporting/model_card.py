@@ -61,11 +61,11 @@ def _front_matter(model: PortableModel, library: str) -> str:
 
 def _purpose(model: PortableModel) -> str:
     rows = []
-    for way, generator in model.description.generators.items():
-        source, target = _names(model, way)
-        millions = sum(parameter.numel() for parameter in model.networks[way].parameters()) / 1e6
+    for direction, generator in model.description.generators.items():
+        source, target = _names(model, direction)
+        millions = sum(parameter.numel() for parameter in model.networks[direction].parameters()) / 1e6
         arguments = ", ".join(f"{key} {value}" for key, value in generator.arguments.items())
-        rows.append([f"`{way}`", source, f"synthetic {target}", f"{generator.name}, {millions:.2f} M", arguments])
+        rows.append([f"`{direction}`", source, f"synthetic {target}", f"{generator.name}, {millions:.2f} M", arguments])
     table = _table(["direction", "from", "to", "network, parameters", "its arguments"], rows)
     reach = model.num_adjacent
     sees = f"each seen between its {reach} neighbours on either side" if reach else "one by one"
@@ -133,8 +133,8 @@ def _results(model: PortableModel) -> str:
         f"Measured on {one_line(evaluation.measured_on)}, in the foreground, by version {evaluation.protocol_version} "
         f"of {PACKAGE}'s evaluation protocol; trivial methods beside it, by the same code."
     ]
-    for way, means in evaluation.means.items():
-        parts.append(f"{one_line(' → '.join(_names(model, way)))}:\n\n{_means_table(means, evaluation.method)}")
+    for direction, means in evaluation.means.items():
+        parts.append(f"{one_line(' → '.join(_names(model, direction)))}:\n\n{_means_table(means, evaluation.method)}")
     parts += ["\n".join(f"- {one_line(sentence)}" for sentence in evaluation.verdict)] if evaluation.verdict else []
     parts += [_audits(model, evaluation)] if evaluation.audits else []
     return "\n\n".join(parts)
@@ -159,7 +159,12 @@ def _number(value: float | None, metric: str) -> str:
 
 def _audits(model: PortableModel, evaluation: EvaluationSummary) -> str:
     rows = [
-        [audit.name, " → ".join(_names(model, audit.way)) if audit.way else "both", audit.level, audit.figure]
+        [
+            audit.name,
+            " → ".join(_names(model, audit.direction)) if audit.direction else "both",
+            audit.level,
+            audit.figure,
+        ]
         for audit in evaluation.audits
     ]
     return (
@@ -168,14 +173,14 @@ def _audits(model: PortableModel, evaluation: EvaluationSummary) -> str:
 
 
 def _weights(model: PortableModel) -> str:
-    rows = [[weights_name(way), f"`{digest}`"] for way, digest in model.hashes.items()]
+    rows = [[weights_name(direction), f"`{digest}`"] for direction, digest in model.hashes.items()]
     table = _table(["weights as trained", "SHA-256"], rows)
     return f"{table}\n\nTrained with {PACKAGE} {one_line(model.description.code_version)}."
 
 
-def _names(model: PortableModel, way: str) -> tuple[str, str]:
+def _names(model: PortableModel, direction: str) -> tuple[str, str]:
     a, b = model.contrasts
-    return (a, b) if way == "ab" else (b, a)
+    return (a, b) if direction == "ab" else (b, a)
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

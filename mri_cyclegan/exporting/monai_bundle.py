@@ -12,10 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.exporting.parity import size_multiple
 from mri_cyclegan.inference.description import FILE_NAME, EvaluationSummary, weights_name
-from mri_cyclegan.inference.portable import WAYS, PortableModel
+from mri_cyclegan.inference.portable import PortableModel
 from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
@@ -83,7 +84,7 @@ def write_bundle(model: PortableModel, folder: Path) -> None:
     for name, content in (("metadata", metadata(model)), ("inference", INFERENCE)):
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         (folder / "configs" / f"{name}.json").write_text(text, encoding="utf-8")
-    for name in (FILE_NAME, *map(weights_name, WAYS)):
+    for name in (FILE_NAME, *map(weights_name, DIRECTIONS)):
         shutil.copyfile(model.folder / name, folder / "models" / name)
     (folder / "LICENSE").write_text(_license(model), encoding="utf-8")
 
@@ -125,12 +126,16 @@ def metadata(model: PortableModel) -> dict[str, Any]:
 
 def _metrics(evaluation: EvaluationSummary) -> dict[str, dict[str, float | None]]:
     """Of the model itself, by direction."""
-    of_model = {way: of_way.get(evaluation.method, {}) for way, of_way in evaluation.means.items()}
-    return {way: {name: means[name] for name in METRICS if name in means} for way, means in of_model.items()}
+    of_model = {
+        direction: of_direction.get(evaluation.method, {}) for direction, of_direction in evaluation.means.items()
+    }
+    return {
+        direction: {name: means[name] for name in METRICS if name in means} for direction, means in of_model.items()
+    }
 
 
 def _network_data_format(model: PortableModel) -> dict[str, Any]:
-    multiple = max(size_multiple(model, way) for way in WAYS)
+    multiple = max(size_multiple(model, direction) for direction in DIRECTIONS)
     image = {
         "type": "image",
         "format": "magnitude",

@@ -33,23 +33,25 @@ class Parity(NamedTuple):
     rounding: float = 0.0
 
 
-def parity_of(model: PortableModel, way: str, program: Callable[[Tensor], Tensor]) -> Parity:
+def parity_of(model: PortableModel, direction: str, program: Callable[[Tensor], Tensor]) -> Parity:
     """Compare an exported network with the network itself.
 
     Args:
         model: that was exported.
-        way: ``"ab"`` or ``"ba"``.
+        direction: ``"ab"`` or ``"ba"``.
         program: exported network of this direction, (B, 2k + 1, H, W) in [-1, 1] to (B, 1, H, W).
     """
-    multiple = size_multiple(model, way)
-    network = AnySize(model.networks[way], multiple)
-    exact = AnySize(copy.deepcopy(model.networks[way]).double(), multiple)
+    multiple = size_multiple(model, direction)
+    network = AnySize(model.networks[direction], multiple)
+    exact = AnySize(copy.deepcopy(model.networks[direction]).double(), multiple)
     outputs = [
         [
-            VolumeTranslator({way: one}, model.preprocessing, model.num_adjacent).translate_slices(slices, way)
+            VolumeTranslator({direction: one}, model.preprocessing, model.num_adjacent).translate_slices(
+                slices, direction
+            )
             for one in (network, program, lambda image: exact(image.double()))
         ]
-        for slices in _check_slices(model, way)
+        for slices in _check_slices(model, direction)
     ]
     return Parity(
         float(np.max([np.abs(exported - own).max() for own, exported, _ in outputs])),
@@ -57,37 +59,37 @@ def parity_of(model: PortableModel, way: str, program: Callable[[Tensor], Tensor
     )
 
 
-def head_volume(way: str) -> Volume:
+def head_volume(direction: str) -> Volume:
     """A phantom's head in the contrast that comes nearest to the source of a direction."""
-    image = PHANTOM.subject(0).images["T1w" if way == "ab" else "T2w"]
+    image = PHANTOM.subject(0).images["T1w" if direction == "ab" else "T2w"]
     return Volume(image.astype(np.float32), np.diag([PHANTOM.spacing_mm] * 3 + [1.0]))
 
 
-def size_multiple(model: PortableModel, way: str) -> int:
+def size_multiple(model: PortableModel, direction: str) -> int:
     """Both sides of a network's input must be multiples of it."""
-    return model.networks[way].size_multiple  # type: ignore[return-value]
+    return model.networks[direction].size_multiple  # type: ignore[return-value]
 
 
-def takes_any_size(model: PortableModel, way: str) -> bool:
+def takes_any_size(model: PortableModel, direction: str) -> bool:
     """Whether a program of the network takes images of other sizes than the model's."""
-    return not getattr(model.networks[way], "is_bound_to_size", False)
+    return not getattr(model.networks[direction], "is_bound_to_size", False)
 
 
-def depends_on_size(model: PortableModel, way: str) -> bool:
+def depends_on_size(model: PortableModel, direction: str) -> bool:
     """Whether a network is to see images of one size only: :func:`mri_cyclegan.inference.any_size.for_any_size`."""
-    return getattr(model.networks[way], "depends_on_size", False)
+    return getattr(model.networks[direction], "depends_on_size", False)
 
 
-def _check_slices(model: PortableModel, way: str) -> list[np.ndarray]:
+def _check_slices(model: PortableModel, direction: str) -> list[np.ndarray]:
     """Slices of the model's own size, which pass in batches of four and two, and one alone, of an odd size if it may.
 
     From the first of the head to the last: where there is little to see, rounding shows most.
     """
-    prepared, size = model.preprocessing(head_volume(way)), model.preprocessing.image_size
+    prepared, size = model.preprocessing(head_volume(direction)), model.preprocessing.image_size
     row, column = prepared.record["window"]
     slices = prepared.slices[:, row : row + size, column : column + size]
     slices = slices[np.linspace(0, len(slices) - 1, NUM_SLICES).astype(int)]
-    if not takes_any_size(model, way):
+    if not takes_any_size(model, direction):
         return [slices, slices[2:3]]
     odd_size = np.pad(slices[2:3], ((0, 0), (0, 1), (0, 3)), constant_values=-1.0)
     return [slices, odd_size]

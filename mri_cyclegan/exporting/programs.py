@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.exporting.parity import Parity, parity_of, size_multiple, takes_any_size
 from mri_cyclegan.inference.any_size import AnySize
 from mri_cyclegan.inference.description import FILE_NAME
-from mri_cyclegan.inference.portable import WAYS, PortableModel
+from mri_cyclegan.inference.portable import PortableModel
 from mri_cyclegan.inference.synthetic_image import NOTICE
 
 # Names of a program's input and output.
@@ -34,20 +35,20 @@ def write_programs(model: PortableModel, folder: Path, suffix: str, write: Write
     differences = {}
     settings = model.description.preprocessing
     example = torch.zeros(2, 2 * settings.num_adjacent_slices + 1, settings.image_size, settings.image_size)
-    for way in WAYS:
-        path = folder / f"generator_{way}.{suffix}"
-        axes = [0, 2, 3] if takes_any_size(model, way) else [0]
-        network = AnySize(model.networks[way], size_multiple(model, way)).eval()
-        write(network, example, path, facts(model, way), axes)
-        differences[way] = parity_of(model, way, load(path))
+    for direction in DIRECTIONS:
+        path = folder / f"generator_{direction}.{suffix}"
+        axes = [0, 2, 3] if takes_any_size(model, direction) else [0]
+        network = AnySize(model.networks[direction], size_multiple(model, direction)).eval()
+        write(network, example, path, facts(model, direction), axes)
+        differences[direction] = parity_of(model, direction, load(path))
     shutil.copyfile(model.folder / FILE_NAME, folder / FILE_NAME)
     return differences
 
 
-def facts(model: PortableModel, way: str) -> dict[str, str]:
+def facts(model: PortableModel, direction: str) -> dict[str, str]:
     """What whoever finds the file alone must know."""
     description = model.description
-    source, target = model.contrasts if way == "ab" else reversed(model.contrasts)
+    source, target = model.contrasts if direction == "ab" else reversed(model.contrasts)
     settings = description.preprocessing
     return {
         "notice": NOTICE,
@@ -55,9 +56,9 @@ def facts(model: PortableModel, way: str) -> dict[str, str]:
         "target_contrast": target,
         "input": f"{INPUT}: (batch, {2 * settings.num_adjacent_slices + 1}, height, width), float32, in [-1, 1]",
         "output": f"{OUTPUT}: (batch, 1, height, width), float32, in [-1, 1]",
-        "any_size": str(takes_any_size(model, way)).lower(),
+        "any_size": str(takes_any_size(model, direction)).lower(),
         "preprocessing": settings.model_dump_json(),
-        "weights_sha256": model.hashes[way],
+        "weights_sha256": model.hashes[direction],
         "license": description.license,
         "code_version": description.code_version,
     }

@@ -1,9 +1,10 @@
 """How to use an export: sections of its model card, with code that runs beside the files."""
 
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.exporting.model_card import one_line
 from mri_cyclegan.exporting.parity import depends_on_size, size_multiple, takes_any_size
 from mri_cyclegan.exporting.programs import INPUT, OUTPUT
-from mri_cyclegan.inference.portable import WAYS, PortableModel
+from mri_cyclegan.inference.portable import PortableModel
 from mri_cyclegan.inference.synthetic_image import PACKAGE
 
 
@@ -69,7 +70,7 @@ def _of_programs(model: PortableModel, other: str, runtime: str, of_slices: str,
     a, b = map(one_line, model.contrasts)
     reach = model.num_adjacent
     channels = f"a slice between its {reach} neighbours on either side" if reach else "a slice"
-    varies = all(takes_any_size(model, way) for way in WAYS)
+    varies = all(takes_any_size(model, direction) for direction in DIRECTIONS)
     sides = "may be any" if varies else f"are {model.preprocessing.image_size}"
     return f"""\
 The input is (batch, {2 * reach + 1}, height, width) float32 in [-1, 1]: {channels}, prepared as described above.

@@ -13,6 +13,7 @@ from mri_cyclegan.data.appearance import NUMBERS
 from mri_cyclegan.data.histograms import NUM_BINS
 from mri_cyclegan.data.reading import LARGEST_INTENSITY
 from mri_cyclegan.data.transforms import MAX_IMAGE_SIZE
+from mri_cyclegan.directions import Direction
 from mri_cyclegan.filesystem import escapes
 from mri_cyclegan.text import terminal_safe
 
@@ -33,7 +34,6 @@ MAX_FILE_BYTES = 2**22
 MAX_ARGUMENT = 1024
 MAX_ADJACENT_SLICES = 32
 
-Way = Literal["ab", "ba"]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 # It may become a folder or part of a file's name: nothing that leads elsewhere, so not dots alone.
 Name = Annotated[
@@ -61,7 +61,7 @@ Argument = Annotated[Any, AfterValidator(_plain_argument)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
 class Contrasts(_Part):
@@ -180,7 +180,8 @@ class AuditResult(_Part):
     """How one audit ended."""
 
     name: Words
-    way: Way | None
+    # Files of every version call it "way".
+    direction: Direction | None = Field(alias="way")
     level: Literal["green", "amber", "red", "unknown"]
     figure: Words
 
@@ -200,7 +201,7 @@ class EvaluationSummary(_Part):
     protocol_version: Count
     measured_on: Words
     method: Words
-    means: dict[Way, dict[Words, dict[Words, float | None]]]
+    means: dict[Direction, dict[Words, dict[Words, float | None]]]
     audits: Annotated[tuple[AuditResult, ...], Field(max_length=100)]
     verdict: Annotated[tuple[Words, ...], Field(max_length=100)]
 
@@ -224,7 +225,7 @@ class ModelDescription(_Part):
     format_version: Literal[3]
     code_version: Words
     contrasts: Contrasts
-    generators: dict[Way, Generator]
+    generators: dict[Direction, Generator]
     preprocessing: PreprocessingSettings
     training: Training
     evaluation: EvaluationSummary | None = None
@@ -236,24 +237,24 @@ class ModelDescription(_Part):
     def _check(self) -> Self:
         if set(self.generators) != {"ab", "ba"}:
             raise ValueError("expected the generators ab and ba")
-        for way, generator in self.generators.items():
+        for direction, generator in self.generators.items():
             # Never another file, wherever it may lie.
-            if generator.weights != weights_name(way):
-                raise ValueError(f"weights of {way} in {generator.weights!r}, expected {weights_name(way)}")
+            if generator.weights != weights_name(direction):
+                raise ValueError(f"weights of {direction} in {generator.weights!r}, expected {weights_name(direction)}")
         return self
 
     def as_json(self) -> str:
         """Text of the file."""
-        return self.model_dump_json(indent=2) + "\n"
+        return self.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
 class _Version(BaseModel):
     format_version: Any = None
 
 
-def weights_name(way: str) -> str:
+def weights_name(direction: str) -> str:
     """File name of a direction's weights."""
-    return f"generator_{way}.safetensors"
+    return f"generator_{direction}.safetensors"
 
 
 def read_description(folder: Path) -> ModelDescription:

@@ -13,6 +13,7 @@ from torch import nn
 
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.filesystem import atomic_write_bytes, atomic_write_text, escapes
 from mri_cyclegan.inference.description import (
     FILE_NAME,
@@ -26,8 +27,6 @@ from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.inference.synthetic_image import synthetic_image
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 from mri_cyclegan.inference.weights import load_networks
-
-WAYS = ("ab", "ba")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class PortableModel:
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each direction's weights."""
-        return {way: self.description.generators[way].sha256 for way in WAYS}  # type: ignore[index]
+        return {direction: self.description.generators[direction].sha256 for direction in DIRECTIONS}  # type: ignore[index]
 
     def translator(self, device: torch.device | str = "cpu") -> VolumeTranslator:
         """What translates whole volumes with it."""
@@ -127,13 +126,13 @@ def save_model(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     networks = {}
-    for way, network in generators.items():
-        path = folder / weights_name(way)
+    for direction, network in generators.items():
+        path = folder / weights_name(direction)
         tensors = {name: tensor.detach().float().cpu().contiguous() for name, tensor in network.state_dict().items()}
         content = save(tensors)
         atomic_write_bytes(path, content)
         digest = hashlib.sha256(content).hexdigest()
-        networks[way] = {**architectures[way], "weights": path.name, "sha256": digest}
+        networks[direction] = {**architectures[direction], "weights": path.name, "sha256": digest}
     model = ModelDescription.model_validate(
         {"format_version": FORMAT_VERSION, "generators": networks, **description}, strict=False
     )
@@ -176,4 +175,4 @@ def load_model(folder: str | Path) -> PortableModel:
     folder = model_folder(folder)
     description = read_description(folder)
     networks = load_networks(folder, description)
-    return PortableModel(folder, networks.by_way, description, networks.slice_bytes)
+    return PortableModel(folder, networks.by_direction, description, networks.slice_bytes)

@@ -13,8 +13,9 @@ from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.inference.directions import direction_of
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.inference.flicker import slice_flicker
+from mri_cyclegan.inference.scan_direction import direction_of
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, translate_with_spread
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class ScanTranslator:
         """
         path = Path(path).expanduser()
         direction = direction or direction_of(path, self.models[0].contrasts)
-        if direction not in ("ab", "ba"):
+        if direction not in DIRECTIONS:
             raise ValueError(f"direction: expected ab or ba, got {direction!r}.")
         num_slices = self._num_slices(path)
         self._report_to(on_progress, num_slices)

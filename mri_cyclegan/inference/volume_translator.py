@@ -61,7 +61,9 @@ class VolumeTranslator:
         device: torch.device | str = "cpu",
         slice_bytes: int = 1,
     ) -> None:
-        self.networks = {way: for_any_size(network, preprocessing.image_size) for way, network in networks.items()}
+        self.networks = {
+            direction: for_any_size(network, preprocessing.image_size) for direction, network in networks.items()
+        }
         for network in networks.values():
             if isinstance(network, nn.Module):
                 network.to(device).eval()
@@ -76,25 +78,25 @@ class VolumeTranslator:
         self.generator_s = 0.0
         self.on_slices: Callable[[int], None] = lambda num_slices: None
 
-    def __call__(self, scaled: ScaledVolume, way: str, view: "View | None" = None) -> np.ndarray:
+    def __call__(self, scaled: ScaledVolume, direction: str, view: "View | None" = None) -> np.ndarray:
         """Translate one volume.
 
         Args:
             scaled: the volume, on the common intensity scale.
-            way: ``"ab"`` or ``"ba"``.
+            direction: ``"ab"`` or ``"ba"``.
             view: how the network sees the slices; the change is undone afterwards.
 
         Returns:
             (X, Y, Z) float32, in [0, 1], on the volume's own grid.
         """
-        output = self.of_prepared(self.preprocessing.slices_of(scaled), way, view)
+        output = self.of_prepared(self.preprocessing.slices_of(scaled), direction, view)
         output[background_of(scaled)] = 0
         return output
 
-    def of_prepared(self, prepared: PreparedVolume, way: str, view: "View | None" = None) -> np.ndarray:
+    def of_prepared(self, prepared: PreparedVolume, direction: str, view: "View | None" = None) -> np.ndarray:
         """As calling it, for a volume that is sliced already; its background is as the network made it."""
         slices = prepared.slices if view is None else view.apply(prepared.slices)
-        fakes = self.translate_slices(slices, way)
+        fakes = self.translate_slices(slices, direction)
         return self.on_scan_grid(fakes if view is None else view.undo(fakes), prepared)
 
     def on_scan_grid(self, slices: np.ndarray, prepared: PreparedVolume) -> np.ndarray:
@@ -103,12 +105,12 @@ class VolumeTranslator:
         return ((volume + 1) / 2).clip(0, 1)
 
     @torch.inference_mode()
-    def translate_slices(self, slices: np.ndarray, way: str) -> np.ndarray:
+    def translate_slices(self, slices: np.ndarray, direction: str) -> np.ndarray:
         """Translate neighbouring slices.
 
         Args:
             slices: (N, H, W) float32, in [-1, 1], of any size; beyond the first and last one these are repeated.
-            way: ``"ab"`` or ``"ba"``.
+            direction: ``"ab"`` or ``"ba"``.
 
         Returns:
             (N, H, W) float32, in [-1, 1].
@@ -120,7 +122,7 @@ class VolumeTranslator:
             around = centres[:, None] + np.arange(-self.num_adjacent, self.num_adjacent + 1)
             batch = torch.from_numpy(slices[around.clip(0, len(slices) - 1)]).to(self.device)
             began = perf_counter()
-            fake = self._forward(batch, way).cpu()  # waits for the device
+            fake = self._forward(batch, direction).cpu()  # waits for the device
             self.generator_s += perf_counter() - began
             fakes[centres] = fake[:, 0].numpy()
             self.on_slices(len(centres))
@@ -129,14 +131,14 @@ class VolumeTranslator:
     def _batch_size(self, num_pixels: int) -> int:
         return max(1, min(self.max_batch, int(self.batch_bytes / (self.pixel_bytes * num_pixels))))
 
-    def _forward(self, batch: Tensor, way: str) -> Tensor:
+    def _forward(self, batch: Tensor, direction: str) -> Tensor:
         """In half precision on a GPU: float16, since bfloat16 has 8 bits and would show as steps of grey."""
         if self.device.type == "cuda":
             with torch.autocast("cuda", torch.float16):
-                fake = self.networks[way](batch).float()
+                fake = self.networks[direction](batch).float()
             if torch.isfinite(fake).all():
                 return fake
-        return self.networks[way](batch).float()  # on a GPU: something in between was too large for float16
+        return self.networks[direction](batch).float()  # on a GPU: something in between was too large for float16
 
 
 class View:
@@ -167,14 +169,14 @@ TEST_TIME_VIEWS = (View(), View(flip=True), View(shift=(2, 2)), View(shift=(-2, 
 
 
 def translate_with_spread(
-    translators: Sequence[VolumeTranslator], scaled: ScaledVolume, way: str, views: Sequence[View]
+    translators: Sequence[VolumeTranslator], scaled: ScaledVolume, direction: str, views: Sequence[View]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Mean and standard deviation, voxel by voxel, over models and views.
 
     Args:
         translators: of one model, or of those of an ensemble.
         scaled: the volume.
-        way: ``"ab"`` or ``"ba"``.
+        direction: ``"ab"`` or ``"ba"``.
         views: how each model sees the slices.
 
     Returns:
@@ -182,14 +184,14 @@ def translate_with_spread(
         view its output, and None.
     """
     if len(translators) * len(views) == 1:
-        return translators[0](scaled, way, views[0]), None
+        return translators[0](scaled, direction, views[0]), None
     mean = np.zeros(scaled.array.shape, dtype=np.float32)
     squares = np.zeros_like(mean)
     number = 0
     for translator in translators:
         prepared = translator.preprocessing.slices_of(scaled)
         for view in views:
-            output = translator.of_prepared(prepared, way, view)
+            output = translator.of_prepared(prepared, direction, view)
             number += 1
             change = output - mean  # Welford's way, so that a small spread is not lost to rounding
             mean += change / number

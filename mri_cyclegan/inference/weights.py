@@ -26,11 +26,11 @@ class Networks(NamedTuple):
     """Networks of both directions.
 
     Attributes:
-        by_way: direction to a network from (B, 2k + 1, H, W) to (B, 1, H, W), ready for use.
+        by_direction: direction to a network from (B, 2k + 1, H, W) to (B, 1, H, W), ready for use.
         slice_bytes: of all maps that the larger of them makes of one slice; fewer live at a time.
     """
 
-    by_way: dict[str, nn.Module]
+    by_direction: dict[str, nn.Module]
     slice_bytes: int
 
 
@@ -44,17 +44,17 @@ def load_networks(folder: Path, description: ModelDescription) -> Networks:
     channels = 2 * settings.num_adjacent_slices + 1
     planned, slice_bytes = {}, 0
     with _naming(folder / FILE_NAME):
-        for way, generator in description.generators.items():
-            planned[way], num_bytes = _plan(generator, settings.image_size, channels)
+        for direction, generator in description.generators.items():
+            planned[direction], num_bytes = _plan(generator, settings.image_size, channels)
             slice_bytes = max(slice_bytes, num_bytes)
     networks: dict[str, nn.Module] = {}
-    for way, generator in description.generators.items():
+    for direction, generator in description.generators.items():
         with _naming(folder / generator.weights):
             path = safe_path(folder, generator.weights, MAX_WEIGHTS_BYTES)
-            _require_weights_of(planned[way], path, generator.sha256)
+            _require_weights_of(planned[direction], path, generator.sha256)
             network = GENERATORS[generator.name](**generator.arguments).eval()
             network.load_state_dict(_finite(load_file(path)))
-            networks[way] = network if generator.arguments["out_channels"] == 1 else CentreSliceOf(network).eval()
+            networks[direction] = network if generator.arguments["out_channels"] == 1 else CentreSliceOf(network).eval()
     return Networks(networks, slice_bytes)
 
 

@@ -25,15 +25,15 @@ def start_from(model: Any, folder: str, contrasts: Sequence[str]) -> None:
             f"{contrasts[0]} and {contrasts[1]}. Give a model of the same contrasts, in the same order."
         )
     averages = {"ab": model.ema_ab, "ba": model.ema_ba}
-    for way, generator in (("ab", model.generator_ab), ("ba", model.generator_ba)):
-        network: Any = trained.networks[way]
+    for direction, generator in (("ab", model.generator_ab), ("ba", model.generator_ba)):
+        network: Any = trained.networks[direction]
         weights = (network.network if isinstance(network, CentreSliceOf) else network).state_dict()
         try:
             generator.load_state_dict(weights)
         except RuntimeError as error:
             raise ValueError(
-                f"initial_model: generator_{way} of {folder} is another network than this training's. Give the "
+                f"initial_model: generator_{direction} of {folder} is another network than this training's. Give the "
                 f"generator and data.num_adjacent_slices that it was trained with; {folder}/config.yaml has them."
             ) from error
-        if averages[way] is not None:
-            averages[way].network.load_state_dict(weights)
+        if averages[direction] is not None:
+            averages[direction].network.load_state_dict(weights)

@@ -21,8 +21,9 @@ from mri_cyclegan.data.appearance import training_appearance
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.volume import voxel_sizes_mm
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, paired_images, summary_for_model
-from mri_cyclegan.evaluation.protocol import DIRECTIONS, METRICS
+from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
@@ -108,15 +109,17 @@ def _in_short(content: Mapping[str, Any]) -> dict[str, Any]:
         "protocol_version": content["protocol_version"],
         "measured_on": measured_on(content),
         "verdict": content["verdict"],
-        "mean": {method: {way: of_way[method] for way, of_way in means.items()} for method in methods},
+        "mean": {
+            method: {direction: of_direction[method] for direction, of_direction in means.items()} for method in methods
+        },
         "subjects": [subject["subject"] for subject in paired],
         "per_subject": {
             method: {
-                way: {
-                    metric: [subject["ways"][way]["metrics"][method]["foreground"][metric] for subject in paired]
+                direction: {
+                    metric: [subject["ways"][direction]["metrics"][method]["foreground"][metric] for subject in paired]
                     for metric in METRICS
                 }
-                for way in means
+                for direction in means
             }
             for method in methods
         },
@@ -127,9 +130,9 @@ def _save_portable(
     folder: Path, config: DictConfig, model: Any, datamodule: MRIDataModule, weights: str, num_epochs: int
 ) -> None:
     architectures = {}
-    for way in DIRECTIONS:
-        arguments: Any = OmegaConf.to_container(config.model[f"generator_{way}"], resolve=True)
-        architectures[way] = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
+    for direction in DIRECTIONS:
+        arguments: Any = OmegaConf.to_container(config.model[f"generator_{direction}"], resolve=True)
+        architectures[direction] = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
     slices = datamodule.train_slices
     description = {
         "code_version": version("mri-cyclegan"),
@@ -195,14 +198,14 @@ def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, content: Mapping
 def final_metrics(content: Mapping[str, Any]) -> dict[str, float]:
     """Single numbers of an evaluation, ``final/…``: foreground means of each direction, and figures without pairs."""
     found = {}
-    for way, of_way in content["summary"].items():
-        for metric, values in of_way.get(content["method"], {}).get("foreground", {}).items():
-            found[f"final/{metric}_{way}"] = values["mean"]
-    for way, values in content["unpaired"].items():
-        found[f"final/wasserstein_{way}"] = values["wasserstein"]
-        found[f"final/spectrum_distance_{way}"] = values["spectrum_distance"]
+    for direction, of_direction in content["summary"].items():
+        for metric, values in of_direction.get(content["method"], {}).get("foreground", {}).items():
+            found[f"final/{metric}_{direction}"] = values["mean"]
+    for direction, values in content["unpaired"].items():
+        found[f"final/wasserstein_{direction}"] = values["wasserstein"]
+        found[f"final/spectrum_distance_{direction}"] = values["spectrum_distance"]
         if values["subject_matching"] is not None:
-            found[f"final/subject_matching_{way}"] = values["subject_matching"]["accuracy"]
+            found[f"final/subject_matching_{direction}"] = values["subject_matching"]["accuracy"]
     return found
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.distributed import all_gather
 from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
 from mri_cyclegan.losses.adversarial import (
@@ -178,25 +179,25 @@ class CycleGAN(pl.LightningModule):
         """Whether a discriminator's loss near 0 is a bad sign: a Wasserstein loss has any sign, and may pass 0."""
         return self.adversarial_loss != "wgan" and self.weights.weights["adversarial"] > 0
 
-    def translate(self, image: Tensor, way: str) -> Tensor:
+    def translate(self, image: Tensor, direction: str) -> Tensor:
         """Translate slices for use.
 
         Args:
             image: (B, C, H, W), in [-1, 1].
-            way: ``"ab"`` or ``"ba"``.
+            direction: ``"ab"`` or ``"ba"``.
 
         Returns:
             (B, 1, H, W), in [-1, 1]: of a stack the centre slice.
         """
-        return centre_slice(self.translate_stack(image, way))
+        return centre_slice(self.translate_stack(image, direction))
 
     @torch.inference_mode()
-    def translate_stack(self, image: Tensor, way: str) -> Tensor:
+    def translate_stack(self, image: Tensor, direction: str) -> Tensor:
         """As :meth:`translate`, all slices of a stack: what the way back needs.
 
         In evaluation mode, whatever the module's own mode is.
         """
-        network = self.translator_ab if way == "ab" else self.translator_ba
+        network = self.translator_ab if direction == "ab" else self.translator_ba
         was_training = network.training
         network.eval()
         with eager(self.compiled):  # or it would be compiled once more for each number of slices
@@ -466,21 +467,30 @@ class CycleGAN(pl.LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Start the paired metrics of both directions."""
         num_cases = len(self.trainer.datamodule.val_pairs)  # type: ignore[attr-defined]
-        self.metrics = {way: PairedMetrics(num_cases).to(self.device) for way in ("ab", "ba")}
+        self.metrics = {direction: PairedMetrics(num_cases).to(self.device) for direction in DIRECTIONS}
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Measure both directions on paired slices, see :class:`mri_cyclegan.data.datasets.PairedSlices`."""
-        for way in ("ab", "ba"):
-            source, target = batch[way[0]], batch[way[1]]
-            self.metrics[way].update(self.translate(source, way), target, batch[f"foreground_{way[1]}"], batch["case"])
+        for direction in DIRECTIONS:
+            source, target = batch[direction[0]], batch[direction[1]]
+            self.metrics[direction].update(
+                self.translate(source, direction), target, batch[f"foreground_{direction[1]}"], batch["case"]
+            )
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean over subjects of each direction, and of both as ``val/psnr`` and ``val/ssim``."""
-        means = {way: {key: value.nanmean() for key, value in m.compute().items()} for way, m in self.metrics.items()}
+        means = {
+            direction: {key: value.nanmean() for key, value in m.compute().items()}
+            for direction, m in self.metrics.items()
+        }
         for metric in ("psnr", "ssim"):
-            for way in means:
-                self.log(f"val/{metric}_{way}", means[way][metric].float())
-            self.log(f"val/{metric}", torch.stack([means[way][metric] for way in means]).mean().float(), prog_bar=True)
+            for direction in means:
+                self.log(f"val/{metric}_{direction}", means[direction][metric].float())
+            self.log(
+                f"val/{metric}",
+                torch.stack([means[direction][metric] for direction in means]).mean().float(),
+                prog_bar=True,
+            )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from mri_cyclegan.data.layouts.bids import find_bids, is_bids_subject
 from mri_cyclegan.data.reading import unknown_type
 from mri_cyclegan.data.walking import is_folder, walk
 from mri_cyclegan.filesystem import escapes
-from mri_cyclegan.inference.directions import direction_of, named_direction
+from mri_cyclegan.inference.scan_direction import direction_of, named_direction
 from mri_cyclegan.translation.names import (
     PICTURE_OUTPUT,
     is_translation,
@@ -114,26 +114,26 @@ def _is_one_series(source: Path) -> bool:
     return bool(series_files(source)) and list(_images(source, [])) == [source]
 
 
-def _single(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Job:
+def _single(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Job:
     if not source.exists():
         raise ValueError(f"{source} does not exist. Give a scan or a folder of scans.")
     if (found := format_of(source)) is None:
         raise unknown_type(source)
     named, doubt = named_direction(source, contrasts), ""
-    if direction is not None and named not in (None, direction):
-        doubt = f"its name says {_origin(str(named), contrasts)}, but {_origin(direction, contrasts)} is asked for"
-    way = direction or direction_of(source, contrasts)
+    if given is not None and named not in (None, given):
+        doubt = f"its name says {_origin(str(named), contrasts)}, but {_origin(given, contrasts)} is asked for"
+    direction = given or direction_of(source, contrasts)
     kinds = (*NIFTI_SUFFIXES, PICTURE_OUTPUT) if found.is_picture else NIFTI_SUFFIXES
     if output.name.lower().endswith(kinds) and not output.is_dir():
         target = output
     elif output.is_dir() or not output.suffix:
-        target = output / _name(source, way, contrasts)
+        target = output / _name(source, direction, contrasts)
     else:
         raise ValueError(f"{output}: cannot be written. Expected a folder, or a name in {' or '.join(kinds)}.")
-    return Job(source, source.name, way, target, doubt)
+    return Job(source, source.name, direction, target, doubt)
 
 
-def _bids(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Plan:
+def _bids(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:
     """Scans of a data set, or of one subject, to the same places in a derivative."""
     root = source.parent if is_bids_subject(source) else source
     below = _parts_below(output, root)
@@ -145,20 +145,20 @@ def _bids(source: Path, output: Path, contrasts: Sequence[str], direction: str |
     scans = [scan for scan in found if not is_translation(scan.path.name)]
     jobs = []
     for scan in scans:
-        way = "ab" if scan.contrast == contrasts[0] else "ba"
-        if direction in (None, way):
+        direction = "ab" if scan.contrast == contrasts[0] else "ba"
+        if given in (None, direction):
             place = scan.path.relative_to(root)
-            target = output / place.parent / _name(scan.path, way, contrasts)
-            jobs.append(Job(scan.path, place.as_posix(), way, target))
+            target = output / place.parent / _name(scan.path, direction, contrasts)
+            jobs.append(Job(scan.path, place.as_posix(), direction, target))
     num_others = len(scans) - len(jobs)
     if not jobs:
-        wanted = " or ".join(contrasts) if direction is None else _origin(direction, contrasts)
+        wanted = " or ".join(contrasts) if given is None else _origin(given, contrasts)
         others = f", but {num_others} of the other contrast" if num_others else ""
         raise ValueError(f"{source}: no {wanted} scan in this BIDS data set{others}." + listed(map(str, findings)))
     return Plan(jobs, root, num_others, len(found) - len(scans), findings)
 
 
-def _folder(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Plan:
+def _folder(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:
     """Every scan below a folder, to the same place below another."""
     if output.resolve() == source.resolve():
         raise ValueError(f"{output}: the folder of the scans themselves. Give another for the output.")
@@ -168,14 +168,14 @@ def _folder(source: Path, output: Path, contrasts: Sequence[str], direction: str
         named = named_direction(path, contrasts, source)
         if is_translation(path.name):
             num_synthetic += 1
-        elif direction is not None and named not in (None, direction):
+        elif given is not None and named not in (None, given):
             num_others += 1
-        elif (way := direction or named) is None:
+        elif (direction := given or named) is None:
             unknown.append(path)
         else:
             place = path.relative_to(source)
-            folder = Path(*(_renamed(part, way, contrasts) for part in place.parts[:-1]))
-            jobs.append(Job(path, place.as_posix(), way, output / folder / _name(path, way, contrasts)))
+            folder = Path(*(_renamed(part, direction, contrasts) for part in place.parts[:-1]))
+            jobs.append(Job(path, place.as_posix(), direction, output / folder / _name(path, direction, contrasts)))
     if unknown:
         a, b = contrasts
         listing = listed(str(path) for path in unknown)

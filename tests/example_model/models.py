@@ -48,8 +48,8 @@ def make_model(folder, arguments=None, description=None, seed=0, name="UNet", **
     """Write a model of random weights; returns its networks."""
     torch.manual_seed(seed)
     arguments = (ARGUMENTS if name == "UNet" else {}) | (arguments or {})
-    generators = {way: GENERATORS[name](**arguments) for way in ("ab", "ba")}
-    architectures = {way: {"name": name, "arguments": arguments} for way in generators}
+    generators = {direction: GENERATORS[name](**arguments) for direction in ("ab", "ba")}
+    architectures = {direction: {"name": name, "arguments": arguments} for direction in generators}
     content = DESCRIPTION | (description or {})
     content = content | {"preprocessing": content["preprocessing"] | preprocessing}
     save_model(folder, generators, architectures, content)

@@ -47,7 +47,7 @@ def truth(run):
         paths = [path for path in sorted(split["files"]["test"]) if contrast in path]
         scaled = [scale_intensities(read_volume(path)) for path in paths]
         slices[letter] = torch.from_numpy(np.concatenate([model.preprocessing.slices_of(one).slices for one in scaled]))
-    return {way: nearest(slices[way[0]], slices[way[1]]) for way in ("ab", "ba")}
+    return {direction: nearest(slices[direction[0]], slices[direction[1]]) for direction in ("ab", "ba")}
 
 
 def nearest(sources, targets):
@@ -75,18 +75,18 @@ def test_a_model_that_knows_the_truth_passes_everything(run, truth, tmp_path, mo
     assert {name: level for name, level in levels.items() if level != "green"} == {}
     assert content["summary"]["ab"]["CycleGAN"]["foreground"]["ssim"]["mean"] > 0.99
     assert all("above copy" in sentence for sentence in content["verdict"])
-    for of_way in content["unpaired"].values():
-        assert of_way["wasserstein"] < 0.01
-        assert of_way["subject_matching"]["accuracy"] == 1
+    for of_direction in content["unpaired"].values():
+        assert of_direction["wasserstein"] < 0.01
+        assert of_direction["subject_matching"]["accuracy"] == 1
 
 
 def test_an_identity_copies_its_source(run, tmp_path, monkeypatch):
     levels, content = audits(run, {"ab": identity, "ba": identity}, tmp_path, monkeypatch)
     assert levels["Copying", "ab"] == levels["Copying", "ba"] == "red"
     # The same numbers as the baseline that copies: one code path.
-    for of_way in content["summary"].values():
+    for of_direction in content["summary"].values():
         for metric in ("psnr", "ssim", "ms_ssim", "mae", "nmse"):
-            model, copy = (of_way[method]["foreground"][metric] for method in ("CycleGAN", "copy"))
+            model, copy = (of_direction[method]["foreground"][metric] for method in ("CycleGAN", "copy"))
             assert model == pytest.approx(copy, abs=1e-5)
 
 
@@ -94,20 +94,20 @@ def test_a_code_in_the_low_bits_is_found(run, truth, tmp_path, monkeypatch):
     """The fake is the truth rounded to 8 bits, with the source hidden far below one step of them."""
     depth = 1e-3
 
-    def hide(way):
+    def hide(direction):
         def translate(images):
-            rounded = torch.round((truth[way](images) + 1) / 2 * 255) / 255
+            rounded = torch.round((truth[direction](images) + 1) / 2 * 255) / 255
             return 2 * (rounded + depth * (images + 1) / 2) - 1
 
         return translate
 
-    def reveal(way):
+    def reveal(direction):
         def translate(images):
             unit = (images.double() + 1) / 2
             code = (unit - torch.round(unit * 255 - 0.125) / 255) / depth
             has_code = ((code > -0.01) & (code < 1.01)).double().mean(dim=(1, 2, 3)) > 0.9
             decoded = (2 * code.clamp(0, 1) - 1).float()
-            return torch.where(has_code[:, None, None, None], decoded, hide(way)(images))
+            return torch.where(has_code[:, None, None, None], decoded, hide(direction)(images))
 
         return translate
 
@@ -117,9 +117,9 @@ def test_a_code_in_the_low_bits_is_found(run, truth, tmp_path, monkeypatch):
 
 
 def test_a_painted_blob_is_found(run, truth, tmp_path, monkeypatch):
-    def paint(way):
+    def paint(direction):
         def translate(images):
-            fake = truth[way](images).clone()
+            fake = truth[direction](images).clone()
             rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
             blob = ((rows - 30) ** 2 + (columns - 38) ** 2).sqrt() * SPACING_MM < 8
             shows_head = (images > -0.9).float().mean(dim=(1, 2, 3)) > 0.15
@@ -128,34 +128,34 @@ def test_a_painted_blob_is_found(run, truth, tmp_path, monkeypatch):
 
         return translate
 
-    levels, content = audits(run, {way: paint(way) for way in ("ab", "ba")}, tmp_path, monkeypatch)
+    levels, content = audits(run, {direction: paint(direction) for direction in ("ab", "ba")}, tmp_path, monkeypatch)
     assert levels["Invented regions", "ab"] == levels["Invented regions", "ba"] == "red"
     assert any("invented regions" in sentence for sentence in content["verdict"])
 
 
 def test_inverted_contrast_is_found(run, truth, tmp_path, monkeypatch):
-    def invert(way):
+    def invert(direction):
         def translate(images):
-            fake = truth[way](images)
+            fake = truth[direction](images)
             return torch.where(fake > -0.95, -fake, fake)
 
         return translate
 
-    levels, _ = audits(run, {way: invert(way) for way in ("ab", "ba")}, tmp_path, monkeypatch)
+    levels, _ = audits(run, {direction: invert(direction) for direction in ("ab", "ba")}, tmp_path, monkeypatch)
     assert levels["Contrast", "ab"] == levels["Contrast", "ba"] == "red"
 
 
 def test_flickering_slices_are_found(run, truth, tmp_path, monkeypatch):
-    def flicker(way):
+    def flicker(direction):
         def translate(images):
-            fake = truth[way](images)
+            fake = truth[direction](images)
             # Every other slice is darker: which one follows from the picture alone.
             dark = (images.sum(dim=(1, 2, 3)).mul(1e3).long() % 2 == 0)[:, None, None, None]
             return torch.where(dark, (fake + 1) * 0.6 - 1, fake)
 
         return translate
 
-    levels, _ = audits(run, {way: flicker(way) for way in ("ab", "ba")}, tmp_path, monkeypatch)
+    levels, _ = audits(run, {direction: flicker(direction) for direction in ("ab", "ba")}, tmp_path, monkeypatch)
     assert levels["Slice consistency", "ab"] == levels["Slice consistency", "ba"] == "red"
 
 
@@ -163,11 +163,11 @@ def test_lesions_that_are_filled_in_are_lost(run, tmp_path, monkeypatch, truth):
     """A median over 20 mm takes the lesions for noise."""
     from scipy import ndimage
 
-    def smooth(way):
+    def smooth(direction):
         def translate(images):
-            return torch.from_numpy(ndimage.median_filter(truth[way](images).numpy(), (1, 1, 7, 7)))
+            return torch.from_numpy(ndimage.median_filter(truth[direction](images).numpy(), (1, 1, 7, 7)))
 
         return translate
 
-    levels, _ = audits(run, {way: smooth(way) for way in ("ab", "ba")}, tmp_path, monkeypatch)
+    levels, _ = audits(run, {direction: smooth(direction) for direction in ("ab", "ba")}, tmp_path, monkeypatch)
     assert levels["Lesions", "ab"] in ("amber", "red")

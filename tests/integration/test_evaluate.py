@@ -69,8 +69,8 @@ def without_time(content):
     """Content that the same evaluation gives each time."""
     kept = {key: value for key, value in content.items() if key not in ("created", "provenance")}
     for subject in kept["subjects"]:
-        for of_way in subject["ways"].values():
-            of_way.pop("seconds", None)
+        for of_direction in subject["ways"].values():
+            of_direction.pop("seconds", None)
     return kept
 
 
@@ -91,9 +91,9 @@ def test_training_ends_with_an_evaluation(toy_run):
     assert content["methods"] == METHODS
     assert [subject["subject"] for subject in content["subjects"]] == subjects_of_test(toy_run)
     for subject in content["subjects"]:
-        for way in ("ab", "ba"):
+        for direction in ("ab", "ba"):
             for method in METHODS:
-                regions = subject["ways"][way]["metrics"][method]
+                regions = subject["ways"][direction]["metrics"][method]
                 assert list(regions) == (["foreground"] if method.startswith("oracle") else ["foreground", "whole"])
                 for values in regions.values():
                     assert list(values) == list(METRICS)
@@ -113,10 +113,10 @@ def test_training_ends_with_an_evaluation(toy_run):
 
 def test_means_and_intervals_are_those_of_the_subjects(toy_run):
     content = read(toy_run[0] / "evaluation")
-    for way in ("ab", "ba"):
+    for direction in ("ab", "ba"):
         for metric in METRICS:
-            values = [s["ways"][way]["metrics"]["CycleGAN"]["foreground"][metric] for s in content["subjects"]]
-            found = content["summary"][way]["CycleGAN"]["foreground"][metric]
+            values = [s["ways"][direction]["metrics"]["CycleGAN"]["foreground"][metric] for s in content["subjects"]]
+            found = content["summary"][direction]["CycleGAN"]["foreground"][metric]
             assert found["mean"] == pytest.approx(np.mean(values))
             assert min(values) <= found["low"] <= found["mean"] <= found["high"] <= max(values)
 
@@ -196,12 +196,12 @@ def test_both_regions_are_the_targets(toy_run):
     subject = subjects_of_test(toy_run)[0]
     volumes = {"a": scaled(run_dir, subject, "T1w"), "b": scaled(run_dir, subject, "T2w")}
     measured = read(run_dir / "evaluation")["subjects"][0]["ways"]
-    for way in ("ab", "ba"):
-        source, target = volumes[way[0]], volumes[way[1]]
+    for direction in ("ab", "ba"):
+        source, target = volumes[direction[0]], volumes[direction[1]]
         error = np.abs(source.array - target.array)
         expected = {"foreground": error[target.foreground].mean(), "whole": error.mean()}
         for region, mae in expected.items():
-            assert measured[way]["metrics"]["copy"][region]["mae"] == pytest.approx(mae, abs=1e-6)
+            assert measured[direction]["metrics"]["copy"][region]["mae"] == pytest.approx(mae, abs=1e-6)
 
 
 def test_validation_subjects_on_request(toy_run, tmp_path, command):
@@ -478,9 +478,9 @@ def test_a_target_stored_in_another_order_or_two_microns_aside_has_the_same_figu
     content = evaluate_runs([toy_run[0]], tmp_path / "out", Options(data_root=data_root, pairs="grid")).content
     for found, expected in zip(content["subjects"], read(toy_run[0] / "evaluation")["subjects"], strict=True):
         assert found["pairing"] is None
-        for way in ("ab", "ba"):
-            whole = expected["ways"][way]["metrics"]["CycleGAN"]["foreground"]
-            assert found["ways"][way]["metrics"]["CycleGAN"]["foreground"] == pytest.approx(whole, abs=2e-3)
+        for direction in ("ab", "ba"):
+            whole = expected["ways"][direction]["metrics"]["CycleGAN"]["foreground"]
+            assert found["ways"][direction]["metrics"]["CycleGAN"]["foreground"] == pytest.approx(whole, abs=2e-3)
 
 
 def test_a_moved_target_is_registered_and_the_result_says_how(toy_run, data_root, tmp_path):
@@ -573,7 +573,7 @@ def test_the_other_contrast_under_the_name_of_the_source_is_flagged(toy_run, dat
     status, output = command(toy_run[0], "--data-root", data_root, "--output", tmp_path / "out")
     assert status == 0
     flagged = {
-        one["subject"]: [of_way["out_of_domain"] for of_way in one["ways"].values()]
+        one["subject"]: [of_direction["out_of_domain"] for of_direction in one["ways"].values()]
         for one in read(tmp_path / "out")["subjects"]
     }
     assert all(any("intensities differ by" in clause for clause in clauses) for clauses in flagged[subject])

@@ -138,13 +138,15 @@ def test_programs_agree_on_real_slices(run, real_data, tmp_path, name):
     assert status == 0, output
     model = load_model(tmp_path / "model")
     suffix, load = PROGRAMS[name]
-    for way, contrast in (("ab", "T1w"), ("ba", "T2w")):
+    for direction, contrast in (("ab", "T1w"), ("ba", "T2w")):
         scan = real_data / f"open_ms/sub-07/anat/sub-07_space-MNI_{contrast}.nii.gz"
         slices = model.preprocessing(read_volume(scan)).slices
         slices = slices[:: len(slices) // 8]
-        program = VolumeTranslator({way: load(tmp_path / "out" / f"generator_{way}.{suffix}")}, model.preprocessing)
-        expected = model.translator().translate_slices(slices, way)
-        np.testing.assert_allclose(program.translate_slices(slices, way), expected, atol=1e-5, rtol=0)
+        program = VolumeTranslator(
+            {direction: load(tmp_path / "out" / f"generator_{direction}.{suffix}")}, model.preprocessing
+        )
+        expected = model.translator().translate_slices(slices, direction)
+        np.testing.assert_allclose(program.translate_slices(slices, direction), expected, atol=1e-5, rtol=0)
         assert np.ptp(expected) > 0.1
         assert slices.max() > 0.5
 

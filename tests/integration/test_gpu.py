@@ -25,8 +25,8 @@ pytestmark = [
 def test_a_run_uses_bf16_and_scores_near_the_cpu(tmp_path, compose_run, toy_overrides, toy_run):
     _, _, on_cpu = toy_run
     on_gpu = train(compose_run(tmp_path, *toy_overrides, "trainer=auto", "trainer.max_epochs=2"))
-    for way in ("ab", "ba"):
-        difference = on_gpu["mean"]["CycleGAN"][way]["psnr"] - on_cpu["mean"]["CycleGAN"][way]["psnr"]
+    for direction in ("ab", "ba"):
+        difference = on_gpu["mean"]["CycleGAN"][direction]["psnr"] - on_cpu["mean"]["CycleGAN"][direction]["psnr"]
         assert abs(difference) < 1.0
 
 
@@ -76,9 +76,9 @@ def test_an_evaluation_gives_the_numbers_of_the_cpu(toy_run, tmp_path):
         evaluate_runs([run_dir], tmp_path / device, Options(device=device)).content["summary"]
         for device in ("cuda", "cpu")
     )
-    for way in ("ab", "ba"):
+    for direction in ("ab", "ba"):
         for metric, tolerance in (("psnr", 0.02), ("ssim", 1e-3), ("ms_ssim", 1e-3)):
-            found, expected = (one[way]["CycleGAN"]["foreground"][metric]["mean"] for one in (on_gpu, on_cpu))
+            found, expected = (one[direction]["CycleGAN"]["foreground"][metric]["mean"] for one in (on_gpu, on_cpu))
             assert found == pytest.approx(expected, abs=tolerance)
 
 
@@ -121,8 +121,8 @@ def test_slices_kept_by_the_gpu_are_those_read_from_disk(tmp_path, compose_run, 
     for mode in ("true", "false"):
         exact = ["trainer=auto", "trainer.precision=32-true", "trainer.max_epochs=1", f"data.device_cache={mode}"]
         summaries.append(train(compose_run(tmp_path / mode, *toy_overrides, *exact)))
-    for way in ("ab", "ba"):
-        kept, read = (summary["mean"]["CycleGAN"][way]["psnr"] for summary in summaries)
+    for direction in ("ab", "ba"):
+        kept, read = (summary["mean"]["CycleGAN"][direction]["psnr"] for summary in summaries)
         assert kept == pytest.approx(read, abs=0.05)
 
 

@@ -92,6 +92,6 @@ def test_a_head_unlike_the_phantoms_is_flagged(real_data, tmp_path, toy_run):
     options = Options(part="all", data_root=real_data / "tcga")
     content = evaluate_runs([toy_run[0]], tmp_path, options).content
     (subject,) = content["subjects"]
-    assert all(of_way["out_of_domain"] for of_way in subject["ways"].values())
+    assert all(of_direction["out_of_domain"] for of_direction in subject["ways"].values())
     levels = {audit["name"]: audit["level"] for audit in content["audits"]}
     assert levels["Registration"] == "green"

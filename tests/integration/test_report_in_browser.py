@@ -34,7 +34,12 @@ OFFLINE = (
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write_report(path, example_evaluation(5), {way: example_cases(way) for way in ("ab", "ba")}, example_history(3))
+    write_report(
+        path,
+        example_evaluation(5),
+        {direction: example_cases(direction) for direction in ("ab", "ba")},
+        example_history(3),
+    )
     return path
 
 

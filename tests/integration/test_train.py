@@ -30,7 +30,7 @@ LOSSES = {
         "discriminator_b",
     )
 }
-VALIDATION = {f"val/{metric}{way}" for metric in ("psnr", "ssim") for way in ("", "_ab", "_ba")}
+VALIDATION = {f"val/{metric}{direction}" for metric in ("psnr", "ssim") for direction in ("", "_ab", "_ba")}
 
 
 def test_metrics_csv_has_every_loss_metric_and_learning_rate(toy_run):
@@ -87,11 +87,11 @@ def test_the_summary_holds_model_and_baselines_for_each_test_subject(toy_run):
     assert summary["measured_on"] == "2 test subjects, 2 with pairs"
     assert summary["training_s"] > 0
     for method in ("CycleGAN", "copy", "mean image", "histogram matching", "oracle look-up table"):
-        for way in ("ab", "ba"):
+        for direction in ("ab", "ba"):
             for metric in ("psnr", "ssim", "ms_ssim", "mae", "nmse", "nmi"):
-                values = summary["per_subject"][method][way][metric]
+                values = summary["per_subject"][method][direction][metric]
                 assert len(values) == 2
-                assert summary["mean"][method][way][metric] == pytest.approx(np.mean(values))
+                assert summary["mean"][method][direction][metric] == pytest.approx(np.mean(values))
 
 
 def test_the_table_and_the_files_agree_with_a_computation_by_hand(toy_run):
@@ -261,8 +261,8 @@ def test_training_starts_from_a_trained_model(tmp_path, compose_run, toy_overrid
     train(compose_run(tmp_path, *toy_overrides, *words))
     image = torch.rand(1, 1, 32, 32) * 2 - 1
     started, trained = load_model(tmp_path), load_model(folder)
-    for way in ("ab", "ba"):
-        assert torch.allclose(started.networks[way](image), trained.networks[way](image), atol=1e-6)
+    for direction in ("ab", "ba"):
+        assert torch.allclose(started.networks[direction](image), trained.networks[direction](image), atol=1e-6)
 
 
 @pytest.mark.parametrize(

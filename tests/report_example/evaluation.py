@@ -18,13 +18,13 @@ METHODS = ["CycleGAN", "copy", "mean image", "histogram matching", "oracle look-
 TISSUES = {"gm": (0.61, -0.022), "wm": (0.42, 0.011), "csf": (0.94, -0.051)}
 
 
-def example_evaluation(num_subjects=20, ways=("ab", "ba"), paired=True, seed=0):
+def example_evaluation(num_subjects=20, directions=("ab", "ba"), paired=True, seed=0):
     random = np.random.default_rng(seed)
     subjects = [
         {
             "subject": f"sub-{number + 21:03d}",
             "session": "",
-            "ways": {way: measured_subject(random, way, paired, number) for way in ways},
+            "ways": {direction: measured_subject(random, direction, paired, number) for direction in directions},
         }
         for number in range(num_subjects)
     ]
@@ -33,7 +33,7 @@ def example_evaluation(num_subjects=20, ways=("ab", "ba"), paired=True, seed=0):
         "title": "baseline",
         "created": "2026-11-24T15:30:00",
         "contrasts": CONTRASTS,
-        "directions": {way: DIRECTIONS[way] for way in ways},
+        "directions": {direction: DIRECTIONS[direction] for direction in directions},
         "part": "test",
         "chose_epoch": [],
         "plane": "axial",
@@ -44,16 +44,18 @@ def example_evaluation(num_subjects=20, ways=("ab", "ba"), paired=True, seed=0):
             name: {"label": label, "unit": unit, "higher_is_better": higher, "digits": digits}
             for name, (label, unit, higher, digits, _, _) in METRICS.items()
         },
-        "verdict": [verdict(*DIRECTIONS[way], paired) for way in ways],
-        "summary": {way: summary(subjects, way) if paired else {} for way in ways},
+        "verdict": [verdict(*DIRECTIONS[direction], paired) for direction in directions],
+        "summary": {direction: summary(subjects, direction) if paired else {} for direction in directions},
         "subjects": subjects,
-        "unpaired": {way: unpaired(num_subjects) for way in ways},
-        "audits": [audit for way in ways for audit in audits(way)] + run_audits(),
-        "uncertainty": {"kind": "ensemble of 3 runs"} | {way: uncertainty() for way in ways} if paired else None,
+        "unpaired": {direction: unpaired(num_subjects) for direction in directions},
+        "audits": [audit for direction in directions for audit in audits(direction)] + run_audits(),
+        "uncertainty": {"kind": "ensemble of 3 runs"} | {direction: uncertainty() for direction in directions}
+        if paired
+        else None,
         "warnings": ["2 of 20 subjects look unlike the training data; see the notes beside them."],
         "provenance": {
             "code_version": "0.1.0",
-            "model_sha256": dict.fromkeys(ways, "3f1c9d" * 10 + "beef"),
+            "model_sha256": dict.fromkeys(directions, "3f1c9d" * 10 + "beef"),
             "weights": "best epoch on validation, 87",
             "training": {
                 "experiment": "baseline",
@@ -69,7 +71,7 @@ def example_evaluation(num_subjects=20, ways=("ab", "ba"), paired=True, seed=0):
     }
 
 
-def measured_subject(random, way, paired, number):
+def measured_subject(random, direction, paired, number):
     # Subjects that are hard for one method are hard for all of them.
     hardness = random.normal()
     metrics = {
@@ -96,14 +98,14 @@ def measured_subject(random, way, paired, number):
     }
 
 
-def summary(subjects, way):
+def summary(subjects, direction):
     shown = {}
     for method in METHODS:
         shown[method] = {}
         for region in ("foreground", "whole"):
             shown[method][region] = {}
             for name, (_, _, higher, _, _, _) in METRICS.items():
-                values = np.array([subject["ways"][way]["metrics"][method][region][name] for subject in subjects])
+                values = np.array([subject["ways"][direction]["metrics"][method][region][name] for subject in subjects])
                 error = values.std() / len(values) ** 0.5
                 shown[method][region][name] = {
                     "mean": values.mean(),
@@ -130,11 +132,11 @@ def unpaired(num_subjects):
     return {"wasserstein": 0.0312, "spectrum_distance": 2.41, "subject_matching": matching, "fid": None}
 
 
-def audits(way):
+def audits(direction):
     def audit(name, level, figure, meaning):
-        return {"name": name, "way": way, "level": level, "figure": figure, "meaning": meaning, "values": {}}
+        return {"name": name, "way": direction, "level": level, "figure": figure, "meaning": meaning, "values": {}}
 
-    lesions = "red" if way == "ab" else "unknown"
+    lesions = "red" if direction == "ab" else "unknown"
     return [
         audit("Copying", "green", "SSIM to source −0.09, to truth 0.74", "The output looks like its target contrast."),
         audit(
@@ -148,9 +150,11 @@ def audits(way):
         audit(
             "Lesions",
             lesions,
-            "31 % of 42 lesions lost; 3.2 invented bright regions per 100 ml" if way == "ab" else "no lesion masks",
+            "31 % of 42 lesions lost; 3.2 invented bright regions per 100 ml"
+            if direction == "ab"
+            else "no lesion masks",
             "Lesions of the source are smoothed away. Do not use these outputs to look for lesions."
-            if way == "ab"
+            if direction == "ab"
             else "Put masks beside the scans to measure it.",
         ),
     ]
@@ -178,11 +182,11 @@ def uncertainty():
 def example_history(num_epochs=30, seed=0):
     # Where each curve ends, how far from that it starts, and how noisy it is.
     curves = {
-        **{f"loss/adversarial_{way}": (0.4, 0.5, 0.03) for way in DIRECTIONS},
+        **{f"loss/adversarial_{direction}": (0.4, 0.5, 0.03) for direction in DIRECTIONS},
         **{f"loss/{part}_{side}": (0.05, 0.3, 0.01) for part in ("cycle", "identity") for side in "ab"},
         **{f"loss/discriminator_{side}": (0.22, 0.1, 0.02) for side in "ab"},
-        **{f"val/psnr_{way}": (22, -6, 0.2) for way in DIRECTIONS},
-        **{f"val/ssim_{way}": (0.74, -0.4, 0.02) for way in DIRECTIONS},
+        **{f"val/psnr_{direction}": (22, -6, 0.2) for direction in DIRECTIONS},
+        **{f"val/ssim_{direction}": (0.74, -0.4, 0.02) for direction in DIRECTIONS},
     }
     random = np.random.default_rng(seed)
     return [

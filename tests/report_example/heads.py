@@ -26,7 +26,7 @@ def example_images(subject="sub-021", shape=(30, 64, 64), spacing_mm=(1.0, 1.0, 
     )
 
 
-def example_cases(way="ab", paired=True, max_slices=5, **of_images):
+def example_cases(direction="ab", paired=True, max_slices=5, **of_images):
     """Worst, median and best."""
     cases = []
     for number, label in enumerate(["worst", "median", "best"]):

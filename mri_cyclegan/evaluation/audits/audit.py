@@ -45,7 +45,7 @@ class Audit:
 
     Attributes:
         name: of the audit.
-        way: direction, ``"ab"`` or ``"ba"``; None for the run as a whole.
+        direction: direction, ``"ab"`` or ``"ba"``; None for the run as a whole.
         level: how serious it is; ``UNKNOWN`` where it could not be measured.
         figure: the measured figures in words, one short line.
         meaning: what they mean and what to do about it.
@@ -53,12 +53,13 @@ class Audit:
     """
 
     name: str
-    way: str | None
+    direction: str | None
     level: Level
     figure: str
     meaning: str
     values: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self) | {"level": self.level.value, "values": dict(self.values)}
+        """Plain JSON values; files of every version call the direction ``way``."""
+        content = asdict(self) | {"level": self.level.value, "values": dict(self.values)}
+        return {{"direction": "way"}.get(key, key): value for key, value in content.items()}

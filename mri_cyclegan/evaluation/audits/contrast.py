@@ -65,7 +65,7 @@ def measure_contrast(images: SubjectImages) -> dict[str, Any]:
     return {"subject": images.subject, "kind": kind, "classes": named}
 
 
-def judge_contrast(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
+def judge_contrast(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
     """Judge by the rank correlation of class means within subjects, and by their drift.
 
     The correlation is taken subject by subject and averaged: pooled, it would also see that one subject's images are
@@ -73,12 +73,12 @@ def judge_contrast(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
 
     Args:
         measured: what :func:`measure_contrast` gave for each subject.
-        way: direction.
+        direction: direction.
     """
     measured = [record for record in measured if record and len(record["classes"]) > 1]
     if not measured:
         reason = "It needs pairs whose targets have at least two classes of intensity."
-        return Audit(NAME, way, Level.UNKNOWN, "not measured", reason)
+        return Audit(NAME, direction, Level.UNKNOWN, "not measured", reason)
     correlations = [_rank_correlation(record["classes"]) for record in measured]
     correlation, worst = fmean(correlations), int(np.argmin(correlations))
     drift = fmean(abs(means["output"] - means["target"]) for r in measured for means in r["classes"].values())
@@ -86,7 +86,7 @@ def judge_contrast(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
     kinds = " and ".join(sorted({record["kind"] for record in measured}))
     lowest = f"lowest: {measured[worst]['subject']}, {correlations[worst]:.2f}"
     figure = f"rank correlation of {kinds} {correlation:.2f} ({lowest}), mean drift {drift:.3f}"
-    return Audit(NAME, way, level, figure, MEANING[level], {"rank_correlation": correlation, "drift": drift})
+    return Audit(NAME, direction, level, figure, MEANING[level], {"rank_correlation": correlation, "drift": drift})
 
 
 def _quantile_bins(values: np.ndarray) -> np.ndarray:

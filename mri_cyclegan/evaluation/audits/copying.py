@@ -48,7 +48,7 @@ def judge_copying(
     measured: Sequence[Mapping[str, Any]],
     output_histograms: Sequence[Sequence[float] | np.ndarray | None],
     target_domain_histogram: Sequence[float] | np.ndarray | None,
-    way: str,
+    direction: str,
 ) -> Audit:
     """Compare the distance to the source with the distance to the target domain.
 
@@ -57,11 +57,11 @@ def judge_copying(
         output_histograms: of each subject's output over the foreground, see
             :func:`mri_cyclegan.data.histograms.histogram`; not read for a subject without a measurement.
         target_domain_histogram: of the target domain's real images; None where there are none.
-        way: direction.
+        direction: direction.
     """
     if target_domain_histogram is None or not any(measured):
         missing = "real images of the target contrast" if target_domain_histogram is None else "the sources"
-        return Audit(NAME, way, Level.UNKNOWN, "not measured", f"It needs {missing} to compare the outputs with.")
+        return Audit(NAME, direction, Level.UNKNOWN, "not measured", f"It needs {missing} to compare the outputs with.")
     domain = np.asarray(target_domain_histogram, dtype=np.float64)
     distances = [
         (record["subject"], record["to_source"], wasserstein(np.asarray(histogram, dtype=np.float64), domain))
@@ -76,7 +76,7 @@ def judge_copying(
         f"{values['to_source']:.3f} from the source, {values['to_domain']:.3f} from the target domain; "
         f"most like its source: {subjects[worst]}, {to_source[worst]:.3f} and {to_domain[worst]:.3f}"
     )
-    return Audit(NAME, way, level, figure, MEANING[level], values)
+    return Audit(NAME, direction, level, figure, MEANING[level], values)
 
 
 def _level(to_source: float, to_domain: float) -> Level:

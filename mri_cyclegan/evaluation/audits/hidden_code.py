@@ -87,7 +87,7 @@ def measure_hidden_code(slices: Tensor, foreground: Tensor, there: Translate, ba
     }
 
 
-def judge_hidden_code(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
+def judge_hidden_code(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
     """Judge by the PSNR lost beyond what an honest way back may lose: see :data:`HONEST_GAIN`.
 
     An honest way back with gain g has the error of the clean cycle plus g² times the change of the fake. The plain drop
@@ -97,11 +97,11 @@ def judge_hidden_code(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
 
     Args:
         measured: what :func:`measure_hidden_code` gave for each subject.
-        way: direction of the fake.
+        direction: direction of the fake.
     """
     measured = [record for record in measured if record]
     if not measured:
-        return Audit(NAME, way, Level.UNKNOWN, "not measured", "It needs both generators, and a foreground.")
+        return Audit(NAME, direction, Level.UNKNOWN, "not measured", "It needs both generators, and a foreground.")
     psnr = {name: fmean(record[name] for record in measured) for name in ("clean", *DESCRIPTIONS)}
     excess = {name: fmean(_excess_db(record, name) for record in measured) for name in DESCRIPTIONS}
     worst = max(excess, key=lambda name: excess[name])
@@ -113,7 +113,7 @@ def judge_hidden_code(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
         f"{max(0.0, excess[worst]):.1f} dB more than an honest loss ({DESCRIPTIONS[worst]})"
     )
     values = psnr | {f"excess_{name}": value for name, value in excess.items()}
-    return Audit(NAME, way, level, figure, MEANING[level], values)
+    return Audit(NAME, direction, level, figure, MEANING[level], values)
 
 
 def _perturb(fake: Tensor) -> dict[str, Tensor]:

@@ -81,16 +81,16 @@ def measure_invented_regions(images: SubjectImages) -> dict[str, Any]:
     }
 
 
-def judge_invented_regions(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
+def judge_invented_regions(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
     """Judge by the number of invented regions per 100 ml, over the subjects that have pairs.
 
     Args:
         measured: what :func:`measure_invented_regions` gave for each subject.
-        way: direction.
+        direction: direction.
     """
     measured = [record for record in measured if record and record["searched_ml"] > 0]
     if not measured:
-        return Audit(NAME, way, Level.UNKNOWN, "no pairs", "Only a truth tells what is invented.")
+        return Audit(NAME, direction, Level.UNKNOWN, "no pairs", "Only a truth tells what is invented.")
     rates = [100 * record["num_regions"] / record["searched_ml"] for record in measured]
     num_regions = sum(record["num_regions"] for record in measured)
     level = Level.RED if median(rates) > RED_PER_100_ML else Level.AMBER if num_regions else Level.GREEN
@@ -106,7 +106,7 @@ def judge_invented_regions(measured: Sequence[Mapping[str, Any]], way: str) -> A
         "num_regions": float(num_regions),
         "affected_share": fmean(rate > 0 for rate in rates),
     }
-    return Audit(NAME, way, level, figure, MEANING[level], values)
+    return Audit(NAME, direction, level, figure, MEANING[level], values)
 
 
 def _smooth(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:

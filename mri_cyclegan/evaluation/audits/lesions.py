@@ -87,12 +87,12 @@ def measure_lesions(images: SubjectImages) -> dict[str, Any]:
     return {"subject": images.subject, "lesions": lesions}
 
 
-def judge_lesions(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
+def judge_lesions(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
     """Judge by the shares of lesions, visible in the truth, that are lost or exaggerated in the output.
 
     Args:
         measured: what :func:`measure_lesions` gave for each subject.
-        way: direction.
+        direction: direction.
     """
     paired = [record for record in measured if record]
     masked = [record for record in paired if record["lesions"] is not None]
@@ -101,7 +101,7 @@ def judge_lesions(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
     if not shares:
         figure = "no visible lesions" if masked else "no mask given" if paired else "no pairs"
         reason = "It needs pairs with a lesion mask (docs/protocol.md, Audits), and lesions that the truth shows."
-        return Audit(NAME, way, Level.UNKNOWN, figure, reason)
+        return Audit(NAME, direction, Level.UNKNOWN, figure, reason)
     lost, exaggerated = sum(map(_is_lost, shares)), sum(map(_is_exaggerated, shares))
     level = _level(lost, exaggerated, shares)
     counts = f"{lost} of {len(shares)} lesions lost, {exaggerated} exaggerated"
@@ -114,7 +114,7 @@ def judge_lesions(measured: Sequence[Mapping[str, Any]], way: str) -> Audit:
         "num_lesions": float(len(shares)),
         "median_kept": median(shares),
     }
-    return Audit(NAME, way, level, "; ".join(parts), MEANING[level], values)
+    return Audit(NAME, direction, level, "; ".join(parts), MEANING[level], values)
 
 
 def _level(lost: int, exaggerated: int, shares: Sequence[float]) -> Level:

@@ -24,12 +24,12 @@ def measure_registration(images: SubjectImages) -> dict[str, Any]:
     return {"subject": images.subject, "dice": float(overlap)}
 
 
-def judge_registration(measured: Sequence[dict[str, Any]], way: str) -> Audit:
+def judge_registration(measured: Sequence[dict[str, Any]], direction: str) -> Audit:
     """Judge all subjects of one direction by the worst."""
     measured = [one for one in measured if one]
     if not measured:
         reason = "It needs both the source and the truth of a person."
-        return Audit("Registration", way, Level.UNKNOWN, "not measured", reason)
+        return Audit("Registration", direction, Level.UNKNOWN, "not measured", reason)
     worst = min(measured, key=lambda one: one["dice"])
     mean = float(np.mean([one["dice"] for one in measured]))
     level = Level.RED if worst["dice"] < RED_BELOW else Level.AMBER if worst["dice"] < AMBER_BELOW else Level.GREEN
@@ -39,4 +39,4 @@ def judge_registration(measured: Sequence[dict[str, Any]], way: str) -> Audit:
         Level.RED: "Source and truth are not registered: paired figures measure that, not the model. Register them.",
     }[level]
     figure = f"heads overlap by {mean:.3f} (Dice), worst {worst['dice']:.3f} in {worst['subject']}"
-    return Audit("Registration", way, level, figure, meaning, {"dice": mean, "worst_dice": worst["dice"]})
+    return Audit("Registration", direction, level, figure, meaning, {"dice": mean, "worst_dice": worst["dice"]})

@@ -67,13 +67,13 @@ def measure_slice_consistency(images: SubjectImages) -> dict[str, Any]:
 
 
 def judge_slice_consistency(
-    measured: Sequence[Mapping[str, Any]], way: str, domain_differences: Sequence[float] = ()
+    measured: Sequence[Mapping[str, Any]], direction: str, domain_differences: Sequence[float] = ()
 ) -> Audit:
     """Compare outputs with their own targets, or without any pair with real volumes of the target domain.
 
     Args:
         measured: what :func:`measure_slice_consistency` gave for each subject.
-        way: direction.
+        direction: direction.
         domain_differences: :func:`mean_slice_difference` of real volumes of the target contrast, with the same distance
             between slices; used when no subject has a target.
     """
@@ -82,14 +82,16 @@ def judge_slice_consistency(
     targets = [record["target"] for record in paired] or list(domain_differences)
     if not measured or not targets:
         missing = "Real volumes of the target contrast are" if measured else "Volumes of at least two slices are"
-        return Audit(NAME, way, Level.UNKNOWN, "not measured", f"{missing} needed.")
+        return Audit(NAME, direction, Level.UNKNOWN, "not measured", f"{missing} needed.")
     if not fmean(targets):
-        return Audit(NAME, way, Level.UNKNOWN, "real slices do not differ", "Check the scans of the target contrast.")
+        return Audit(
+            NAME, direction, Level.UNKNOWN, "real slices do not differ", "Check the scans of the target contrast."
+        )
     judged = paired or measured
     ratio = fmean(record["output"] for record in judged) / fmean(targets)
     level, meaning = _judgement(ratio)
     figure = f"neighbouring slices differ {ratio:.2f} times as much as real ones; {_farthest(judged, fmean(targets))}"
-    return Audit(NAME, way, level, figure, meaning, {"ratio": ratio})
+    return Audit(NAME, direction, level, figure, meaning, {"ratio": ratio})
 
 
 def _farthest(judged: Sequence[Mapping[str, Any]], mean_target: float) -> str:

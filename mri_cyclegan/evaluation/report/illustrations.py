@@ -30,11 +30,11 @@ class Illustration:
     note: str = ""
 
 
-def distributions(evaluation: Mapping[str, Any], way: str) -> list[Illustration]:
+def distributions(evaluation: Mapping[str, Any], direction: str) -> list[Illustration]:
     """One box plot a metric: the model beside the baselines, every subject a point; over the foreground."""
     shown = []
     for metric, about in evaluation["metrics"].items():
-        if values := _values(evaluation, way, metric):
+        if values := _values(evaluation, direction, metric):
             label = about["label"] + (f" ({about['unit']})" if about["unit"] else "")
             better = "higher" if about["higher_is_better"] else "lower"
             alt = f"Box plot of {label}, {better} is better. " + _medians(values, about["digits"])
@@ -42,10 +42,10 @@ def distributions(evaluation: Mapping[str, Any], way: str) -> list[Illustration]
     return shown
 
 
-def agreement(evaluation: Mapping[str, Any], way: str) -> Illustration | None:
+def agreement(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
     """Bland–Altman plot of the tissues' mean intensities; None where nobody labelled tissues."""
     pairs: dict[str, list[tuple[float, float]]] = {}
-    for measured in measured_subjects(evaluation, way):
+    for measured in measured_subjects(evaluation, direction):
         for tissue, means in measured.get("tissues", {}).items():
             pairs.setdefault(tissue, []).append((means["target"], means["output"]))
     if not pairs:
@@ -60,9 +60,9 @@ def agreement(evaluation: Mapping[str, Any], way: str) -> Illustration | None:
     return Illustration("Tissue intensities, Bland–Altman", svg_uri(bland_altman(pairs)), alt, note)
 
 
-def calibration(evaluation: Mapping[str, Any], way: str) -> Illustration | None:
+def calibration(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
     """Error against stated uncertainty; None where no uncertainty was measured."""
-    measured = (evaluation["uncertainty"] or {}).get(way)
+    measured = (evaluation["uncertainty"] or {}).get(direction)
     if not measured:
         return None
     points = measured["calibration"]
@@ -92,11 +92,12 @@ def learning(history: Sequence[Mapping[str, float]]) -> Illustration | None:
     return Illustration("Learning curves", svg_uri(learning_curves(history, {})), alt, note)
 
 
-def _values(evaluation: Mapping[str, Any], way: str, metric: str) -> dict[str, list[float]]:
+def _values(evaluation: Mapping[str, Any], direction: str, metric: str) -> dict[str, list[float]]:
     """Method to a metric of each subject over the foreground; empty without pairs."""
-    paired = [measured["metrics"] for measured in measured_subjects(evaluation, way) if measured["metrics"]]
+    paired = [measured["metrics"] for measured in measured_subjects(evaluation, direction) if measured["metrics"]]
     return {
-        method: [metrics[method]["foreground"][metric] for metrics in paired] for method in evaluation["summary"][way]
+        method: [metrics[method]["foreground"][metric] for metrics in paired]
+        for method in evaluation["summary"][direction]
     }
 
 

@@ -37,41 +37,47 @@ def write_report(
         cases: of each direction, the subjects to look at.
         history: of each epoch, ``epoch`` and the values of ``loss/…`` and ``val/…``; empty without a training run.
     """
-    ways = list(evaluation["directions"])
+    directions = list(evaluation["directions"])
     names = [subject["subject"] for subject in evaluation["subjects"]]
     pages = environment()
     pages.filters["number"] = number
     page = pages.get_template("report.html").render(
         evaluation=evaluation,
         created=datetime.fromisoformat(evaluation["created"]),
-        names={way: " → ".join(contrasts) for way, contrasts in evaluation["directions"].items()},
-        results={way: {region: results(evaluation, way, region) for region in ("foreground", "whole")} for way in ways},
-        num_paired={way: sum(bool(one["metrics"]) for one in measured_subjects(evaluation, way)) for way in ways},
+        names={direction: " → ".join(contrasts) for direction, contrasts in evaluation["directions"].items()},
+        results={
+            direction: {region: results(evaluation, direction, region) for region in ("foreground", "whole")}
+            for direction in directions
+        },
+        num_paired={
+            direction: sum(bool(one["metrics"]) for one in measured_subjects(evaluation, direction))
+            for direction in directions
+        },
         evaluated=described(evaluation["part"], names, evaluation["chose_epoch"]),
-        gains={way: gains(evaluation, way, "foreground") for way in ways},
+        gains={direction: gains(evaluation, direction, "foreground") for direction in directions},
         scales_note=scales_note(evaluation),
         pairing_note=pairing_note(evaluation),
         audits=sorted_audits(evaluation),
         levels=list(reversed(Level)),
         legend=legend(),
         cases=cases,
-        panels={way: [_panels(evaluation, way, case) for case in cases[way]] for way in cases},
+        panels={direction: [_panels(evaluation, direction, case) for case in cases[direction]] for direction in cases},
         error_colours=error_colours(),
         max_error=MAX_ERROR,
-        distributions={way: distributions(evaluation, way) for way in ways},
-        agreement={way: agreement(evaluation, way) for way in ways},
-        calibration={way: calibration(evaluation, way) for way in ways},
+        distributions={direction: distributions(evaluation, direction) for direction in directions},
+        agreement={direction: agreement(evaluation, direction) for direction in directions},
+        calibration={direction: calibration(evaluation, direction) for direction in directions},
         learning=learning(history),
         provenance=flattened(evaluation["provenance"]),
     )
     atomic_write_text(path, page)
 
 
-def _panels(evaluation: Mapping[str, Any], way: str, case: Case) -> list[str]:
+def _panels(evaluation: Mapping[str, Any], direction: str, case: Case) -> list[str]:
     """What stands side by side in the case's pictures."""
-    source, target = evaluation["directions"][way]
+    source, target = evaluation["directions"][direction]
     is_paired = case.ssim is not None
     # Predictions of another program may come without sources; the copy of the source is missing then, too.
-    has_source = not is_paired or COPY in evaluation["summary"][way]
+    has_source = not is_paired or COPY in evaluation["summary"][direction]
     shown = [f"source {source}"] * has_source + [f"output {target}"]
     return shown + [f"true {target}", "error"] * is_paired

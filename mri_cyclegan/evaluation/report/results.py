@@ -51,14 +51,14 @@ class Gain:
     word: str
 
 
-def results(evaluation: Mapping[str, Any], way: str, region: str) -> list[Row]:
+def results(evaluation: Mapping[str, Any], direction: str, region: str) -> list[Row]:
     """The model and the baselines, in the order of the summary; empty without pairs."""
-    best = _best_baselines(evaluation, way, region)
+    best = _best_baselines(evaluation, direction, region)
     rows = []
-    for method in evaluation["summary"][way]:
-        if region not in evaluation["summary"][way][method]:
+    for method in evaluation["summary"][direction]:
+        if region not in evaluation["summary"][direction][method]:
             continue
-        summary = evaluation["summary"][way][method][region]
+        summary = evaluation["summary"][direction][method][region]
         cells = [
             _cell(summary[metric], about["digits"], best.get(metric) == method)
             for metric, about in evaluation["metrics"].items()
@@ -67,15 +67,17 @@ def results(evaluation: Mapping[str, Any], way: str, region: str) -> list[Row]:
     return rows
 
 
-def gains(evaluation: Mapping[str, Any], way: str, region: str) -> list[Gain]:
+def gains(evaluation: Mapping[str, Any], direction: str, region: str) -> list[Gain]:
     """The model's mean minus that of the best trivial baseline, one a metric; empty where there is nothing to compare.
 
     The best baseline may be another one for each metric.
     """
     shown = []
-    for metric, best in _best_baselines(evaluation, way, region).items():
+    for metric, best in _best_baselines(evaluation, direction, region).items():
         about = evaluation["metrics"][metric]
-        model, baseline = (_mean(evaluation, way, method, region, metric) for method in (evaluation["method"], best))
+        model, baseline = (
+            _mean(evaluation, direction, method, region, metric) for method in (evaluation["method"], best)
+        )
         difference = round(model - baseline, about["digits"])
         gain = difference if about["higher_is_better"] else -difference
         word = "better" if gain > 0 else "worse" if gain < 0 else "equal"
@@ -88,19 +90,19 @@ def _cell(summary: Mapping[str, float | None], digits: int, is_best: bool) -> Ce
     return Cell(mean, "" if summary["low"] is None else f"{low} to {high}", is_best)
 
 
-def _best_baselines(evaluation: Mapping[str, Any], way: str, region: str) -> dict[str, str]:
+def _best_baselines(evaluation: Mapping[str, Any], direction: str, region: str) -> dict[str, str]:
     """Metric to the trivial baseline with the best mean; empty without such baselines."""
-    trivial = [method for method in evaluation["summary"][way] if _kind(evaluation, method) == "baseline"]
+    trivial = [method for method in evaluation["summary"][direction] if _kind(evaluation, method) == "baseline"]
     best = {}
     for metric, about in evaluation["metrics"].items():
-        means = {method: _mean(evaluation, way, method, region, metric) for method in trivial}
+        means = {method: _mean(evaluation, direction, method, region, metric) for method in trivial}
         if means:
             best[metric] = (max if about["higher_is_better"] else min)(means, key=means.__getitem__)
     return best
 
 
-def _mean(evaluation: Mapping[str, Any], way: str, method: str, region: str, metric: str) -> float:
-    return float(evaluation["summary"][way][method][region][metric]["mean"])
+def _mean(evaluation: Mapping[str, Any], direction: str, method: str, region: str, metric: str) -> float:
+    return float(evaluation["summary"][direction][method][region][metric]["mean"])
 
 
 def _kind(evaluation: Mapping[str, Any], method: str) -> str:

@@ -21,9 +21,9 @@ def number(value: float | None, digits: int, signed: bool = False) -> str:
     return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
 
 
-def measured_subjects(evaluation: Mapping[str, Any], way: str) -> list[Mapping[str, Any]]:
+def measured_subjects(evaluation: Mapping[str, Any], direction: str) -> list[Mapping[str, Any]]:
     """What was measured of each subject that has this direction."""
-    return [subject["ways"][way] for subject in evaluation["subjects"] if way in subject["ways"]]
+    return [subject["ways"][direction] for subject in evaluation["subjects"] if direction in subject["ways"]]
 
 
 def sorted_audits(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -35,8 +35,8 @@ def scales_note(evaluation: Mapping[str, Any]) -> str:
     """Says so where MS-SSIM had fewer scales than the protocol's five; empty otherwise."""
     counts = {
         measured["num_scales"]
-        for way in evaluation["directions"]
-        for measured in measured_subjects(evaluation, way)
+        for direction in evaluation["directions"]
+        for measured in measured_subjects(evaluation, direction)
         if measured["metrics"]
     }
     if not counts or min(counts) >= NUM_SCALES:

@@ -14,8 +14,8 @@ from mri_cyclegan.data.grids import Grid, covered
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.evenly import evenly_spaced
-from mri_cyclegan.evaluation.protocol import DIRECTIONS
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.labels import read_lesions, read_tissues
 from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
@@ -69,12 +69,14 @@ class Translating:
 
     def images(self, subject: Subject, scaled: Mapping[str, ScaledVolume]) -> Iterator[tuple[str, SubjectImages]]:
         """Direction and images of each translation that the subject's scans allow."""
-        for way in DIRECTIONS:
-            if way[0] in scaled:
-                yield way, self._images(subject, scaled[way[0]], scaled.get(way[1]), way)
+        for direction in DIRECTIONS:
+            if direction[0] in scaled:
+                yield direction, self._images(subject, scaled[direction[0]], scaled.get(direction[1]), direction)
 
-    def _images(self, subject: Subject, source: ScaledVolume, target: ScaledVolume | None, way: str) -> SubjectImages:
-        output, spread = translate_with_spread(self.translators, source, way, self.views)
+    def _images(
+        self, subject: Subject, source: ScaledVolume, target: ScaledVolume | None, direction: str
+    ) -> SubjectImages:
+        output, spread = translate_with_spread(self.translators, source, direction, self.views)
         grid = grid_of(source)
         truth, foreground = (None, source.foreground) if target is None else on_grid(target, grid)
         lesions = read_lesions(self.labels_root, subject.name, subject.session, subject.scan, grid)
@@ -112,7 +114,7 @@ class Translating:
             chosen = shown[evenly_spaced(len(shown), count)]
         return prepared.slices[chosen], prepared.foreground[chosen]
 
-    def through_network(self, slices: Tensor, way: str) -> Tensor:
+    def through_network(self, slices: Tensor, direction: str) -> Tensor:
         """(N, 1, H, W) neighbouring slices in [-1, 1] to the same, by the first model."""
-        fakes = self.translators[0].translate_slices(np.ascontiguousarray(slices[:, 0].numpy()), way)
+        fakes = self.translators[0].translate_slices(np.ascontiguousarray(slices[:, 0].numpy()), direction)
         return torch.from_numpy(fakes)[:, None]

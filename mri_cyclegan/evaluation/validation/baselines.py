@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mri_cyclegan.data.cached_volume import CachedVolume
-from mri_cyclegan.evaluation.protocol import DIRECTIONS
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
 
 Translator = Callable[[Tensor], Tensor]
@@ -71,27 +71,33 @@ def measure(
         method → direction → metric (``"psnr"`` in dB, ``"ssim"``) → value of each subject.
     """
     meters = {
-        name: {way: PairedMetrics(num_cases, sync_on_compute=False).to(device) for way in DIRECTIONS}
+        name: {direction: PairedMetrics(num_cases, sync_on_compute=False).to(device) for direction in DIRECTIONS}
         for name in methods
     }
     for batch in batches:
         batch = {key: tensor.to(device) for key, tensor in batch.items()}
         for name, method in methods.items():
-            for way in DIRECTIONS:
-                source, target = batch[way[0]], batch[way[1]]
-                meters[name][way].update(method[way](source), target, batch[f"foreground_{way[1]}"], batch["case"])
+            for direction in DIRECTIONS:
+                source, target = batch[direction[0]], batch[direction[1]]
+                meters[name][direction].update(
+                    method[direction](source), target, batch[f"foreground_{direction[1]}"], batch["case"]
+                )
     # torchmetrics turns the values of a single subject into a scalar.
     return {
         name: {
-            way: {key: value.reshape(-1).tolist() for key, value in m.compute().items()} for way, m in by_way.items()
+            direction: {key: value.reshape(-1).tolist() for key, value in m.compute().items()}
+            for direction, m in by_direction.items()
         }
-        for name, by_way in meters.items()
+        for name, by_direction in meters.items()
     }
 
 
 def mean_over_subjects(scores: Scores) -> Means:
     """Mean of each metric, of what :func:`measure` returns."""
     return {
-        method: {way: {metric: fmean(values) for metric, values in of_way.items()} for way, of_way in ways.items()}
-        for method, ways in scores.items()
+        method: {
+            direction: {metric: fmean(values) for metric, values in of_direction.items()}
+            for direction, of_direction in directions.items()
+        }
+        for method, directions in scores.items()
     }

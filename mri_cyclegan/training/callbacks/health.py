@@ -8,18 +8,20 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.slice_stack import centre_slice
 
 log = logging.getLogger(__name__)
 
 ADVICE = {
-    "constant": "Output of generator_{way} is nearly constant. "
+    "constant": "Output of generator_{direction} is nearly constant. "
     "Lower optimization.learning_rate_generators or raise model.lambda_cycle.",
-    "saturated": "Output of generator_{way} is mostly black or white. Lower optimization.learning_rate_generators.",
-    "copy": "Output of generator_{way} is nearly its source. Lower model.lambda_identity or model.lambda_cycle.",
-    "discriminator": "Loss of discriminator_{way} has stayed near 0: it wins, and the generator learns little from it. "
+    "saturated": "Output of generator_{direction} is mostly black or white. "
+    "Lower optimization.learning_rate_generators.",
+    "copy": "Output of generator_{direction} is nearly its source. Lower model.lambda_identity or model.lambda_cycle.",
+    "discriminator": "Loss of discriminator_{direction} has stayed near 0: it wins, and the generator learns little. "
     "Lower optimization.learning_rate_discriminators or try another model.adversarial_loss.",
-    "inverted": "Output of generator_{way} has its contrast inverted: it correlates negatively with the truth. "
+    "inverted": "Output of generator_{direction} has its contrast inverted: it correlates negatively with the truth. "
     "Raise model.lambda_identity, or try another seed.",
 }
 
@@ -48,9 +50,9 @@ class HealthMonitor(pl.Callback):
         if not trainer.is_global_zero or num_batches % trainer.log_every_n_steps:
             return
         generated: Any = pl_module.latest
-        for way, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):
-            for sign, shown in output_signs(fake, source=batch[way[0]], target=batch[way[1]]).items():
-                self._note(sign, way, shown, self.patience)
+        for direction, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):
+            for sign, shown in output_signs(fake, source=batch[direction[0]], target=batch[direction[1]]).items():
+                self._note(sign, direction, shown, self.patience)
         if not pl_module.loss_tells_who_wins:
             return
         for name in ("a", "b"):
@@ -65,9 +67,11 @@ class HealthMonitor(pl.Callback):
         if not cases:
             return
         images = {"a": torch.stack([case.a for case in cases]), "b": torch.stack([case.b for case in cases])}
-        for way in ("ab", "ba"):
-            fake = pl_module.translate(images[way[0]].to(pl_module.device), way).float().cpu()
-            self._note("inverted", way, contrast_is_inverted(fake, centre_slice(images[way[1]])), self.patience)
+        for direction in DIRECTIONS:
+            fake = pl_module.translate(images[direction[0]].to(pl_module.device), direction).float().cpu()
+            self._note(
+                "inverted", direction, contrast_is_inverted(fake, centre_slice(images[direction[1]])), self.patience
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen and told so far, so that a training that goes on does not tell it again."""
@@ -75,15 +79,15 @@ class HealthMonitor(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what the checkpoint's training had seen."""
-        self.seen = Counter({(sign, way): number for sign, way, number in state_dict["seen"]})
-        self.told = {(sign, way) for sign, way in state_dict["told"]}
+        self.seen = Counter({(sign, direction): number for sign, direction, number in state_dict["seen"]})
+        self.told = {(sign, direction) for sign, direction in state_dict["told"]}
 
-    def _note(self, sign: str, way: str, shown: bool, patience: int) -> None:
-        key = (sign, way)
+    def _note(self, sign: str, direction: str, shown: bool, patience: int) -> None:
+        key = (sign, direction)
         self.seen[key] = self.seen[key] + 1 if shown else 0
         if self.seen[key] >= patience and key not in self.told:
             self.told.add(key)
-            log.warning(ADVICE[sign].format(way=way))
+            log.warning(ADVICE[sign].format(direction=direction))
 
 
 def output_signs(fake: Tensor, source: Tensor, target: Tensor) -> dict[str, bool]:

@@ -87,8 +87,12 @@ class LearningCurves(pl.Callback):
         methods = trivial_baselines(slices.volumes_a, slices.volumes_b)
         scores = measure(methods, datamodule.all_val_batches(), len(datamodule.val_pairs), device)
         self.baselines = {
-            name: {f"val/{metric}_{way}": mean for way, of_way in ways.items() for metric, mean in of_way.items()}
-            for name, ways in mean_over_subjects(scores).items()
+            name: {
+                f"val/{metric}_{direction}": mean
+                for direction, of_direction in directions.items()
+                for metric, mean in of_direction.items()
+            }
+            for name, directions in mean_over_subjects(scores).items()
         }
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

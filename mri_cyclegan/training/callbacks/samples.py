@@ -49,15 +49,15 @@ class SampleGrid(pl.Callback):
         rows: list[Row] = []
         for case in self.cases:
             images = {"a": case.a[None].to(model.device), "b": case.b[None].to(model.device)}
-            for way, (source, target) in (("ab", self.contrasts), ("ba", self.contrasts[::-1])):
-                back = way[::-1]
-                fake = model.translate_stack(images[way[0]], way)
+            for direction, (source, target) in (("ab", self.contrasts), ("ba", self.contrasts[::-1])):
+                back = direction[::-1]
+                fake = model.translate_stack(images[direction[0]], direction)
                 pictures = {
-                    f"real {source}": _picture(images[way[0]]),
+                    f"real {source}": _picture(images[direction[0]]),
                     f"synthetic {target}": _picture(fake),
-                    f"true {target}": _picture(images[way[1]]) if case.paired else None,
+                    f"true {target}": _picture(images[direction[1]]) if case.paired else None,
                     f"back to {source}": _picture(model.translate_stack(fake, back)),
-                    f"identity {source}": _picture(model.translate_stack(images[way[0]], back)),
+                    f"identity {source}": _picture(model.translate_stack(images[direction[0]], back)),
                 }
                 rows.append((case.label, pictures))
         return rows

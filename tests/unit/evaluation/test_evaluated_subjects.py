@@ -3,9 +3,12 @@ from mri_cyclegan.evaluation.evaluated_subjects import remarks
 DIRECTIONS = {"ab": ["T1w", "T2w"], "ba": ["T2w", "T1w"]}
 
 
-def images(*names, ways=("ab", "ba")):
+def images(*names, directions=("ab", "ba")):
     """Of subjects with pairs."""
-    return [{"subject": name, "ways": {way: {"metrics": {"CycleGAN": {}}} for way in ways}} for name in names]
+    return [
+        {"subject": name, "ways": {direction: {"metrics": {"CycleGAN": {}}} for direction in directions}}
+        for name in names
+    ]
 
 
 def test_figures_of_several_people_who_were_not_seen_need_no_remark():
@@ -21,5 +24,5 @@ def test_those_who_chose_the_epoch_are_told_and_how_many_of_all_they_are():
 
 def test_two_images_of_one_person_are_one_person():
     unpaired = {"subject": "sub-2", "ways": {"ab": {"metrics": {}}, "ba": {}}}
-    sentences = remarks(DIRECTIONS, [*images("sub-1", "sub-1", ways=["ab"]), unpaired], [])
+    sentences = remarks(DIRECTIONS, [*images("sub-1", "sub-1", directions=["ab"]), unpaired], [])
     assert [sentence.partition(",")[0] for sentence in sentences] == ["T1w → T2w: a single subject has a pair"]

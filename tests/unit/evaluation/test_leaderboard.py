@@ -20,11 +20,12 @@ def write_run(root, name, overrides, ssim, mae=0.1, **changes):
     if ssim is None:
         return
     values = {
-        way: dict.fromkeys(METRICS, 0.0) | {"ssim": ssim + shift, "mae": mae} for way, shift in (("ab", 0), ("ba", 0.1))
+        direction: dict.fromkeys(METRICS, 0.0) | {"ssim": ssim + shift, "mae": mae}
+        for direction, shift in (("ab", 0), ("ba", 0.1))
     }
     summary = {
-        way: {"CycleGAN": {"foreground": {metric: {"mean": value} for metric, value in of_way.items()}}}
-        for way, of_way in values.items()
+        direction: {"CycleGAN": {"foreground": {metric: {"mean": value} for metric, value in of_direction.items()}}}
+        for direction, of_direction in values.items()
     }
     (folder / "evaluation").mkdir()
     content = {
@@ -39,7 +40,7 @@ def write_run(root, name, overrides, ssim, mae=0.1, **changes):
     }
     (folder / "evaluation" / "metrics.json").write_text(json.dumps(content | changes))
     (folder / "model").mkdir()
-    generators = {way: {"sha256": sha256} for way, sha256 in HASHES.items()}
+    generators = {direction: {"sha256": sha256} for direction, sha256 in HASHES.items()}
     (folder / "model" / "model.json").write_text(json.dumps({"generators": generators}))
 
 

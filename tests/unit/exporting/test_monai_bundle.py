@@ -37,7 +37,7 @@ def run(bundle, **keys):
 def test_it_has_what_the_specification_asks(model_of, bundle_of):
     bundle = bundle_of(model_of())
     files = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
-    weights = {f"models/generator_{way}.safetensors" for way in ("ab", "ba")}
+    weights = {f"models/generator_{direction}.safetensors" for direction in ("ab", "ba")}
     assert files == {"configs/metadata.json", "configs/inference.json", "models/model.json", "LICENSE"} | weights
     assert (bundle / "docs").is_dir()
     assert not any(pickle.PROTO in path.read_bytes()[:1] for path in (bundle / "models").iterdir())
@@ -107,13 +107,13 @@ def test_the_check_sees_another_model(model_of, bundle_of):
     bundle = bundle_of(model)
     assert check_bundle(model, bundle) == {"ab": Parity(0), "ba": Parity(0)}
     other = dict(zip(("ab", "ba"), ("ba", "ab")))
-    swapped = [bundle / "models" / f"generator_{way}.safetensors" for way in other]
+    swapped = [bundle / "models" / f"generator_{direction}.safetensors" for direction in other]
     for path in swapped:
         shutil.move(path, path.with_suffix(".old"))
-    for way, path in zip(other, reversed(swapped)):
-        shutil.move(bundle / "models" / f"generator_{way}.old", path)
+    for direction, path in zip(other, reversed(swapped)):
+        shutil.move(bundle / "models" / f"generator_{direction}.old", path)
     description = json.loads((bundle / "models" / "model.json").read_text())
-    ab, ba = (description["generators"][way] for way in other)
+    ab, ba = (description["generators"][direction] for direction in other)
     ab["sha256"], ba["sha256"] = ba["sha256"], ab["sha256"]
     (bundle / "models" / "model.json").write_text(json.dumps(description))
     assert load_model(bundle / "models").hashes["ab"] == model.hashes["ba"]

@@ -33,9 +33,9 @@ def test_a_program_gives_what_the_network_gives(any_model, tmp_path, kind):
     assert (tmp_path / "model.json").read_bytes() == (any_model.folder / "model.json").read_bytes()
     channels = 2 * any_model.num_adjacent + 1
     step = size_multiple(any_model, "ab")
-    for way, bare in any_model.networks.items():
+    for direction, bare in any_model.networks.items():
         network = AnySize(bare, step)
-        program = KINDS[kind][1](tmp_path / f"generator_{way}.{kind}")
+        program = KINDS[kind][1](tmp_path / f"generator_{direction}.{kind}")
         for shape in ((1, channels, step, step), (3, channels, 5 * step, 2 * step), (2, channels, 17, 22)):
             image = torch.empty(shape).uniform_(-1, 1)
             output = program(image)
@@ -46,7 +46,7 @@ def test_a_program_gives_what_the_network_gives(any_model, tmp_path, kind):
 def test_a_check_sees_another_network(model_of):
     """And one that is right for the model's own batches and image size alone."""
     model = model_of()
-    network, other = (AnySize(model.networks[way], 4) for way in ("ab", "ba"))
+    network, other = (AnySize(model.networks[direction], 4) for direction in ("ab", "ba"))
 
     def difference(program):
         return parity_of(model, "ab", program).difference

@@ -21,19 +21,19 @@ def saved(tmp_path):
 def test_a_generator_of_stacks_gives_the_centre_slice(tmp_path):
     generators = make_model(tmp_path, {"in_channels": 5, "out_channels": 5}, num_adjacent_slices=2)
     stack = torch.randn(2, 5, 8, 8)
-    for way, network in generators.items():
-        loaded = load_model(tmp_path).networks[way]
+    for direction, network in generators.items():
+        loaded = load_model(tmp_path).networks[direction]
         assert not any(module.training for module in loaded.modules())
         assert torch.equal(loaded(stack), network.eval()(stack)[:, 2:3])
 
 
-@pytest.mark.parametrize("way", ["ab", "ba"])
-def test_a_loaded_generator_gives_the_saved_ones_output(saved, way):
+@pytest.mark.parametrize("direction", ["ab", "ba"])
+def test_a_loaded_generator_gives_the_saved_ones_output(saved, direction):
     folder, generators = saved
     image = torch.randn(1, 1, 8, 8)
-    loaded = load_model(folder).networks[way]
+    loaded = load_model(folder).networks[direction]
     assert not loaded.training
-    assert torch.equal(loaded(image), generators[way].eval()(image))
+    assert torch.equal(loaded(image), generators[direction].eval()(image))
 
 
 def test_changed_weights_are_refused(saved):
@@ -318,7 +318,7 @@ def test_an_evaluation_joins_the_description(saved):
         measured_on="6 test subjects, 6 with pairs",
         method="CycleGAN",
         means={"ab": {"CycleGAN": {"ssim": 0.8}, "copy": {"ssim": -0.1}}},
-        audits=(AuditResult(name="Copying", way="ab", level="green", figure="0.1"),),
+        audits=(AuditResult(name="Copying", direction="ab", level="green", figure="0.1"),),
         verdict=("It beats what is trivial.",),
     )
     save_evaluation(folder, evaluation)

@@ -145,9 +145,9 @@ def test_it_is_saved_and_loaded_as_it_was(option, tmp_path):
         arguments = dict(compose("train", overrides=words).generator)
     name = arguments.pop("_target_").rpartition(".")[2]
     description = DESCRIPTION | {"preprocessing": DESCRIPTION["preprocessing"] | {"image_size": 2 * size}}
-    architectures = {way: {"name": name, "arguments": arguments} for way in ("ab", "ba")}
+    architectures = {direction: {"name": name, "arguments": arguments} for direction in ("ab", "ba")}
     save_model(tmp_path, {"ab": network, "ba": network}, architectures, description)
-    loaded = load_networks(tmp_path, read_description(tmp_path)).by_way["ab"]
+    loaded = load_networks(tmp_path, read_description(tmp_path)).by_direction["ab"]
     image = torch.randn(1, 1, 2 * size, 2 * size)
     torch.testing.assert_close(loaded(image), network.eval()(image))
 

@@ -18,12 +18,12 @@ def heads(seed, num_subjects=3):
     return sources, [1 - source for source in sources]
 
 
-def judged(images, domain, way="ab"):
+def judged(images, domain, direction="ab"):
     return judge_copying(
         [measure_copying(one) for one in images],
         [histogram(one.output[one.foreground]) for one in images],
         np.mean([histogram(volume) for volume in domain], axis=0),
-        way,
+        direction,
     )
 
 
@@ -32,7 +32,7 @@ def test_an_identity_generator_is_red(subject_images):
     audit = judged([subject_images(source, source=source) for source in sources], domain=heads(1)[1])
     assert audit.level is Level.RED
     assert audit.values["to_source"] == 0
-    assert audit.way == "ab"
+    assert audit.direction == "ab"
 
 
 def test_a_slightly_changed_copy_is_red_too(subject_images):

@@ -155,7 +155,7 @@ def test_subjects_are_averaged():
     honest, coded = measured(lambda x: x, lambda x: x), measured(hide_in_low_bits, read_low_bits)
     audit = judge_hidden_code([honest, {}, coded], "ba")
     assert audit.values["quantised"] == pytest.approx((honest["quantised"] + coded["quantised"]) / 2)
-    assert audit.way == "ba"
+    assert audit.direction == "ba"
 
 
 def test_nothing_is_measured_without_foreground():

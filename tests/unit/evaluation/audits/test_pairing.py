@@ -11,7 +11,7 @@ def split(train_a=("s1", "s2"), train_b=("s3", "s4", "s5")):
 def test_disjoint_domains_and_unseen_subjects_are_green():
     audit = judge_pairing(split(), ["s7", "s8"])
     assert audit.level is Level.GREEN
-    assert audit.way is None
+    assert audit.direction is None
     assert audit.values == {"num_train_a": 2, "num_train_b": 3, "num_shared": 0, "num_seen": 0}
 
 

@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def cases():
-    return {way: example_cases(way) for way in ("ab", "ba")}
+    return {direction: example_cases(direction) for direction in ("ab", "ba")}
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_names_are_shown_as_they_are(write):
 
 
 def test_without_pairs_the_page_says_so_and_shows_the_rest(write):
-    cases = {way: [replace(case, label="") for case in example_cases(paired=False)] for way in ("ab", "ba")}
+    cases = {direction: [replace(case, label="") for case in example_cases(paired=False)] for direction in ("ab", "ba")}
     page = write(example_evaluation(6, paired=False), cases)
     assert page.texts("h2") == HEADINGS
     assert "there is no truth to compare with" in page.text
@@ -204,7 +204,7 @@ def test_feature_distances_name_their_network(write):
 
 
 def test_a_folder_of_predictions_has_one_direction_and_may_lack_sources(write):
-    evaluation = example_evaluation(4, ways=("ab",))
+    evaluation = example_evaluation(4, directions=("ab",))
     for method in ("copy", "histogram matching", "oracle look-up table"):
         del evaluation["summary"]["ab"][method]
     evaluation["methods"] = list(evaluation["summary"]["ab"])

@@ -36,6 +36,6 @@ def test_measure_takes_source_target_and_mask_of_each_direction():
         "case": torch.zeros(3, dtype=torch.long),
     }
     scores = measure({"zero": {"ab": torch.zeros_like, "ba": torch.zeros_like}}, [batch], 1, torch.device("cpu"))
-    for way, target in (("ab", b), ("ba", a)):
+    for direction, target in (("ab", b), ("ba", a)):
         expected = -10 * np.log10(np.mean((target.slices[target.foreground] / 2) ** 2))
-        assert scores["zero"][way]["psnr"] == pytest.approx([float(expected)], abs=1e-4)
+        assert scores["zero"][direction]["psnr"] == pytest.approx([float(expected)], abs=1e-4)

@@ -96,7 +96,9 @@ def test_a_discriminator_that_has_won_for_long_is_told(caplog):
 def test_inverted_contrast_is_told_for_its_direction(caplog):
     truth = images(0)
     case = SimpleNamespace(a=images(1)[0], b=truth[0], paired=True)
-    model = SimpleNamespace(device="cpu", translate=lambda image, way: -truth[:1] if way == "ab" else images(1)[:1])
+    model = SimpleNamespace(
+        device="cpu", translate=lambda image, direction: -truth[:1] if direction == "ab" else images(1)[:1]
+    )
     trainer = SimpleNamespace(datamodule=SimpleNamespace(sample_cases=lambda count: [case]), is_global_zero=True)
     monitor = HealthMonitor(patience=2)
     with caplog.at_level(logging.WARNING):

@@ -1,4 +1,4 @@
-"""Which way a scan is to be translated."""
+"""In which direction a scan is to be translated."""
 
 from collections.abc import Sequence
 from pathlib import Path
