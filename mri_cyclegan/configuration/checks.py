@@ -11,9 +11,9 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mri_cyclegan.configuration.build import build
+from mri_cyclegan.configuration.devices import require_one_device
 from mri_cyclegan.configuration.schema import RunConfig, in_sweep
 from mri_cyclegan.configuration.suggestions import did_you_mean
-from mri_cyclegan.sweeps.gpu_slots import require_one_device
 
 # What a configuration may build. Hydra by itself would call anything, torch.load included.
 ALLOWED_TARGETS = (

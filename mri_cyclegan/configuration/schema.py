@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from mri_cyclegan.configuration import hydra_policy
-from mri_cyclegan.sweeps.gpu_slots import num_gpus
+from mri_cyclegan.configuration.devices import num_gpus
 
 _PACKAGE = Path(__file__).parents[1]
 

@@ -14,12 +14,13 @@ import numpy as np
 
 from mri_cyclegan.data.appearance import appearance
 from mri_cyclegan.data.cached_volume import CachedVolume
-from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitFile
+from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.integrity import voxel_hash
-from mri_cyclegan.data.intensities import PERCENTILES, scale_intensities
+from mri_cyclegan.data.intensities import PERCENTILES
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.reading import read_shape, read_volume
+from mri_cyclegan.data.scaled_reading import scaled_with_findings
 from mri_cyclegan.data.slices_onto import slices_onto
 from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.transforms import Preprocessing
@@ -150,12 +151,8 @@ class SliceCache:
 
     def _prepare(self, path: Path, folder: Path) -> None:
         volume = read_volume(path, self.options)
-        try:
-            scaled = scale_intensities(volume)
-            prepared = self.preprocessing.slices_of(scaled)
-        except ValueError as error:
-            raise EmptyScan(path, str(error), "It is left out.") from error
-        warnings = [*volume.warnings, *(doubt.of(path) for doubt in scaled.doubts)]
+        scaled, findings = scaled_with_findings(volume, path)
+        prepared = self.preprocessing.slices_of(scaled)
         size = self.preprocessing.image_size
         row, column = prepared.record["window"]
         seen = prepared.foreground[:, row : row + size, column : column + size]
@@ -166,7 +163,7 @@ class SliceCache:
             "foreground_share": seen.mean(axis=(1, 2)).tolist(),
             "shape": list(seen.shape),
             "voxel_hash": voxel_hash(volume),
-            "warnings": [finding.as_json() for finding in warnings],
+            "warnings": [finding.as_json() for finding in findings],
         }
         self._write(folder, {"slices": prepared.slices, "foreground": prepared.foreground}, record)
 

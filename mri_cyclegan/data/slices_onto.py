@@ -30,7 +30,7 @@ def slices_onto(
     Raises:
         UnfitFile: the two show no common head.
     """
-    scaled_fixed, scaled = (read_scaled(volume.scan.path, options) for volume in (fixed, moving))
+    scaled_fixed, scaled = (read_scaled(volume.scan.path, options)[0] for volume in (fixed, moving))
     aligned = align(scaled_fixed, scaled, rule, fixed.scan.path, moving.scan.path)
     grid = _grid(fixed)
     array, foreground = on_grid(aligned.b, grid)

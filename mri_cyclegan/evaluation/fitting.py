@@ -89,7 +89,7 @@ def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndar
     grid: Grid | None = None
     for scan in scans:
         try:
-            scaled = read_scaled(scan.path, translating.options)
+            scaled, _ = read_scaled(scan.path, translating.options)
         except UnfitFile as error:
             log.warning("%s It is left out of the mean image.", error)
             continue

@@ -19,7 +19,7 @@ from mri_cyclegan.data.histograms import histogram, pooled
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.scaled_reading import read_scaled
-from mri_cyclegan.data.volume import ReadOptions, Volume
+from mri_cyclegan.data.volume import Volume
 from mri_cyclegan.evaluation.measuring import describe, measure_direction
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
@@ -246,7 +246,7 @@ def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
 
 def _read_real(path: Path) -> ScaledVolume:
     try:
-        return read_scaled(path, ReadOptions())
+        return read_scaled(path)[0]
     except EmptyScan as error:  # a run leaves such scans out; here somebody chose the file
         raise UnfitFile(path, error.finding.problem, "Remove it and its prediction.") from error
 

@@ -243,6 +243,11 @@ class ModelDescription(_Part):
                 raise ValueError(f"weights of {direction} in {generator.weights!r}, expected {weights_name(direction)}")
         return self
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each direction's weights."""
+        return {direction: generator.sha256 for direction, generator in self.generators.items()}
+
     def as_json(self) -> str:
         """Text of the file."""
         return self.model_dump_json(indent=2, by_alias=True) + "\n"

@@ -13,7 +13,6 @@ from torch import nn
 
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.filesystem import atomic_write_bytes, atomic_write_text, escapes
 from mri_cyclegan.inference.description import (
     FILE_NAME,
@@ -65,7 +64,7 @@ class PortableModel:
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each direction's weights."""
-        return {direction: self.description.generators[direction].sha256 for direction in DIRECTIONS}  # type: ignore[index]
+        return self.description.hashes
 
     def translator(self, device: torch.device | str = "cpu") -> VolumeTranslator:
         """What translates whole volumes with it."""

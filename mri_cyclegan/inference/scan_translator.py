@@ -3,23 +3,22 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from mri_cyclegan.data.appearance import appearance, unlike_training
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
-from mri_cyclegan.data.reading import read_shape, read_volume
+from mri_cyclegan.data.intensities import ScaledVolume
+from mri_cyclegan.data.reading import read_shape
+from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.directions import DIRECTIONS
+from mri_cyclegan.inference.description import ModelDescription
 from mri_cyclegan.inference.flicker import slice_flicker
 from mri_cyclegan.inference.scan_direction import direction_of
-from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, translate_with_spread
-
-if TYPE_CHECKING:
-    from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_spread
 
 # Of all slices of a volume: as many as 256 of 1024 × 1024. More would not fit into the memory of a laptop.
 MAX_PIXELS = 2**28
@@ -33,7 +32,7 @@ class Translation:
         array: (X, Y, Z) float32, in [0, 1], on the scan's grid; 0 where the scan shows background.
         spread: (X, Y, Z) float32, standard deviation over models and views; None of a single output.
         affine: (4, 4), of the scan.
-        models: that made it.
+        models: descriptions of those that made it.
         num_outputs: of which ``array`` is the mean: models times views.
         direction: ``"ab"`` or ``"ba"``.
         source_low: intensity of the scan, in its file's units, that was the lower end of the scale.
@@ -47,7 +46,7 @@ class Translation:
     array: np.ndarray
     spread: np.ndarray | None
     affine: np.ndarray
-    models: Sequence["PortableModel"]
+    models: Sequence[ModelDescription]
     num_outputs: int
     direction: str
     source_low: float
@@ -60,8 +59,27 @@ class Translation:
     @property
     def contrasts(self) -> tuple[str, str]:
         """Names of source and target."""
-        a, b = self.models[0].contrasts
+        a, b = self.models[0].contrasts.a, self.models[0].contrasts.b
         return (a, b) if self.direction == "ab" else (b, a)
+
+
+class TranslatingModel(Protocol):
+    """What of a model translates scans: a :class:`mri_cyclegan.inference.portable.PortableModel`."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def description(self) -> ModelDescription:
+        """Content of ``model.json``."""
+
+    @property
+    def contrasts(self) -> tuple[str, str]:
+        """Names of a and b."""
+
+    def translator(self, device: torch.device | str) -> VolumeTranslator:
+        """What translates whole volumes with it."""
 
 
 class ScanTranslator:
@@ -79,7 +97,7 @@ class ScanTranslator:
 
     def __init__(
         self,
-        models: Sequence["PortableModel"],
+        models: Sequence[TranslatingModel],
         *,
         uncertainty: bool = False,
         device: torch.device | str = "cpu",
@@ -95,6 +113,11 @@ class ScanTranslator:
         self.views: Sequence[View] = TEST_TIME_VIEWS if uncertainty else (View(),)
         self.options = options
         self.translators = [model.translator(device) for model in models]
+
+    @property
+    def descriptions(self) -> list[ModelDescription]:
+        """Of the models."""
+        return [model.description for model in self.models]
 
     @property
     def num_outputs(self) -> int:
@@ -120,9 +143,9 @@ class ScanTranslator:
             raise ValueError(f"direction: expected ab or ba, got {direction!r}.")
         num_slices = self._num_slices(path)
         self._report_to(on_progress, num_slices)
-        scaled, doubts = read_scaled(path, self.options)
+        scaled, findings = read_scaled(path, self.options, "It shows nothing to translate.")
         array, spread = translate_with_spread(self.translators, scaled, direction, self.views)
-        return self._described(direction, scaled, doubts, array, spread)
+        return self._described(direction, scaled, [finding.problem for finding in findings], array, spread)
 
     def _described(
         self,
@@ -134,15 +157,15 @@ class ScanTranslator:
     ) -> Translation:
         """An output with everything that is to be known of it."""
         seen = appearance(scaled)
-        looks = [model.description.training.of(direction[0]).appearance for model in self.models]
+        looks = [model.training.of(direction[0]).appearance for model in self.descriptions]
         unlike = dict.fromkeys(clause for one in looks for clause in unlike_training(seen, one.model_dump()))
-        axis = self.models[0].preprocessing.slice_axis(scaled.affine)
+        axis = self.translators[0].preprocessing.slice_axis(scaled.affine)
         output_flicker, source_flicker = (slice_flicker(one, scaled.foreground, axis) for one in (array, scaled.array))
         return Translation(
             array=array,
             spread=spread,
             affine=scaled.affine,
-            models=self.models,
+            models=self.descriptions,
             num_outputs=self.num_outputs,
             direction=direction,
             source_low=scaled.low,
@@ -176,17 +199,3 @@ class ScanTranslator:
 
         for translator in self.translators:
             translator.on_slices = count
-
-
-def read_scaled(path: Path, options: ReadOptions = ReadOptions()) -> tuple[ScaledVolume, list[str]]:
-    """A scan on the common intensity scale, and what is doubtful about it, a clause each.
-
-    Raises:
-        UnfitFile: it cannot be read, or shows nothing.
-    """
-    volume = read_volume(path, options)
-    try:
-        scaled = scale_intensities(volume)
-    except ValueError as error:
-        raise UnfitFile(path, str(error), "It shows nothing to translate.") from error
-    return scaled, [*(one.problem for one in volume.warnings), *(one.problem for one in scaled.doubts)]

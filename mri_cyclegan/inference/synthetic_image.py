@@ -5,15 +5,13 @@ Nothing of the scan's header is carried over but its shape and its affine, so no
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nibabel
 import numpy as np
 
+from mri_cyclegan.inference.description import ModelDescription
 from mri_cyclegan.inference.scan_translator import Translation
-
-if TYPE_CHECKING:
-    from mri_cyclegan.inference.portable import PortableModel
 
 VALUE_RANGES = ("unit", "reference")
 PACKAGE = "mri-cyclegan"
@@ -63,7 +61,7 @@ def limits(translation: Translation, value_range: str) -> tuple[float, float]:
         raise ValueError(f"value range: expected {' or '.join(VALUE_RANGES)}, got {value_range!r}.")
     if value_range == "unit":
         return 0.0, 1.0
-    training = translation.models[0].description.training.of(translation.direction[1])
+    training = translation.models[0].training.of(translation.direction[1])
     return training.intensity_low, training.intensity_high
 
 
@@ -112,7 +110,7 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
     }
 
 
-def recipe(models: Sequence["PortableModel"], direction: str, num_outputs: int, value_range: str) -> dict[str, Any]:
+def recipe(models: Sequence[ModelDescription], direction: str, num_outputs: int, value_range: str) -> dict[str, Any]:
     """Entries of the sidecar that a scan does not change: equal where models and settings are.
 
     Args:
@@ -124,11 +122,11 @@ def recipe(models: Sequence["PortableModel"], direction: str, num_outputs: int, 
     return {
         "Models": [
             {
-                "Experiment": model.description.training.experiment,
+                "Experiment": model.training.experiment,
                 "WeightsSHA256": model.hashes[direction],
-                "CodeVersion": model.description.code_version,
+                "CodeVersion": model.code_version,
                 "Plane": model.preprocessing.plane,
-                "License": model.description.license,
+                "License": model.license,
             }
             for model in models
         ],

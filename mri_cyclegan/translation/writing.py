@@ -138,7 +138,7 @@ def existing_outputs(job: Job, with_spread: bool) -> list[Path]:
 def made_otherwise(job: Job, translator: ScanTranslator, value_range: str) -> bool:
     """Whether a translation that is there was made by another model, or with other settings."""
     entries = read_json(sidecar_of(job.target))
-    wanted = recipe(translator.models, job.direction, translator.num_outputs, value_range)
+    wanted = recipe(translator.descriptions, job.direction, translator.num_outputs, value_range)
     return says_ours(entries) and any(entries.get(key) != value for key, value in wanted.items())
 
 

@@ -1,6 +1,7 @@
 """Imports follow the design's arrows."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,46 @@ def test_imports_point_one_way(path):
         name for name in imported_names(path) if name.startswith(FORBIDDEN[package]) and not name.startswith(allowed)
     ]
     assert not wrong
+
+
+def modules_imported(path, modules):
+    """Modules of the package that a module imports, wherever in its code."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if whole in modules or node.module in modules:
+                    yield whole if whole in modules else node.module
+
+
+def circles(arrows):
+    """The first circle of arrows there is, in words; empty without one."""
+    try:
+        tuple(graphlib.TopologicalSorter(arrows).static_order())
+    except graphlib.CycleError as error:
+        return " → ".join(error.args[1])
+    return ""
+
+
+def test_no_module_and_no_package_imports_itself_in_a_circle():
+    """Within functions and for types alone, too."""
+    paths = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in ROOT.rglob("*.py")}
+    paths = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    arrows = {name: set(modules_imported(path, paths)) - {name} for name, path in paths.items()}
+    assert sum(map(len, arrows.values())) > 500, "arrows are seen"
+    assert not circles(arrows)
+    rooms: dict[str, set[str]] = {}
+    for name, imported in arrows.items():
+        room = room_of(name)
+        rooms.setdefault(room, set()).update({room_of(other) for other in imported} - {room})
+    assert not circles(rooms)
+
+
+def room_of(module):
+    """Its package in the first level, or itself."""
+    return ".".join(module.split(".")[:2])
 
 
 def test_a_data_set_is_verified_without_torch():

@@ -60,7 +60,7 @@ class Translating:
         Raises:
             UnfitFile: a scan is unfit, or the two show no common head.
         """
-        scaled = {letter: read_scaled(scan.path, self.options) for letter, scan in subject.scans.items()}
+        scaled = {letter: read_scaled(scan.path, self.options)[0] for letter, scan in subject.scans.items()}
         if not subject.is_paired:
             return scaled, None
         path_a, path_b = (subject.scans[letter].path for letter in "ab")

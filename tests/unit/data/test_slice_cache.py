@@ -15,10 +15,10 @@ from mri_cyclegan.data import slice_cache
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_volume
+from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.slice_cache import SliceCache
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.inference.scan_translator import read_scaled
 from mri_cyclegan.verification.examination import examine
 
 PREPROCESSING = Preprocessing("axial", 1.0, 24)
@@ -327,4 +327,4 @@ def test_what_is_not_certain_about_the_head_is_told_by_the_cache_as_by_verify(fo
         assert padding.endswith("areas or whole slices have the value -1024")
         assert stray.startswith("1 voxel lies far beyond all others, up to 1e+06")
     assert findings == examine(scans[0], ReadOptions()).findings
-    assert read_scaled(scans[0].path)[1] == [finding.problem for finding in findings]
+    assert read_scaled(scans[0].path)[1] == findings

@@ -152,7 +152,7 @@ def test_progress_ends_at_the_whole(model, head, save_nifti, tmp_path):
 def test_more_slices_than_fit_into_memory_are_refused_by_the_header(model, head, save_nifti, tmp_path, monkeypatch):
     path = save_nifti(tmp_path / "a_T1w.nii.gz", head((20, 22, 11)))
     coarse = save_nifti(tmp_path / "b_T1w.nii.gz", head((20, 22, 11)), np.diag([5, 5, 5, 1.0]))
-    monkeypatch.setattr(scan_translator, "read_volume", None)
+    monkeypatch.setattr(scan_translator, "read_scaled", None)
     with pytest.raises(UnfitFile, match=r"b_T1w\.nii\.gz: its slices would take 1,210,000,000 pixels"):
         ScanTranslator([model(spacing_mm=0.01)])(coarse)  # 10,000 × 11,000 pixels, before they are cropped to 48 × 48
     monkeypatch.setattr(scan_translator, "MAX_PIXELS", 11 * 48 * 48 - 1)

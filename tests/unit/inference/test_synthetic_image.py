@@ -22,7 +22,7 @@ def translation(tmp_path):
         array=array,
         spread=array / 10,
         affine=affine,
-        models=[model],
+        models=[model.description],
         num_outputs=5,
         direction="ab",
         source_low=12.0,
@@ -70,9 +70,9 @@ def test_ranges(translation):
     np.testing.assert_allclose(spread_image(translation, "reference").get_fdata(), 100 * translation.array, rtol=1e-5)
     np.testing.assert_array_equal(spread_image(translation).get_fdata(), translation.array / np.float32(10))
     model = translation.models[0]
-    scans = model.description.training.b.model_copy(update={"intensity_low": -5.0})
-    training = model.description.training.model_copy(update={"b": scans})
-    described = replace(model, description=model.description.model_copy(update={"training": training}))
+    scans = model.training.b.model_copy(update={"intensity_low": -5.0})
+    training = model.training.model_copy(update={"b": scans})
+    described = model.model_copy(update={"training": training})
     negative = synthetic_image(replace(translation, models=[described]), "reference").get_fdata()
     assert negative.min() == negative[0, 0, 0] == -5  # the darkest there is
     with pytest.raises(ValueError, match="expected unit or reference, got 'brightest'"):

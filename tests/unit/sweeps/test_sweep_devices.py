@@ -5,7 +5,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from mri_cyclegan.sweeps.gpu_slots import num_devices, require_one_device
+from mri_cyclegan.configuration.devices import num_devices, require_one_device
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def translation(tmp_path):
             array=array,
             spread=array / 10 if with_spread else None,
             affine=nibabel.affines.from_matvec(np.diag((0.9, 1.1, 3.0)), (4, -8, 21)),
-            models=[model],
+            models=[model.description],
             num_outputs=5 if with_spread else 1,
             direction="ab",
             source_low=12.0,
