@@ -9,7 +9,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mri_cyclegan.inference.portable import load_model
+    from mri_cyclegan.inference.model import load_model
 
 __all__ = ["load_model"]
 
@@ -17,7 +17,7 @@ __all__ = ["load_model"]
 def __getattr__(name: str) -> Any:
     """Import what is heavy when it is first used, so that ``--help`` answers at once."""
     if name == "load_model":
-        from mri_cyclegan.inference.portable import load_model
+        from mri_cyclegan.inference.model import load_model
 
         return load_model
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -176,7 +176,7 @@ def _evaluate_runs(folders: list[Path], output: Path | None, options: "Options")
     from mri_cyclegan.evaluation.in_short import summary_for_model
     from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
     from mri_cyclegan.evaluation.summary_table import print_evaluation
-    from mri_cyclegan.inference.portable import model_folder, save_evaluation
+    from mri_cyclegan.inference.model import model_folder, save_evaluation
 
     folders = [folder.expanduser() for folder in folders]
     output = output.expanduser() if output else default_output(folders, options)

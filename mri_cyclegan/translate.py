@@ -21,8 +21,8 @@ from rich.text import Text
 from mri_cyclegan.text import replace_unencodable, terminal_safe
 
 if TYPE_CHECKING:
-    from mri_cyclegan.translation.translating import Outcome
-    from mri_cyclegan.translation.translating import Progress as OnProgress
+    from mri_cyclegan.inference.translate_scans import Outcome
+    from mri_cyclegan.inference.translate_scans import Progress as OnProgress
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -82,7 +82,7 @@ def command(
     began = perf_counter()
     try:
         from mri_cyclegan.data.volume import ReadOptions
-        from mri_cyclegan.translation.translating import Options, translate_scans
+        from mri_cyclegan.inference.translate_scans import Options, translate_scans
 
         options = Options(
             direction=direction and direction.value,

@@ -23,11 +23,11 @@ from mri_cyclegan.data.appearance import appearance, training_appearance
 from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.inference.devices import choose_device
-from mri_cyclegan.inference.portable import PortableModel, load_model, save_model
+from mri_cyclegan.inference.jobs import Job
+from mri_cyclegan.inference.model import PortableModel, load_model, save_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator, read_scaled
 from mri_cyclegan.inference.volume_translator import View, VolumeTranslator
-from mri_cyclegan.translation.jobs import Job
-from mri_cyclegan.translation.writing import OutputSettings, write_translation
+from mri_cyclegan.inference.writer import OutputSettings, write_translation
 
 # In the order of a translation; what each is, for the table.
 PARTS = {

@@ -16,7 +16,7 @@ from mri_cyclegan.data.layouts import Found, LayoutSettings, Scan, find_scans
 from mri_cyclegan.data.pairs import RULES
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
-from mri_cyclegan.inference.portable import PortableModel, load_model
+from mri_cyclegan.inference.model import PortableModel, load_model
 
 ALL = "all"
 PARTS_OF_SPLIT = ("train_a", "train_b", "val", "test")

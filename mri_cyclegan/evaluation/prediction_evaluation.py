@@ -31,8 +31,8 @@ from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, m
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
 from mri_cyclegan.evaluation.writing import Evaluation, assemble
+from mri_cyclegan.inference.jobs import sidecar_of
 from mri_cyclegan.provenance import provenance
-from mri_cyclegan.translation.jobs import sidecar_of
 
 METHOD = "prediction"
 DIRECTION = "ab"

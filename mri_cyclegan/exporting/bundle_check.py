@@ -11,7 +11,7 @@ from monai.bundle import ConfigWorkflow
 from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.exporting.parity import NUM_SLICES, Parity, head_volume
-from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.model import PortableModel
 
 
 def check_bundle(model: PortableModel, folder: Path) -> dict[str, Parity]:

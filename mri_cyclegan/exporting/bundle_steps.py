@@ -16,11 +16,11 @@ from torch import Tensor
 
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.reading import read_volume
-from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.jobs import Job, plan
+from mri_cyclegan.inference.model import PortableModel
 from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
-from mri_cyclegan.translation.jobs import Job, plan
-from mri_cyclegan.translation.writing import OutputSettings, write_translation
+from mri_cyclegan.inference.writer import OutputSettings, write_translation
 
 
 def datalist(model: PortableModel, direction: str, dataset_dir: str, output_dir: str) -> list[dict[str, str]]:
@@ -96,7 +96,7 @@ class SaveTranslation(Transform):
         model: that made the slices.
         direction: ``"ab"`` or ``"ba"``.
         value_range: ``"unit"`` or ``"reference"``, see
-            :meth:`mri_cyclegan.inference.portable.PortableModel.translate`.
+            :meth:`mri_cyclegan.inference.model.PortableModel.translate`.
     """
 
     def __init__(self, model: PortableModel, direction: str, value_range: str) -> None:

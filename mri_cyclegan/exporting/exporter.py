@@ -16,7 +16,7 @@ from mri_cyclegan.exporting.programs import write_programs
 from mri_cyclegan.exporting.torch_program import load_torch_program, write_torch_program
 from mri_cyclegan.exporting.usage import bundle_usage, onnx_usage, torch_export_usage
 from mri_cyclegan.filesystem import PREFIX, atomic_folder, escapes
-from mri_cyclegan.inference.portable import PortableModel, load_model
+from mri_cyclegan.inference.model import PortableModel, load_model
 from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
 
 RECORD = "export.json"

@@ -14,7 +14,7 @@ from mri_cyclegan.data.transforms import PLANES
 from mri_cyclegan.evaluation.audits.audit import legend
 from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.inference.description import EvaluationSummary, Range, TrainingScans, weights_name
-from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.model import PortableModel
 from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
 
 SIDES = {"L": "left", "R": "right", "P": "posterior", "A": "anterior", "I": "inferior", "S": "superior"}

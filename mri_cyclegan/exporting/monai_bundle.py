@@ -16,7 +16,7 @@ from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.exporting.parity import size_multiple
 from mri_cyclegan.inference.description import FILE_NAME, EvaluationSummary, weights_name
-from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.model import PortableModel
 from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
@@ -29,7 +29,7 @@ INFERENCE: dict[str, Any] = {
     "direction": "ab",
     "value_range": "unit",
     "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
-    "model": {"_target_": "mri_cyclegan.inference.portable.load_model", "folder": "$@bundle_root + '/models'"},
+    "model": {"_target_": "mri_cyclegan.inference.model.load_model", "folder": "$@bundle_root + '/models'"},
     "network_def": "$@model.networks[@direction]",
     "network": "$@network_def.to(@device)",
     "preprocessing": {

@@ -10,7 +10,7 @@ from torch import Tensor
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.volume import Volume
 from mri_cyclegan.inference.any_size import AnySize
-from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.model import PortableModel
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 
 # A small head is quickly made; each model's preprocessing brings it to its own pixel size.

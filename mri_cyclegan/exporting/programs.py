@@ -11,7 +11,7 @@ from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.exporting.parity import Parity, parity_of, size_multiple, takes_any_size
 from mri_cyclegan.inference.any_size import AnySize
 from mri_cyclegan.inference.description import FILE_NAME
-from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.model import PortableModel
 from mri_cyclegan.inference.synthetic_image import NOTICE
 
 # Names of a program's input and output.

@@ -4,7 +4,7 @@ from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.exporting.model_card import one_line
 from mri_cyclegan.exporting.parity import depends_on_size, size_multiple, takes_any_size
 from mri_cyclegan.exporting.programs import INPUT, OUTPUT
-from mri_cyclegan.inference.portable import PortableModel
+from mri_cyclegan.inference.model import PortableModel
 from mri_cyclegan.inference.synthetic_image import PACKAGE
 
 

@@ -1,6 +1,6 @@
 """What ``model.json`` says about a trained model: its schema.
 
-Written by :func:`mri_cyclegan.inference.portable.save_model`, and checked to the last entry when a model is loaded:
+Written by :func:`mri_cyclegan.inference.model.save_model`, and checked to the last entry when a model is loaded:
 the file may come from anybody.
 """
 

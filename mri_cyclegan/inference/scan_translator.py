@@ -64,7 +64,7 @@ class Translation:
 
 
 class TranslatingModel(Protocol):
-    """What of a model translates scans: a :class:`mri_cyclegan.inference.portable.PortableModel`."""
+    """What of a model translates scans: a :class:`mri_cyclegan.inference.model.PortableModel`."""
 
     @property
     def folder(self) -> Path:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.transforms import PreparedVolume, Preprocessing
 from mri_cyclegan.inference.any_size import for_any_size
-from mri_cyclegan.inference.scan_grid import to_scan_grid
+from mri_cyclegan.inference.resampling import to_scan_grid
 
 # Slices through the network at a time: on a CPU more of them take memory and no less time.
 BATCH_SIZE_CPU, BATCH_SIZE_GPU = 4, 32

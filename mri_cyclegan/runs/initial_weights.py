@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.slice_stack import CentreSliceOf
 
 

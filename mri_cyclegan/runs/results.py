@@ -30,7 +30,7 @@ from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
 from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.filesystem import atomic_write_text
 from mri_cyclegan.inference.description import NOT_STATED
-from mri_cyclegan.inference.portable import save_evaluation, save_model
+from mri_cyclegan.inference.model import save_evaluation, save_model
 from mri_cyclegan.training.tensorboard_events import TensorBoardEvents
 
 log = logging.getLogger(__name__)

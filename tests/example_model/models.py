@@ -2,7 +2,7 @@
 
 import torch
 
-from mri_cyclegan.inference.portable import save_model
+from mri_cyclegan.inference.model import save_model
 from mri_cyclegan.networks.registry import GENERATORS
 
 ARGUMENTS = dict(

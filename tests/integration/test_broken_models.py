@@ -11,7 +11,7 @@ from mri_cyclegan.data.intensities import scale_intensities
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.evaluation import finished_run
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.train import train
 
 SPACING_MM = 4

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mri_cyclegan.configuration.schema import CONF_DIR
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.train import train
 
 EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))

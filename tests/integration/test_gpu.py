@@ -12,7 +12,7 @@ import torch
 import mri_cyclegan.training.cyclegan as cyclegan_module
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 from mri_cyclegan.train import train
 

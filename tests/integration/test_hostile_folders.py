@@ -20,7 +20,7 @@ from hostile_targets import OUTSIDE, WAYS
 from mri_cyclegan import evaluate, export, translate, verify
 from mri_cyclegan.evaluation.finished_run import FinishedRun
 from mri_cyclegan.evaluation.leaderboard import rank_runs
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.train import train
 
 MARKER = "hurt"

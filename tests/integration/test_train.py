@@ -11,7 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mri_cyclegan.data.reading import read_volume
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.runs import results
 from mri_cyclegan.train import train
 from mri_cyclegan.training.cyclegan import CycleGAN

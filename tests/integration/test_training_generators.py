@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.train import train
 
 SMALL = {

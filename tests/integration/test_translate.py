@@ -20,9 +20,8 @@ from PIL import Image
 
 from mri_cyclegan import load_model, translate
 from mri_cyclegan.evaluation.prediction_evaluation import PredictionOptions, evaluate_predictions
-from mri_cyclegan.inference import flicker
+from mri_cyclegan.inference import flicker, writer
 from mri_cyclegan.inference.scan_translator import ScanTranslator
-from mri_cyclegan.translation import writing
 
 SHAPE = (20, 24, 9)
 
@@ -281,7 +280,7 @@ def test_a_failure_leaves_the_others_and_is_listed(model, bids, tmp_path, comman
 
 
 def test_a_full_disk_fails_by_name_and_leaves_nothing_half(model, bids, tmp_path, command, monkeypatch):
-    monkeypatch.setattr(writing.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 9))
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 9))
     status, output = command(model, bids, tmp_path / "out")
     assert status == 1
     assert (

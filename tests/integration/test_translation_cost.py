@@ -19,10 +19,10 @@ pytestmark = [
 CODE = """
 import re, sys, time
 from pathlib import Path
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator
-from mri_cyclegan.translation.jobs import Job
-from mri_cyclegan.translation.writing import OutputSettings, write_translation
+from mri_cyclegan.inference.jobs import Job
+from mri_cyclegan.inference.writer import OutputSettings, write_translation
 
 
 def peak_mib():

@@ -22,9 +22,8 @@ FORBIDDEN = {
     "training": ("hydra", "omegaconf", "mri_cyclegan.networks", "mri_cyclegan.data", "mri_cyclegan.inference"),
     "evaluation": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.networks"),
     "benchmarks": ("hydra", "omegaconf", "mri_cyclegan.networks"),
-    "translation": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.networks"),
     "exporting": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.networks"),
-    "inference": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training", "mri_cyclegan.translation"),
+    "inference": ("hydra", "omegaconf", "pytorch_lightning", "mri_cyclegan.training"),
 }
 
 # What wraps a network of MONAI imports it.

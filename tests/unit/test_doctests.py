@@ -10,7 +10,7 @@ import pytest
 from example_model.models import make_model
 
 import mri_cyclegan
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 
 ROOT = Path(mri_cyclegan.__file__).parent
 MODULES = sorted(

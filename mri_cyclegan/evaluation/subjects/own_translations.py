@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.translation.names import is_spread, name_of_sidecar
-from mri_cyclegan.translation.sidecars import read_json, says_ours
-from mri_cyclegan.translation.writing import OF_SPREAD
+from mri_cyclegan.inference.names import is_spread, name_of_sidecar
+from mri_cyclegan.inference.sidecars import read_json, says_ours
+from mri_cyclegan.inference.writer import OF_SPREAD
 
 
 def own_range(image: Path) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ from mri_cyclegan.data.layouts.subjects import Place, identify
 from mri_cyclegan.data.walking import walk
 from mri_cyclegan.evaluation.subjects.own_translations import is_own_spread, own_source
 from mri_cyclegan.evaluation.subjects.records import record_key
-from mri_cyclegan.translation.names import PICTURE_OUTPUT, contrast_of_translation, truth_stems
+from mri_cyclegan.inference.names import PICTURE_OUTPUT, contrast_of_translation, truth_stems
 
 
 @dataclass(frozen=True)

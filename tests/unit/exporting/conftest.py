@@ -2,7 +2,7 @@ import pytest
 from example_model.models import make_model
 
 from mri_cyclegan.exporting.monai_bundle import write_bundle
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 
 STACKS = {"in_channels": 3, "out_channels": 3}
 

@@ -14,10 +14,10 @@ from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.exporting.bundle_check import check_bundle
 from mri_cyclegan.exporting.bundle_steps import PrepareScan
 from mri_cyclegan.exporting.parity import Parity
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.jobs import plan
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator
-from mri_cyclegan.translation.jobs import plan
-from mri_cyclegan.translation.writing import OutputSettings, write_translation
+from mri_cyclegan.inference.writer import OutputSettings, write_translation
 
 
 def run(bundle, **keys):

@@ -17,7 +17,7 @@ from mri_cyclegan.exporting.parity import parity_of, size_multiple
 from mri_cyclegan.exporting.programs import facts, write_programs
 from mri_cyclegan.exporting.torch_program import FACTS, load_torch_program, write_torch_program
 from mri_cyclegan.inference.any_size import AnySize
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 
 KINDS = {"onnx": (write_onnx, load_onnx), "pt2": (write_torch_program, load_torch_program)}
 

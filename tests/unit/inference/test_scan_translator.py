@@ -11,7 +11,7 @@ from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.intensities import scale_intensities
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.inference import scan_translator
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.inference.synthetic_image import synthetic_image
 

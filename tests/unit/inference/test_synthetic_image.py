@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from example_model.models import make_model
 
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.inference.scan_translator import Translation
 from mri_cyclegan.inference.synthetic_image import as_int16, sidecar, spread_image, synthetic_image
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import Volume
-from mri_cyclegan.inference.scan_grid import to_scan_grid
+from mri_cyclegan.inference.resampling import to_scan_grid
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_spread
 
 

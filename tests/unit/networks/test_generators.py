@@ -136,7 +136,7 @@ def test_it_is_saved_and_loaded_as_it_was(option, tmp_path):
     from example_model.models import DESCRIPTION
 
     from mri_cyclegan.inference.description import read_description
-    from mri_cyclegan.inference.portable import save_model
+    from mri_cyclegan.inference.model import save_model
 
     network, size = small(option)
     register()

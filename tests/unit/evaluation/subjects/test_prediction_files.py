@@ -5,7 +5,7 @@ import pytest
 
 from mri_cyclegan.evaluation.subjects.own_translations import own_range, own_source
 from mri_cyclegan.evaluation.subjects.prediction_files import match_files
-from mri_cyclegan.translation.writing import OF_SPREAD
+from mri_cyclegan.inference.writer import OF_SPREAD
 
 
 @pytest.fixture

@@ -16,7 +16,10 @@ import nibabel
 
 from mri_cyclegan.data.formats.picture import write_picture
 from mri_cyclegan.filesystem import atomic_file, atomic_write_bytes
+from mri_cyclegan.inference.jobs import Job, sidecar_of
+from mri_cyclegan.inference.names import PICTURE_OUTPUT
 from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
+from mri_cyclegan.inference.sidecars import inherited, is_ours, read_json, says_ours
 from mri_cyclegan.inference.synthetic_image import (
     NOTICE,
     PACKAGE,
@@ -27,9 +30,6 @@ from mri_cyclegan.inference.synthetic_image import (
     spread_image,
     synthetic_image,
 )
-from mri_cyclegan.translation.jobs import Job, sidecar_of
-from mri_cyclegan.translation.names import PICTURE_OUTPUT
-from mri_cyclegan.translation.sidecars import inherited, is_ours, read_json, says_ours
 
 BIDS_VERSION = "1.10.0"
 DATASET_FILE = "dataset_description.json"

@@ -15,14 +15,14 @@ from mri_cyclegan.data.layouts.bids import find_bids, is_bids_subject
 from mri_cyclegan.data.reading import unknown_type
 from mri_cyclegan.data.walking import is_folder, walk
 from mri_cyclegan.filesystem import escapes
-from mri_cyclegan.inference.scan_direction import direction_of, named_direction
-from mri_cyclegan.translation.names import (
+from mri_cyclegan.inference.names import (
     PICTURE_OUTPUT,
     is_translation,
     name_of_sidecar,
     name_of_spread,
     name_of_translation,
 )
+from mri_cyclegan.inference.scan_direction import direction_of, named_direction
 
 # So many names are enough to understand a message.
 NUM_SHOWN = 8

@@ -12,11 +12,11 @@ from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.filesystem import remove_abandoned_files
 from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.flicker import flickers
-from mri_cyclegan.inference.portable import PortableModel, load_model
+from mri_cyclegan.inference.jobs import Job, Plan, listed, plan
+from mri_cyclegan.inference.model import PortableModel, load_model
+from mri_cyclegan.inference.names import PICTURE_OUTPUT
 from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
-from mri_cyclegan.translation.jobs import Job, Plan, listed, plan
-from mri_cyclegan.translation.names import PICTURE_OUTPUT
-from mri_cyclegan.translation.writing import (
+from mri_cyclegan.inference.writer import (
     OutputSettings,
     existing_outputs,
     made_otherwise,
@@ -96,7 +96,7 @@ def translate_scans(
 
     Args:
         model_folders: runs, or their ``model/`` folders; of several the mean is taken.
-        source: see :func:`mri_cyclegan.translation.jobs.plan`.
+        source: see :func:`mri_cyclegan.inference.jobs.plan`.
         output: likewise.
         options: how.
         on_progress: see :data:`Progress`.

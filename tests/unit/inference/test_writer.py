@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mri_cyclegan.translation import writing
-from mri_cyclegan.translation.jobs import Job, sidecar_of
-from mri_cyclegan.translation.writing import (
+from mri_cyclegan.inference import writer
+from mri_cyclegan.inference.jobs import Job, sidecar_of
+from mri_cyclegan.inference.writer import (
     DATASET_FILE,
     OutputSettings,
     existing_outputs,
@@ -107,8 +107,8 @@ def test_pictures_have_their_spread_too(translation, job, tmp_path):
 
 def test_space_is_needed_for_the_spread_too(translation, job, monkeypatch):
     volume = translation((30, 40, 50))
-    free = 3 * volume.array.nbytes // 2 + writing.SPARE_BYTES
-    monkeypatch.setattr(writing.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, free))
+    free = 3 * volume.array.nbytes // 2 + writer.SPARE_BYTES
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, free))
     write_translation(translation((30, 40, 50), with_spread=False), job, OutputSettings())
     with pytest.raises(OSError, match="MB are needed"):
         write_translation(volume, job, OutputSettings(overwrite=True))

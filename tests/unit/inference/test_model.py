@@ -10,7 +10,7 @@ from example_model.models import APPEARANCE, SCANS, make_model
 from safetensors.torch import load_file, save_file
 
 from mri_cyclegan.inference.description import AuditResult, EvaluationSummary
-from mri_cyclegan.inference.portable import load_model, save_evaluation
+from mri_cyclegan.inference.model import load_model, save_evaluation
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mri_cyclegan.data.formats.dicom_files import START
-from mri_cyclegan.translation.jobs import Job, plan, sidecar_of
+from mri_cyclegan.inference.jobs import Job, plan, sidecar_of
 
 CONTRASTS = ("T1w", "T2w")
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from example_model.models import make_model
 
-from mri_cyclegan.inference.portable import load_model
+from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.inference.scan_translator import Translation
 
 

@@ -1,6 +1,6 @@
 import json
 
-from mri_cyclegan.translation.sidecars import inherited
+from mri_cyclegan.inference.sidecars import inherited
 
 
 def test_the_nearest_sidecar_that_applies_wins(tmp_path):

@@ -1,1 +1,0 @@
-"""Files and folders of scans into files and folders of translations."""
