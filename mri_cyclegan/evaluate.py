@@ -173,7 +173,7 @@ def _layout(
 
 
 def _evaluate_runs(folders: list[Path], output: Path | None, options: "Options") -> None:
-    from mri_cyclegan.evaluation.in_short import summary_for_model
+    from mri_cyclegan.evaluation.model_summary import summary_for_model
     from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
     from mri_cyclegan.evaluation.summary_table import print_evaluation
     from mri_cyclegan.inference.model import model_folder, save_evaluation
@@ -262,8 +262,8 @@ def _compare(folders: tuple[Path, Path], options: "Options") -> None:
 
 
 def _rank(root: Path, metric: str) -> None:
-    from mri_cyclegan.evaluation.leaderboard import rank_runs
-    from mri_cyclegan.evaluation.leaderboard_table import save_and_print
+    from mri_cyclegan.sweeps.leaderboard import rank_runs
+    from mri_cyclegan.sweeps.leaderboard_table import save_and_print
 
     save_and_print(rank_runs(root, metric), root)
 

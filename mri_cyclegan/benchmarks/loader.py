@@ -10,7 +10,7 @@ from typing import Any
 from mri_cyclegan.benchmarks.loader_contenders import Batches, contenders, write_volumes
 from mri_cyclegan.benchmarks.loader_report import print_table, waiting_chart
 from mri_cyclegan.benchmarks.measurement import machine, summarize
-from mri_cyclegan.evaluation.pictures import save_png
+from mri_cyclegan.pictures import save_png
 
 # Name of a ratio to what is divided by what.
 RATIOS = {

@@ -15,7 +15,7 @@ from mri_cyclegan.benchmarks.training_contenders import EndToEnd, OurStep, Textb
 from mri_cyclegan.benchmarks.training_report import print_table, speed_chart
 from mri_cyclegan.configuration.checks import checked
 from mri_cyclegan.configuration.schema import DictConfig, compose_training
-from mri_cyclegan.evaluation.pictures import save_png
+from mri_cyclegan.pictures import save_png
 from mri_cyclegan.runs.log_filters import filter_lightning_logs
 
 OURS, TEXTBOOK, END_TO_END, PEER = "ours", "textbook", "ours, end to end", "peer"

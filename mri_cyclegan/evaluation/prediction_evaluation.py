@@ -20,17 +20,17 @@ from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import Volume
-from mri_cyclegan.evaluation.measuring import describe, measure_direction
+from mri_cyclegan.evaluation.baselines import LookUpTableFit, References
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
-from mri_cyclegan.evaluation.reference import LookUpTableFit, References
-from mri_cyclegan.evaluation.run_measuring import VERSION
+from mri_cyclegan.evaluation.results import Evaluation, assemble
+from mri_cyclegan.evaluation.run_metrics import VERSION
+from mri_cyclegan.evaluation.subject_metrics import describe, measure_direction
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.own_translations import own_range
 from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, match_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
-from mri_cyclegan.evaluation.writing import Evaluation, assemble
 from mri_cyclegan.inference.jobs import sidecar_of
 from mri_cyclegan.provenance import provenance
 

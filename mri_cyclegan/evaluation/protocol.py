@@ -7,6 +7,12 @@ from typing import Any
 # themselves: version 1 found the head from single voxels and padding, see docs/protocol.md.
 PROTOCOL_VERSION = 2
 
+# Said wherever both stand.
+WHY_OTHERWISE = (
+    "PSNR and SSIM of the training (val/…) are measured on the slices that the networks see, those of the evaluation "
+    'on the scan\'s own voxels, so they differ: see docs/protocol.md, "While training".'
+)
+
 
 @dataclass(frozen=True)
 class Metric:

@@ -16,18 +16,18 @@ from mri_cyclegan.data.register import require_simpleitk
 from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.evaluation.audits.levels import most_serious_audit
-from mri_cyclegan.evaluation.audits.pairing import judge_pairing
+from mri_cyclegan.evaluation.audits.pairing import assess_pairing
+from mri_cyclegan.evaluation.baselines import References
 from mri_cyclegan.evaluation.finished_run import ALL, FinishedRun
-from mri_cyclegan.evaluation.fitting import fit_references
+from mri_cyclegan.evaluation.fit_baselines import fit_references
 from mri_cyclegan.evaluation.metrics.features import find_weights, load_feature_network
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
-from mri_cyclegan.evaluation.reference import References
-from mri_cyclegan.evaluation.run_measuring import METHOD, VERSION, RunMeasuring
+from mri_cyclegan.evaluation.results import Evaluation, assemble, require_output
+from mri_cyclegan.evaluation.run_metrics import METHOD, VERSION, RunMeasuring
 from mri_cyclegan.evaluation.subjects.labels import label_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, unaligned
 from mri_cyclegan.evaluation.subjects.translating import Translating
-from mri_cyclegan.evaluation.writing import Evaluation, assemble, require_output
 from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
 from mri_cyclegan.provenance import provenance
@@ -125,7 +125,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         part=part,
         plane=translating.plane,
         records=gathered,
-        audits=[most_serious_audit([judge_pairing(one.split, evaluated) for one in runs])],
+        audits=[most_serious_audit([assess_pairing(one.split, evaluated) for one in runs])],
         uncertainty_kind=_kind(len(runs), len(views)),
         warnings=[
             *warnings,

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mri_cyclegan.evaluation.baselines import ORACLE
 from mri_cyclegan.evaluation.protocol import METRICS
-from mri_cyclegan.evaluation.reference import ORACLE
 
 JUDGED_BY = ("psnr", "ssim")
 

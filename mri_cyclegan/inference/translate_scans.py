@@ -19,7 +19,7 @@ from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
 from mri_cyclegan.inference.writer import (
     OutputSettings,
     existing_outputs,
-    made_otherwise,
+    settings_differ,
     write_dataset_description,
     write_translation,
 )
@@ -197,7 +197,7 @@ def _to_be_done(jobs: Sequence[Job], translator: ScanTranslator, options: Option
     remove_abandoned_files(path for job in jobs for path in job.outputs)
     if options.skip_existing:
         done = [job for job in jobs if job.target.exists()]
-        others = [str(job.target) for job in done if made_otherwise(job, translator, options.value_range)]
+        others = [str(job.target) for job in done if settings_differ(job, translator, options.value_range)]
         if others:
             raise ValueError(
                 f"{len(others)} of the files there were made by another model or with other settings. Replace them "

@@ -135,7 +135,7 @@ def existing_outputs(job: Job, with_spread: bool) -> list[Path]:
     return [path for path in others if path.exists()]
 
 
-def made_otherwise(job: Job, translator: ScanTranslator, value_range: str) -> bool:
+def settings_differ(job: Job, translator: ScanTranslator, value_range: str) -> bool:
     """Whether a translation that is there was made by another model, or with other settings."""
     entries = read_json(sidecar_of(job.target))
     wanted = recipe(translator.descriptions, job.direction, translator.num_outputs, value_range)

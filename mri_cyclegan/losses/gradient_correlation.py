@@ -17,8 +17,8 @@ def gradient_correlation_loss(fake: Tensor, source: Tensor) -> Tensor:
 
     Between T1w and T2w the borders of cerebrospinal fluid and of white matter change their sign, the one of skin and
     air does not. One correlation of the gradients over the image, and so its absolute value, adds up contributions
-    that cancel. Here each pixel's gradient g is made sign-free by itself, as the normalised tensor
-    g gᵀ / (|g|² + η²); its product with another such tensor is the squared product of two normalised gradients.
+    that cancel. Here each pixel's gradient g is made sign-free by itself, as the normalized tensor
+    g gᵀ / (|g|² + η²); its product with another such tensor is the squared product of two normalized gradients.
     With E = the sum of products of the tensors of two images, the loss is 1 − 2 E(f, s) / (E(f, f) + E(s, s)). It
     grows by edges of the source that the fake lacks, and by edges the fake has invented.
 
@@ -33,7 +33,7 @@ def gradient_correlation_loss(fake: Tensor, source: Tensor) -> Tensor:
         Penney et al., "A comparison of similarity measures for use in 2-D-3-D medical image registration", IEEE TMI
         1998 (gradient correlation); Hiasa et al., "Cross-modality image synthesis from unpaired data using CycleGAN",
         SASHIMI 2018 (gradient-consistency loss); Haber and Modersitzki, "Intensity gradient based registration and
-        fusion of multi-modal images", MICCAI 2006 (normalised gradient fields).
+        fusion of multi-modal images", MICCAI 2006 (normalized gradient fields).
     """
     fake_edges, source_edges = edge_tensors(fake), edge_tensors(source)
     difference = (fake_edges - source_edges).square().mean(dim=(1, 2, 3))

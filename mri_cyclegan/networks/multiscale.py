@@ -44,7 +44,7 @@ class MultiScaleDiscriminator(nn.Module):
         if num_scales < 1:
             raise ValueError(f"discriminator.num_scales: expected at least 1, got {num_scales}.")
         self.smallest_side = 3 * 2 ** (num_layers + num_scales - 1)
-        self.judges_alone = not (spectral_norm or minibatch_stdev)
+        self.batch_independent = not (spectral_norm or minibatch_stdev)
         self.scales = nn.ModuleList(
             PatchGAN(in_channels, base_channels, num_layers, spectral_norm, minibatch_stdev) for _ in range(num_scales)
         )

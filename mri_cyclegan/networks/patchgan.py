@@ -36,7 +36,7 @@ class PatchGAN(nn.Module):
         if num_layers < 1:
             raise ValueError(f"discriminator.num_layers: expected at least 1, got {num_layers}.")
         self.smallest_side = 3 * 2**num_layers
-        self.judges_alone = not (spectral_norm or minibatch_stdev)
+        self.batch_independent = not (spectral_norm or minibatch_stdev)
         widths = [base_channels * min(2**layer, 8) for layer in range(num_layers + 1)]
         layers: list[nn.Module] = [nn.Conv2d(in_channels, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for layer, (narrow, wide) in enumerate(pairwise(widths), start=1):

@@ -24,7 +24,7 @@ class PixelGAN(nn.Module):
 
     def __init__(self, in_channels: int, base_channels: int, spectral_norm: bool, minibatch_stdev: bool) -> None:
         super().__init__()
-        self.judges_alone = not (spectral_norm or minibatch_stdev)
+        self.batch_independent = not (spectral_norm or minibatch_stdev)
         width = 2 * base_channels
         layers: list[nn.Module] = [
             nn.Conv2d(in_channels, base_channels, 1),

@@ -22,12 +22,11 @@ from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.volume import voxel_sizes_mm
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.evaluation.in_short import foreground_means, measured_on, paired_images, summary_for_model
-from mri_cyclegan.evaluation.protocol import METRICS
+from mri_cyclegan.evaluation.model_summary import foreground_means, measured_on, paired_images, summary_for_model
+from mri_cyclegan.evaluation.protocol import METRICS, WHY_OTHERWISE
+from mri_cyclegan.evaluation.results import Evaluation
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
-from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
-from mri_cyclegan.evaluation.writing import Evaluation
 from mri_cyclegan.filesystem import atomic_write_text
 from mri_cyclegan.inference.description import NOT_STATED
 from mri_cyclegan.inference.model import save_evaluation, save_model

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 RESULTS = ("checkpoints/*.ckpt", "metrics.csv", "model/model.json", "summary.json")
 LOCK = ".lock"
 
+# In the folder of a run that failed: why, then the traceback and the configuration.
+ERROR = "error.txt"
+
 
 def holds_run(folder: Path) -> bool:
     """Whether a folder holds what a training made: a new start must not touch it."""

@@ -11,10 +11,10 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.splits.content_hash import content_hash
-from mri_cyclegan.evaluation.job_folders import ERROR
-from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
+from mri_cyclegan.evaluation.protocol import WHY_OTHERWISE
 from mri_cyclegan.filesystem import atomic_write_text, remove_abandoned
 from mri_cyclegan.runs.environment import record_data, record_start
+from mri_cyclegan.runs.run_folder import ERROR
 from mri_cyclegan.training.tensorboard_events import TensorBoardEvents
 
 

@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from mri_cyclegan.configuration.devices import num_gpus, require_one_device
 from mri_cyclegan.configuration.schema import keys_of_overrides
 from mri_cyclegan.distributed import exit_with_parent
-from mri_cyclegan.evaluation.job_folders import failed, job_folders
 from mri_cyclegan.filesystem import require_writable
 from mri_cyclegan.sweeps.folders import claim_run_folder, claim_sweep_folder, require_new_sweep
 from mri_cyclegan.sweeps.gpu_slots import take_gpu
+from mri_cyclegan.sweeps.job_folders import failed, job_folders
 from mri_cyclegan.sweeps.jobs import failed_here
 from mri_cyclegan.sweeps.study import prepare_study
 
@@ -100,7 +100,7 @@ class SweepCallback(Callback):
         self.reported = True
         jobs = set(job_folders(self.folder))
         if jobs:
-            from mri_cyclegan.evaluation.leaderboard_table import report_sweep
+            from mri_cyclegan.sweeps.leaderboard_table import report_sweep
 
             report_sweep(self.folder)
         return max(len(failed(jobs - self.earlier)), len(failed_here))

@@ -5,8 +5,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mri_cyclegan.configuration.quoting import quote_value
-from mri_cyclegan.evaluation.job_folders import job_folders
 from mri_cyclegan.runs.run_folder import claim_new_folder, holds_run
+from mri_cyclegan.sweeps.job_folders import job_folders
 
 TIME = "${now:"
 

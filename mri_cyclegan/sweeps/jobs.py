@@ -13,12 +13,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mri_cyclegan import distributed
-from mri_cyclegan.evaluation.job_folders import ERROR
 from mri_cyclegan.filesystem import atomic_write_text
 from mri_cyclegan.runs.error_messages import explain
 from mri_cyclegan.runs.job_record import JobRecord
 from mri_cyclegan.runs.resume_hint import resume_hint
-from mri_cyclegan.runs.run_folder import is_free
+from mri_cyclegan.runs.run_folder import ERROR, is_free
 from mri_cyclegan.text import replace_unencodable
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from torch.utils.checkpoint import checkpoint
 
 from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.distributed import all_gather
-from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
 from mri_cyclegan.losses.adversarial import (
     ADVERSARIAL_LOSSES,
     discriminator_adversarial_loss,
@@ -23,13 +22,14 @@ from mri_cyclegan.losses.gradient_penalty import GRADIENT_PENALTIES, gradient_pe
 from mri_cyclegan.slice_stack import centre_slice
 from mri_cyclegan.training.compilation import compile_networks, eager
 from mri_cyclegan.training.further_losses import FurtherLosses
-from mri_cyclegan.training.generated import Generated
+from mri_cyclegan.training.generator_outputs import GeneratorOutputs
 from mri_cyclegan.training.image_pool import ImagePool
 from mri_cyclegan.training.loss_means import LossMeans
 from mri_cyclegan.training.loss_weights import Weights, require_weight
 from mri_cyclegan.training.lr_schedule import constant_then_falling
 from mri_cyclegan.training.optimization import Optimization
 from mri_cyclegan.training.skipped_steps import SkippedSteps, Step
+from mri_cyclegan.training.validation_metrics import PairedMetrics
 
 # Losses that the progress bar shows.
 IN_PROGRESS_BAR = ("generators", "discriminator_a", "discriminator_b")
@@ -157,7 +157,7 @@ class CycleGAN(pl.LightningModule):
         self.ema_ab = optimization.average_of(generator_ab)
         self.ema_ba = optimization.average_of(generator_ba)
         self.recompute = recompute
-        self.latest: Generated | None = None
+        self.latest: GeneratorOutputs | None = None
         self.latest_losses: dict[str, Tensor] = {}
         self.loss_means = LossMeans()
         self.skipped_steps = SkippedSteps()
@@ -175,7 +175,7 @@ class CycleGAN(pl.LightningModule):
         return self.generator_ba if self.ema_ba is None else self.ema_ba.network
 
     @property
-    def loss_tells_who_wins(self) -> bool:
+    def has_bounded_loss(self) -> bool:
         """Whether a discriminator's loss near 0 is a bad sign: a Wasserstein loss has any sign, and may pass 0."""
         return self.adversarial_loss != "wgan" and self.weights.weights["adversarial"] > 0
 
@@ -218,7 +218,7 @@ class CycleGAN(pl.LightningModule):
         pools = {name: checkpoint["state_dict"][name].cpu() for name in POOLS}
         checkpoint["of_ranks"] = all_gather({"loss_means": self.loss_means.state_dict(), "pools": pools})
         self.skipped_steps.read()
-        checkpoint["skipped_in_a_row"] = self.skipped_steps.in_a_row
+        checkpoint["skipped_in_a_row"] = self.skipped_steps.num_consecutive
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with them; where there were fewer processes, a further one has the pools of the first."""
@@ -246,7 +246,7 @@ class CycleGAN(pl.LightningModule):
         for scheduler, rate in zip(schedulers, self.optimization.learning_rates, strict=True):
             self.optimization.set_rate(scheduler, rate * self.learning_rate_factor, self.schedule(self.current_epoch))
 
-    def go_back_to(self, checkpoint: dict[str, Any], learning_rate_factor: float) -> None:
+    def roll_back(self, checkpoint: dict[str, Any], learning_rate_factor: float) -> None:
         """Take weights, averages, pools and optimizers of a checkpoint while training, and go on more slowly.
 
         Args:
@@ -314,7 +314,7 @@ class CycleGAN(pl.LightningModule):
             self.average()
         self.update(optimizer_discriminators, discriminators, batch_index)
 
-        self.latest = Generated(*(image.detach() for image in generated))
+        self.latest = GeneratorOutputs(*(image.detach() for image in generated))
         self.log_losses(
             generators=generators,
             adversarial_ab=adversarial_ab,
@@ -328,7 +328,7 @@ class CycleGAN(pl.LightningModule):
             **further,
         )
 
-    def generate(self, real_a: Tensor, real_b: Tensor, weights: Mapping[str, float]) -> Generated:
+    def generate(self, real_a: Tensor, real_b: Tensor, weights: Mapping[str, float]) -> GeneratorOutputs:
         """Steps 1 to 3. Each generator translates and keeps identity in one pass over both real images.
 
         1. fake_b = generator_ab(real_a), cycled_a = generator_ba(fake_b)
@@ -353,7 +353,7 @@ class CycleGAN(pl.LightningModule):
             cycled_b = generator_ab(self.with_noise(fake_a))
         else:
             cycled_a, cycled_b = real_a, real_b
-        return Generated(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)
+        return GeneratorOutputs(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)
 
     def run_generator(self, generator: nn.Module, image: Tensor) -> Tensor:
         """One pass, (B, C, H, W) to the same; with ``recompute`` its activations are not kept for the gradients."""
@@ -372,13 +372,13 @@ class CycleGAN(pl.LightningModule):
         with fewer and larger kernels. A discriminator that looks at how much its batch varies must not mix the two.
         """
         fake = fake.to(real)
-        if getattr(discriminator, "judges_alone", False):
+        if getattr(discriminator, "batch_independent", False):
             real_logits, fake_logits = discriminator(torch.cat([real, fake])).chunk(2)
         else:
             real_logits, fake_logits = discriminator(real), discriminator(fake)
         return discriminator_adversarial_loss(real_logits, fake_logits, self.adversarial_loss)
 
-    def penalty(self, real_a: Tensor, real_b: Tensor, generated: Generated) -> Tensor:
+    def penalty(self, real_a: Tensor, real_b: Tensor, generated: GeneratorOutputs) -> Tensor:
         """Step 8, the gradient penalty of both discriminators, with the weight of the batches that go without it."""
         assert self.gradient_penalty is not None
         with eager(self.compiled):  # what is compiled has no second derivative

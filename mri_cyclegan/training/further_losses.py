@@ -10,7 +10,7 @@ from torch.nn import functional
 from mri_cyclegan.losses.patch_nce import PatchNCE
 from mri_cyclegan.losses.smoothness import smoothness_loss
 from mri_cyclegan.losses.structure import STRUCTURE_LOSSES, structure_loss
-from mri_cyclegan.training.generated import Generated
+from mri_cyclegan.training.generator_outputs import GeneratorOutputs
 
 
 class FurtherLosses(nn.Module):
@@ -63,7 +63,7 @@ class FurtherLosses(nn.Module):
         self,
         real_a: Tensor,
         real_b: Tensor,
-        generated: Generated,
+        generated: GeneratorOutputs,
         generators: tuple[nn.Module, nn.Module],
         weights: Mapping[str, float],
     ) -> dict[str, Tensor]:

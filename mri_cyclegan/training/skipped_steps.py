@@ -37,7 +37,7 @@ class SkippedSteps:
         self.rows = Counter[str]()
 
     @property
-    def in_a_row(self) -> int:
+    def num_consecutive(self) -> int:
         """Steps of one side that were skipped up to the last one read, of the side with more."""
         return max(self.rows.values(), default=0)
 

@@ -23,7 +23,7 @@ from mri_cyclegan.data.intensities import scale_intensities
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
-from mri_cyclegan.evaluation.run_measuring import RunMeasuring
+from mri_cyclegan.evaluation.run_metrics import RunMeasuring
 from mri_cyclegan.inference.model import load_model, save_model
 
 METHODS = ["CycleGAN", "copy", "mean image", "histogram matching", "oracle look-up table"]

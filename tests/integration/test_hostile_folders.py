@@ -19,8 +19,8 @@ from hostile_targets import OUTSIDE, WAYS
 
 from mri_cyclegan import evaluate, export, translate, verify
 from mri_cyclegan.evaluation.finished_run import FinishedRun
-from mri_cyclegan.evaluation.leaderboard import rank_runs
 from mri_cyclegan.inference.model import load_model
+from mri_cyclegan.sweeps.leaderboard import rank_runs
 from mri_cyclegan.train import train
 
 MARKER = "hurt"

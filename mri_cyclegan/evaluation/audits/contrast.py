@@ -65,7 +65,7 @@ def measure_contrast(images: SubjectImages) -> dict[str, Any]:
     return {"subject": images.subject, "kind": kind, "classes": named}
 
 
-def judge_contrast(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
+def assess_contrast(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
     """Judge by the rank correlation of class means within subjects, and by their drift.
 
     The correlation is taken subject by subject and averaged: pooled, it would also see that one subject's images are

@@ -44,7 +44,7 @@ def measure_copying(images: SubjectImages) -> dict[str, Any]:
     return {"subject": images.subject, "to_source": float(np.abs(difference).mean(dtype=np.float64))}
 
 
-def judge_copying(
+def assess_copying(
     measured: Sequence[Mapping[str, Any]],
     output_histograms: Sequence[Sequence[float] | np.ndarray | None],
     target_domain_histogram: Sequence[float] | np.ndarray | None,

@@ -87,7 +87,7 @@ def measure_hidden_code(slices: Tensor, foreground: Tensor, there: Translate, ba
     }
 
 
-def judge_hidden_code(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
+def assess_hidden_code(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
     """Judge by the PSNR lost beyond what an honest way back may lose: see :data:`HONEST_GAIN`.
 
     An honest way back with gain g has the error of the clean cycle plus g² times the change of the fake. The plain drop

@@ -81,7 +81,7 @@ def measure_invented_regions(images: SubjectImages) -> dict[str, Any]:
     }
 
 
-def judge_invented_regions(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
+def assess_invented_regions(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
     """Judge by the number of invented regions per 100 ml, over the subjects that have pairs.
 
     Args:

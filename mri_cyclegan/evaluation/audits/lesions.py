@@ -87,7 +87,7 @@ def measure_lesions(images: SubjectImages) -> dict[str, Any]:
     return {"subject": images.subject, "lesions": lesions}
 
 
-def judge_lesions(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
+def assess_lesions(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
     """Judge by the shares of lesions, visible in the truth, that are lost or exaggerated in the output.
 
     Args:

@@ -9,7 +9,7 @@ from mri_cyclegan.evaluation.audits.audit import Audit, Level
 NAME = "Pairing"
 
 
-def judge_pairing(split: Mapping[str, Any] | None, evaluated: Sequence[str]) -> Audit:
+def assess_pairing(split: Mapping[str, Any] | None, evaluated: Sequence[str]) -> Audit:
     """Judge the split of a run: a single subject that is where it must not be is one too many.
 
     Args:

@@ -24,7 +24,7 @@ def measure_registration(images: SubjectImages) -> dict[str, Any]:
     return {"subject": images.subject, "dice": float(overlap)}
 
 
-def judge_registration(measured: Sequence[dict[str, Any]], direction: str) -> Audit:
+def assess_registration(measured: Sequence[dict[str, Any]], direction: str) -> Audit:
     """Judge all subjects of one direction by the worst."""
     measured = [one for one in measured if one]
     if not measured:

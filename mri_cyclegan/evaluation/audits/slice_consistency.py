@@ -66,7 +66,7 @@ def measure_slice_consistency(images: SubjectImages) -> dict[str, Any]:
     return {"subject": images.subject, "output": output, "target": target, "num_slices": len(images.output)}
 
 
-def judge_slice_consistency(
+def assess_slice_consistency(
     measured: Sequence[Mapping[str, Any]], direction: str, domain_differences: Sequence[float] = ()
 ) -> Audit:
     """Compare outputs with their own targets, or without any pair with real volumes of the target domain.

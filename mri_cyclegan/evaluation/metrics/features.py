@@ -56,7 +56,7 @@ def load_feature_network(path: Path) -> nn.Module:
         path: state dict of torchvision's ``inception_v3``, such as ``IMAGENET1K_V1``; read without unpickling code.
 
     Returns:
-        In evaluation mode, (B, 3, 299, 299) normalised as ImageNet to (B, 2048).
+        In evaluation mode, (B, 3, 299, 299) normalized as ImageNet to (B, 2048).
 
     Raises:
         ValueError: the file is no such state dict.

@@ -5,8 +5,8 @@ import numpy as np
 NUM_BINS = 64
 
 
-def normalised_mutual_information(x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> float:
-    """Studholme's normalised mutual information, (H(X) + H(Y)) / H(X, Y), over a mask.
+def normalized_mutual_information(x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> float:
+    """Studholme's normalized mutual information, (H(X) + H(Y)) / H(X, Y), over a mask.
 
     Args:
         x: (N, H, W) float, in [0, 1]; what lies outside is counted in the outermost of 64 equal bins of [0, 1].

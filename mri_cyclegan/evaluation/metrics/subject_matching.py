@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mri_cyclegan.data.foreground import foreground_mask
-from mri_cyclegan.evaluation.evenly import evenly_spaced
-from mri_cyclegan.evaluation.metrics.mutual_information import normalised_mutual_information
+from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
+from mri_cyclegan.evaluation.metrics.mutual_information import normalized_mutual_information
 
 # Anatomy of this size tells heads apart, and a reduced head takes 0.1 MB.
 REDUCED_SPACING_MM = 4.0
@@ -40,7 +40,7 @@ def subject_matching(
 ) -> dict[str, float | int]:
     """How often an output's own source tells more about it than any other subject's source does.
 
-    The measure is the normalised mutual information over all voxels where the output or the source shows the head. A
+    The measure is the normalized mutual information over all voxels where the output or the source shows the head. A
     source on another grid is centred on the output's. An output that another source fits as well, such as a constant
     one, is not recognised.
 
@@ -79,7 +79,7 @@ def _similarities(output: np.ndarray, sources: Sequence[tuple[np.ndarray, np.nda
     similarities = []
     for source, source_head in sources:
         mask = head | _centred(source_head, head.shape)
-        similarities.append(normalised_mutual_information(image, _centred(source, head.shape), mask))
+        similarities.append(normalized_mutual_information(image, _centred(source, head.shape), mask))
     return similarities
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from skimage.transform import resize_local_mean
 
 from mri_cyclegan.data.cached_volume import HEAD_SHARE
-from mri_cyclegan.evaluation.evenly import evenly_spaced
+from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 # Sides that a panel may have, (rows, columns); larger slices are averaged down to them.

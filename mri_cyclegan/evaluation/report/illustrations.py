@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mri_cyclegan.evaluation.pictures import learning_curves
+from mri_cyclegan.evaluation.protocol import WHY_OTHERWISE
 from mri_cyclegan.evaluation.report.figures import bias_and_limit, bland_altman, box_plot, calibration_curve, svg_uri
 from mri_cyclegan.evaluation.report.tables import measured_subjects, number
-from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
+from mri_cyclegan.pictures import learning_curves
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mri_cyclegan.evaluation.audits.audit import Level, legend
+from mri_cyclegan.evaluation.baselines import COPY
 from mri_cyclegan.evaluation.evaluated_subjects import described
-from mri_cyclegan.evaluation.reference import COPY
 from mri_cyclegan.evaluation.report.cases import MAX_ERROR, Case, error_colours
 from mri_cyclegan.evaluation.report.illustrations import agreement, calibration, distributions, learning
 from mri_cyclegan.evaluation.report.results import gains, results

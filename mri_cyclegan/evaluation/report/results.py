@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mri_cyclegan.evaluation.reference import ORACLE
+from mri_cyclegan.evaluation.baselines import ORACLE
 from mri_cyclegan.evaluation.report.tables import number
 
 

@@ -15,7 +15,7 @@ from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.evaluation.evenly import evenly_spaced
+from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.labels import read_lesions, read_tissues
 from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm

@@ -133,7 +133,7 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
             if (self.folder / LAST).exists() and not self.is_doubtful:
                 (self.folder / LAST).replace(self.folder / PREVIOUS)
             (self.folder / NEXT).replace(self.folder / LAST)
-        self.is_doubtful = pl_module.skipped_steps.in_a_row > 0
+        self.is_doubtful = pl_module.skipped_steps.num_consecutive > 0
 
     @staticmethod
     def _any(trainer: Any, decision: bool) -> bool:

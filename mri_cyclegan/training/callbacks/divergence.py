@@ -78,7 +78,7 @@ class DivergenceGuard(pl.Callback):
         steps = pl_module.skipped_steps.take()
         if steps and trainer.is_global_zero:
             log.warning("%s These steps are skipped.", described(trainer, steps))
-        if pl_module.skipped_steps.in_a_row >= self.max_in_a_row:
+        if pl_module.skipped_steps.num_consecutive >= self.max_in_a_row:
             self._go_back(trainer, pl_module, steps)
 
     def _go_back(self, trainer: Any, pl_module: Any, steps: Sequence[Step]) -> None:
@@ -88,12 +88,12 @@ class DivergenceGuard(pl.Callback):
         self.num_returns += 1
         log.warning(
             "%d steps in a row: going back to %s, with %g times the learning rates; %s",
-            pl_module.skipped_steps.in_a_row,
+            pl_module.skipped_steps.num_consecutive,
             checkpoint,
             self.learning_rate_factor,
             self._why(),
         )
-        pl_module.go_back_to(_read(checkpoint), self.learning_rate_factor)
+        pl_module.roll_back(_read(checkpoint), self.learning_rate_factor)
 
     def state_dict(self) -> dict[str, Any]:
         """How often it went back, for a run that goes on."""
@@ -165,7 +165,8 @@ def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_returns: int,
         checkpoint: the last good one; None where there is none yet.
     """
     words = [
-        f"Training has diverged: in {model.skipped_steps.in_a_row} steps in a row a loss or gradient was not finite."
+        f"Training has diverged: in {model.skipped_steps.num_consecutive} steps in a row "
+        "a loss or gradient was not finite."
     ]
     if num_returns:
         words.append(

@@ -53,7 +53,7 @@ class HealthMonitor(pl.Callback):
         for direction, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):
             for sign, shown in output_signs(fake, source=batch[direction[0]], target=batch[direction[1]]).items():
                 self._note(sign, direction, shown, self.patience)
-        if not pl_module.loss_tells_who_wins:
+        if not pl_module.has_bounded_loss:
             return
         for name in ("a", "b"):
             loss = float(pl_module.latest_losses[f"discriminator_{name}"])

@@ -10,8 +10,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
-from mri_cyclegan.evaluation.pictures import learning_curves, save_png
-from mri_cyclegan.evaluation.validation.baselines import mean_over_subjects, measure, trivial_baselines
+from mri_cyclegan.pictures import learning_curves, save_png
+from mri_cyclegan.training.validation_baselines import mean_over_subjects, measure, trivial_baselines
 
 log = logging.getLogger(__name__)
 

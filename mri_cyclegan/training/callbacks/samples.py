@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from mri_cyclegan.evaluation.pictures import Row, sample_grid, save_png
+from mri_cyclegan.pictures import Row, sample_grid, save_png
 from mri_cyclegan.slice_stack import centre_slice
 from mri_cyclegan.training.cyclegan import CycleGAN
 

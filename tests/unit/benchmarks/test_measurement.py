@@ -31,9 +31,13 @@ def test_seconds_of_work():
 
 
 def test_a_matrix_product_is_counted_in_full():
+    """The best of several turns each: the machine may do other work for a while."""
     one, other = torch.rand(2, 1024, 1024)
-    here_s = min(seconds(lambda: one @ other, CPU) for _ in range(5))
-    assert matrix_rate(CPU, torch.float32) == pytest.approx(2 * 1024**3 / here_s, rel=0.8)
+    found, expected = [], []
+    for _ in range(4):
+        expected.append(2 * 1024**3 / min(seconds(lambda: one @ other, CPU) for _ in range(5)))
+        found.append(matrix_rate(CPU, torch.float32))
+    assert max(found) == pytest.approx(max(expected), rel=0.8)
 
 
 def test_the_machine_is_described():

@@ -15,7 +15,7 @@ def normalised_gradients(image):
 
 
 def loss_by_loops(fake, source):
-    """1 − 2 Σ⟨n, m⟩² / (Σ|n|⁴ + Σ|m|⁴) with the normalised gradients n and m of the two images."""
+    """1 − 2 Σ⟨n, m⟩² / (Σ|n|⁴ + Σ|m|⁴) with the normalized gradients n and m of the two images."""
     fy, fx, f2, f_eta2 = normalised_gradients(fake)
     sy, sx, s2, s_eta2 = normalised_gradients(source)
     both = of_fake = of_source = 0.0

@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from mri_cyclegan.configuration.schema import CONF_DIR, register
-from mri_cyclegan.evaluation.job_folders import failed, job_folders
+from mri_cyclegan.sweeps.job_folders import failed, job_folders
 from mri_cyclegan.sweeps.jobs import objective, run_job
 
 

@@ -17,7 +17,7 @@ class BackAndForth(pl.Callback):
             self.saved = everything(trainer, pl_module)
         if batch_idx == 3:
             self.before = everything(trainer, pl_module)
-            pl_module.go_back_to(torch.load(self.path, weights_only=True), 0.5)
+            pl_module.roll_back(torch.load(self.path, weights_only=True), 0.5)
             self.after = everything(trainer, pl_module)
             self.rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
 

@@ -65,4 +65,4 @@ def test_only_a_discriminator_whose_logits_depend_on_one_image_says_so(make):
     for settings in ((False, False), (True, False), (False, True)):
         discriminator = make(*settings)
         alone, among_others = discriminator(images[:1]), discriminator(images)[:1]
-        assert discriminator.judges_alone == torch.allclose(alone, among_others, atol=1e-5)
+        assert discriminator.batch_independent == torch.allclose(alone, among_others, atol=1e-5)

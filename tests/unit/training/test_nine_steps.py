@@ -167,8 +167,9 @@ MUTANTS = {
         "cycled_b = generator_ab(real_b)",
     ),
     "step 3: generators swapped in identity": (
-        "return Generated(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)",
-        "return Generated(fake_b, cycled_a, fake_a, cycled_b, self.generator_ba(real_b), self.generator_ab(real_a))",
+        "return GeneratorOutputs(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)",
+        "return GeneratorOutputs(fake_b, cycled_a, fake_a, cycled_b, "
+        "self.generator_ba(real_b), self.generator_ab(real_a))",
     ),
     "step 4: wrong discriminator": (
         "judged_b = self.discriminator_b(generated.fake_b)",

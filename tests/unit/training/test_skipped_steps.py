@@ -58,7 +58,7 @@ def test_a_batch_that_is_not_finite_leaves_no_trace(value, contrast):
     assert same(spoilt, without)
     spoilt.skipped_steps.read()
     assert spoilt.skipped_steps.take() == [Step(0, 1, "generators"), Step(0, 1, "discriminators")]
-    assert spoilt.skipped_steps.in_a_row == 0, "one good batch came after it"
+    assert spoilt.skipped_steps.num_consecutive == 0, "one good batch came after it"
 
 
 @pytest.mark.parametrize("value", [NAN, INF])
@@ -74,7 +74,7 @@ def test_a_gradient_that_is_not_finite_stops_its_side_alone(value, network, side
         pairs = zip(getattr(model, name).parameters(), getattr(before, name).parameters(), strict=True)
         assert all(torch.equal(one, two) for one, two in pairs) == (name == network)
     model.skipped_steps.read()
-    assert model.skipped_steps.in_a_row == 1
+    assert model.skipped_steps.num_consecutive == 1
     assert model.skipped_steps.found == [Step(0, 1, side)]
 
 
@@ -136,11 +136,11 @@ def test_notes_are_read_together_and_counted_for_each_side():
         for side, flag in zip(("generators", "discriminators"), flags):
             if flag is not None:
                 steps.add(Step(0, batch, side), torch.tensor(float(flag)))
-    assert steps.take() == [] and steps.in_a_row == 0, "nobody has read them"
+    assert steps.take() == [] and steps.num_consecutive == 0, "nobody has read them"
     steps.read()
-    assert steps.in_a_row == 3, "of the generators"
+    assert steps.num_consecutive == 3, "of the generators"
     assert [(step.batch, step.side[0]) for step in steps.take()] == [(0, "g"), (2, "g"), (2, "d"), (4, "g"), (4, "d")]
     assert steps.take() == []
     steps.add(Step(0, 5, "generators"), torch.tensor(0.0))
     steps.read()
-    assert steps.in_a_row == 1, "of the discriminators"
+    assert steps.num_consecutive == 1, "of the discriminators"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mri_cyclegan.evaluation.audits.audit import Level
-from mri_cyclegan.evaluation.audits.contrast import judge_contrast, measure_contrast
+from mri_cyclegan.evaluation.audits.contrast import assess_contrast, measure_contrast
 
 NAMES = {1: "gm", 2: "wm", 3: "csf"}
 TARGET = {"gm": 0.5, "wm": 0.3, "csf": 0.9}
@@ -21,7 +21,7 @@ def tissue_images(subject_images, output, target=TARGET, seed=0, **changes):
 
 
 def judged(*images):
-    return judge_contrast([measure_contrast(one) for one in images], "ab")
+    return assess_contrast([measure_contrast(one) for one in images], "ab")
 
 
 def test_means_of_tissues_are_measured(subject_images):
@@ -115,7 +115,7 @@ def test_many_equal_intensities_leave_bins_empty(subject_images):
     target[2:] = np.random.default_rng(0).uniform(0.2, 1, (2, 10, 10))
     measured = measure_contrast(subject_images(target, target))
     assert 5 <= len(measured["classes"]) < 10
-    assert judge_contrast([measured], "ab").level is Level.GREEN
+    assert assess_contrast([measured], "ab").level is Level.GREEN
 
 
 def test_labels_without_a_name_keep_their_number(subject_images):
@@ -128,7 +128,7 @@ def test_labels_without_a_name_keep_their_number(subject_images):
 def test_it_needs_pairs(subject_images):
     measured = measure_contrast(subject_images(np.zeros((2, 8, 8))))
     assert measured == {}
-    audit = judge_contrast([measured], "ab")
+    audit = assess_contrast([measured], "ab")
     assert audit.level is Level.UNKNOWN
     assert "pairs" in audit.meaning
 

@@ -3,7 +3,7 @@ import pytest
 
 from mri_cyclegan.data.histograms import histogram
 from mri_cyclegan.evaluation.audits.audit import Level
-from mri_cyclegan.evaluation.audits.copying import judge_copying, measure_copying
+from mri_cyclegan.evaluation.audits.copying import assess_copying, measure_copying
 
 
 def constant(level, shape=(2, 8, 8)):
@@ -19,7 +19,7 @@ def heads(seed, num_subjects=3):
 
 
 def judged(images, domain, direction="ab"):
-    return judge_copying(
+    return assess_copying(
         [measure_copying(one) for one in images],
         [histogram(one.output[one.foreground]) for one in images],
         np.mean([histogram(volume) for volume in domain], axis=0),
@@ -85,7 +85,7 @@ def test_subjects_are_averaged_and_the_worst_is_named(subject_images):
 def test_subjects_without_a_measurement_are_left_out(subject_images):
     good = subject_images(constant(80), source=constant(32))
     measured = [{}, measure_copying(good), {}]
-    audit = judge_copying(measured, [None, histogram(good.output), None], histogram(constant(80)), "ba")
+    audit = assess_copying(measured, [None, histogram(good.output), None], histogram(constant(80)), "ba")
     assert audit.level is Level.GREEN
 
 
@@ -93,13 +93,13 @@ def test_subjects_without_a_measurement_are_left_out(subject_images):
 def test_nothing_is_measured_without_source_or_foreground(subject_images, changes):
     measured = measure_copying(subject_images(constant(80), **changes))
     assert measured == {}
-    audit = judge_copying([measured], [None], histogram(constant(80)), "ab")
+    audit = assess_copying([measured], [None], histogram(constant(80)), "ab")
     assert audit.level is Level.UNKNOWN
     assert "sources" in audit.meaning
 
 
 def test_it_is_unknown_without_real_images_of_the_target_contrast(subject_images):
     image = subject_images(constant(80))
-    audit = judge_copying([measure_copying(image)], [histogram(image.output)], None, "ab")
+    audit = assess_copying([measure_copying(image)], [histogram(image.output)], None, "ab")
     assert audit.level is Level.UNKNOWN
     assert "target contrast" in audit.meaning

@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d
 from torch.nn.functional import interpolate as interpolate_nearest
 
 from mri_cyclegan.evaluation.audits.audit import Level
-from mri_cyclegan.evaluation.audits.hidden_code import judge_hidden_code, measure_hidden_code
+from mri_cyclegan.evaluation.audits.hidden_code import assess_hidden_code, measure_hidden_code
 
 PERTURBATIONS = ("quantised", "blurred", "noisy")
 
@@ -37,7 +37,7 @@ def measured(there, back, foreground=None):
 
 
 def judged(there, back):
-    return judge_hidden_code([measured(there, back)], "ab")
+    return assess_hidden_code([measured(there, back)], "ab")
 
 
 def interpolate(images, x, y):
@@ -153,7 +153,7 @@ def test_a_perfect_cycle_is_plain_json():
 
 def test_subjects_are_averaged():
     honest, coded = measured(lambda x: x, lambda x: x), measured(hide_in_low_bits, read_low_bits)
-    audit = judge_hidden_code([honest, {}, coded], "ba")
+    audit = assess_hidden_code([honest, {}, coded], "ba")
     assert audit.values["quantised"] == pytest.approx((honest["quantised"] + coded["quantised"]) / 2)
     assert audit.direction == "ba"
 
@@ -161,7 +161,7 @@ def test_subjects_are_averaged():
 def test_nothing_is_measured_without_foreground():
     record = measured(lambda real: real, lambda fake: fake, torch.zeros(slices().shape, dtype=torch.bool))
     assert record == {}
-    assert judge_hidden_code([record], "ab").level is Level.UNKNOWN
+    assert assess_hidden_code([record], "ab").level is Level.UNKNOWN
 
 
 def test_a_cycle_that_does_not_close_is_not_judged():
@@ -180,4 +180,4 @@ def test_a_cycle_that_does_not_close_is_not_judged():
 @pytest.mark.parametrize(("clean", "level"), [(14.9, "unknown"), (15.1, "red")])
 def test_a_cycle_is_judged_from_15_db_on(clean, level):
     record = dict.fromkeys(PERTURBATIONS, 5.0) | {"clean": clean, "changes": dict.fromkeys(PERTURBATIONS, 0.0)}
-    assert judge_hidden_code([record], "ab").level.value == level
+    assert assess_hidden_code([record], "ab").level.value == level

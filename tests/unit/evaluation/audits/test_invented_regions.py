@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from mri_cyclegan.evaluation.audits.audit import Level
-from mri_cyclegan.evaluation.audits.invented_regions import judge_invented_regions, measure_invented_regions
+from mri_cyclegan.evaluation.audits.invented_regions import assess_invented_regions, measure_invented_regions
 
 # A box of about the volume of a head.
 SPACING_MM = (4.0, 4.0, 4.0)
@@ -21,7 +21,7 @@ def brain(seed=0, shape=(32, 40, 40)):
 
 
 def judged(*images):
-    return judge_invented_regions([measure_invented_regions(one) for one in images], "ab")
+    return assess_invented_regions([measure_invented_regions(one) for one in images], "ab")
 
 
 @pytest.fixture
@@ -150,5 +150,5 @@ def test_nothing_is_measured_without_target_or_foreground(subject_images):
     target = np.full((4, 8, 8), 0.4)
     assert measure_invented_regions(subject_images(target)) == {}
     assert measure_invented_regions(subject_images(target, target, foreground=np.zeros(target.shape, bool))) == {}
-    audit = judge_invented_regions([{}, {}], "ab")
+    audit = assess_invented_regions([{}, {}], "ab")
     assert audit.level is Level.UNKNOWN

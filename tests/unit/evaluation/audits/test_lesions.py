@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from mri_cyclegan.evaluation.audits.audit import Level
-from mri_cyclegan.evaluation.audits.lesions import judge_lesions, measure_lesions
+from mri_cyclegan.evaluation.audits.lesions import assess_lesions, measure_lesions
 
 SHAPE = (24, 48, 48)
 CENTRES_MM = [(12, 12, 12), (12, 12, 36), (12, 36, 12), (12, 36, 36)]
@@ -27,7 +27,7 @@ def painted(tissue, masks, contrasts):
 
 
 def judged(*images):
-    return judge_lesions([measure_lesions(one) for one in images], "ab")
+    return assess_lesions([measure_lesions(one) for one in images], "ab")
 
 
 def test_contrast_is_measured_against_the_ring_and_its_noise(subject_images, tissue, masks):

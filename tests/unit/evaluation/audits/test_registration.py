@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mri_cyclegan.evaluation.audits.audit import Level
-from mri_cyclegan.evaluation.audits.registration import judge_registration, measure_registration
+from mri_cyclegan.evaluation.audits.registration import assess_registration, measure_registration
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 
@@ -25,13 +25,13 @@ def test_the_overlap_is_dice():
 
 @pytest.mark.parametrize(("moved", "level"), [(0, Level.GREEN), (3, Level.GREEN), (12, Level.AMBER), (25, Level.RED)])
 def test_heads_beside_each_other_are_seen(moved, level):
-    audit = judge_registration([measure_registration(heads(0)), measure_registration(heads(moved))], "ab")
+    audit = assess_registration([measure_registration(heads(0)), measure_registration(heads(moved))], "ab")
     assert audit.level == level
 
 
 def test_the_worst_subject_decides_and_is_named():
     measured = [{"subject": "sub-01", "dice": 0.98}, {"subject": "sub-02", "dice": 0.7}]
-    audit = judge_registration(measured, "ab")
+    audit = assess_registration(measured, "ab")
     assert audit.level == Level.RED
     assert "worst 0.700 in sub-02" in audit.figure
 
@@ -39,4 +39,4 @@ def test_the_worst_subject_decides_and_is_named():
 def test_without_both_heads_there_is_nothing_to_compare():
     assert measure_registration(replace(heads(0), target=None)) == {}
     assert measure_registration(replace(heads(0), source_foreground=None)) == {}
-    assert judge_registration([{}], "ab").level == Level.UNKNOWN
+    assert assess_registration([{}], "ab").level == Level.UNKNOWN

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from skimage.metrics import normalized_mutual_information
+from skimage import metrics as skimage_metrics
 
-from mri_cyclegan.evaluation.metrics.mutual_information import normalised_mutual_information
+from mri_cyclegan.evaluation.metrics.mutual_information import normalized_mutual_information
 
 
 def images(dtype=np.float32):
@@ -20,38 +20,38 @@ def images(dtype=np.float32):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_it_equals_scikit_image_over_the_mask(dtype):
     x, y, mask = images(dtype)
-    expected = normalized_mutual_information(x[mask], y[mask], bins=64)
+    expected = skimage_metrics.normalized_mutual_information(x[mask], y[mask], bins=64)
     assert 1.1 < expected < 1.9
-    assert normalised_mutual_information(x, y, mask) == pytest.approx(expected, abs=1e-6)
+    assert normalized_mutual_information(x, y, mask) == pytest.approx(expected, abs=1e-6)
 
 
 def test_what_lies_outside_the_mask_does_not_count():
     x, y, mask = images()
     changed = np.where(mask, y, 0.3)
-    assert normalised_mutual_information(x, changed, mask) == normalised_mutual_information(x, y, mask)
+    assert normalized_mutual_information(x, changed, mask) == normalized_mutual_information(x, y, mask)
 
 
 def test_an_image_determines_itself_and_its_inverse():
     x = (np.random.default_rng(1).integers(0, 64, (3, 20, 20)) + 0.5) / 64
     mask = np.ones(x.shape, bool)
-    assert normalised_mutual_information(x, x, mask) == pytest.approx(2)
-    assert normalised_mutual_information(x, 1 - x, mask) == pytest.approx(2)
+    assert normalized_mutual_information(x, x, mask) == pytest.approx(2)
+    assert normalized_mutual_information(x, 1 - x, mask) == pytest.approx(2)
 
 
 def test_a_constant_image_tells_nothing():
     x, _, mask = images()
     constant = np.full_like(x, 0.5)
-    assert normalised_mutual_information(x, constant, mask) == pytest.approx(1)
-    assert normalised_mutual_information(constant, constant, mask) == 1
+    assert normalized_mutual_information(x, constant, mask) == pytest.approx(1)
+    assert normalized_mutual_information(constant, constant, mask) == 1
 
 
 def test_values_beyond_the_scale_count_in_the_outermost_bins():
     x, y, mask = images()
     beyond = np.where(x > 63 / 64, 3.0, np.where(x < 1 / 64, -2.0, x))
-    assert normalised_mutual_information(beyond, y, mask) == normalised_mutual_information(x, y, mask)
+    assert normalized_mutual_information(beyond, y, mask) == normalized_mutual_information(x, y, mask)
 
 
 def test_an_empty_mask_is_refused():
     x, y, mask = images()
     with pytest.raises(AssertionError, match="no voxel"):
-        normalised_mutual_information(x, y, np.zeros_like(mask))
+        normalized_mutual_information(x, y, np.zeros_like(mask))

@@ -11,9 +11,9 @@ from report_example.heads import example_cases, example_images
 
 import mri_cyclegan
 from mri_cyclegan.evaluation.audits.audit import legend
+from mri_cyclegan.evaluation.protocol import WHY_OTHERWISE
 from mri_cyclegan.evaluation.report.cases import Case, slice_strips
 from mri_cyclegan.evaluation.report.page import write_report
-from mri_cyclegan.evaluation.validation.metrics import WHY_OTHERWISE
 
 VOID = {"meta", "img", "input", "br", "link"}
 HEADINGS = ["Results", "Audits", "Cases", "Figures", "Without pairs", "Subjects", "Protocol", "Provenance"]

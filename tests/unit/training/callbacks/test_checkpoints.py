@@ -49,10 +49,10 @@ class Trainer:
         torch.save({"number": self.num_saved}, path)
 
 
-def module(accumulate=1, weight=1.0, in_a_row=0):
+def module(accumulate=1, weight=1.0, num_consecutive=0):
     optimization = SimpleNamespace(ends_group=lambda index: (index + 1) % accumulate == 0)
     weights = [torch.tensor([weight])]
-    skipped_steps = SimpleNamespace(in_a_row=in_a_row)
+    skipped_steps = SimpleNamespace(num_consecutive=num_consecutive)
     return SimpleNamespace(optimization=optimization, parameters=lambda: weights, skipped_steps=skipped_steps)
 
 
@@ -98,8 +98,8 @@ def test_where_weights_are_not_finite_the_last_good_one_stays(tmp_path, caplog, 
 def test_ones_written_while_steps_are_skipped_leave_the_one_before(tmp_path):
     trainer = Trainer()
     callback = started(tmp_path, trainer)
-    for in_a_row, last, previous in ((0, 1, None), (2, 2, 1), (5, 3, 1), (0, 4, 1), (0, 5, 4)):
-        callback.on_train_epoch_end(trainer, module(in_a_row=in_a_row))
+    for num_consecutive, last, previous in ((0, 1, None), (2, 2, 1), (5, 3, 1), (0, 4, 1), (0, 5, 4)):
+        callback.on_train_epoch_end(trainer, module(num_consecutive=num_consecutive))
         assert number(tmp_path / "last.ckpt") == last
         assert previous is None or number(tmp_path / "previous.ckpt") == previous
 

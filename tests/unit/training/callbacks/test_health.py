@@ -6,7 +6,7 @@ import torch
 from example_training.cyclegans import make_cyclegan
 
 from mri_cyclegan.training.callbacks.health import HealthMonitor, contrast_is_inverted, output_signs
-from mri_cyclegan.training.cyclegan import Generated
+from mri_cyclegan.training.cyclegan import GeneratorOutputs
 
 
 def images(seed):
@@ -46,13 +46,13 @@ def test_inversion_is_judged_within_the_head():
     assert not contrast_is_inverted(truth + 0.3 * images(1), truth)
 
 
-def run_batches(monitor, fake_b, num_batches, discriminator_loss=0.2, loss_tells_who_wins=True):
+def run_batches(monitor, fake_b, num_batches, discriminator_loss=0.2, has_bounded_loss=True):
     batch = {"a": images(1), "b": images(2)}
-    generated = Generated(fake_b, images(3), images(4), images(5), images(6), images(7))
+    generated = GeneratorOutputs(fake_b, images(3), images(4), images(5), images(6), images(7))
     trainer = SimpleNamespace(is_global_zero=True, log_every_n_steps=1)
     trainer.fit_loop = SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=0))
     losses = {f"discriminator_{name}": torch.tensor(discriminator_loss) for name in "ab"}
-    model = SimpleNamespace(latest=generated, latest_losses=losses, loss_tells_who_wins=loss_tells_who_wins)
+    model = SimpleNamespace(latest=generated, latest_losses=losses, has_bounded_loss=has_bounded_loss)
     for index in range(num_batches):
         monitor.on_train_batch_end(trainer, model, None, batch, index)
 
@@ -72,7 +72,7 @@ def test_a_sign_is_told_once_and_only_after_patience(caplog):
 
 def test_a_loss_that_does_not_tell_who_wins_is_no_sign(caplog):
     with caplog.at_level(logging.WARNING):
-        run_batches(HealthMonitor(patience=1), images(0), 50, discriminator_loss=0.001, loss_tells_who_wins=False)
+        run_batches(HealthMonitor(patience=1), images(0), 50, discriminator_loss=0.001, has_bounded_loss=False)
     assert caplog.text == ""
 
 
@@ -80,7 +80,7 @@ def test_a_loss_that_does_not_tell_who_wins_is_no_sign(caplog):
     ("changes", "tells"), [({}, True), ({"adversarial_loss": "wgan"}, False), ({"lambda_adversarial": 0.0}, False)]
 )
 def test_which_losses_tell_who_wins(changes, tells):
-    assert make_cyclegan(**changes).loss_tells_who_wins is tells
+    assert make_cyclegan(**changes).has_bounded_loss is tells
 
 
 def test_a_discriminator_that_has_won_for_long_is_told(caplog):

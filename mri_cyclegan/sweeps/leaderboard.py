@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mri_cyclegan.evaluation.job_folders import failed, job_folders
 from mri_cyclegan.evaluation.protocol import METRICS, Metric
-from mri_cyclegan.evaluation.sweep_runs import RESOURCES, VALIDATION, Entry, Images, command_line, read_entry
+from mri_cyclegan.sweeps.entries import RESOURCES, VALIDATION, Entry, Images, command_line, read_entry
+from mri_cyclegan.sweeps.job_folders import failed, job_folders
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from mri_cyclegan.evaluation.audits.invented_regions import measure_invented_reg
 from mri_cyclegan.evaluation.audits.lesions import measure_lesions
 from mri_cyclegan.evaluation.audits.registration import measure_registration
 from mri_cyclegan.evaluation.audits.slice_consistency import mean_slice_difference, measure_slice_consistency
+from mri_cyclegan.evaluation.baselines import ORACLE
 from mri_cyclegan.evaluation.metrics.local_similarity import num_scales
 from mri_cyclegan.evaluation.metrics.paired import measure_paired
 from mri_cyclegan.evaluation.metrics.spectrum import radial_power_spectrum
 from mri_cyclegan.evaluation.metrics.uncertainty import measure_uncertainty
-from mri_cyclegan.evaluation.reference import ORACLE
 from mri_cyclegan.evaluation.report.cases import slice_strips
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mri_cyclegan.evaluation.validation.baselines import copy_source, mean_intensity, measure
+from mri_cyclegan.training.validation_baselines import copy_source, mean_intensity, measure
 
 
 def volume(seed):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.evaluation.assembling import (
+from mri_cyclegan.evaluation.aggregate import (
     choose_cases,
     compare_without_pairs,
     directions_of,
     judge,
-    summarise,
+    summarize,
     uncertainty_of,
 )
 from mri_cyclegan.evaluation.audits.audit import Audit
@@ -118,7 +118,7 @@ def assemble(
     """
     measured = directions_of(records, directions)
     names = {d.direction: [contrasts["ab".index(letter)] for letter in d.direction] for d in measured}
-    summary = {results.direction: summarise(results) for results in measured}
+    summary = {results.direction: summarize(results) for results in measured}
     judged = [audit.as_json() for results in measured for audit in judge(results)]
     judged += [audit.as_json() for audit in audits]
     subjects = [_subject(record) for record in records]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Generated(NamedTuple):
+class GeneratorOutputs(NamedTuple):
     """Steps 1 to 3; each (B, C, H, W), in [-1, 1]."""
 
     fake_b: Tensor

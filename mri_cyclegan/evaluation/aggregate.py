@@ -11,13 +11,13 @@ import torch
 
 from mri_cyclegan.data.histograms import pooled, wasserstein
 from mri_cyclegan.evaluation.audits.audit import Audit
-from mri_cyclegan.evaluation.audits.contrast import judge_contrast
-from mri_cyclegan.evaluation.audits.copying import judge_copying
-from mri_cyclegan.evaluation.audits.hidden_code import judge_hidden_code
-from mri_cyclegan.evaluation.audits.invented_regions import judge_invented_regions
-from mri_cyclegan.evaluation.audits.lesions import judge_lesions
-from mri_cyclegan.evaluation.audits.registration import judge_registration
-from mri_cyclegan.evaluation.audits.slice_consistency import judge_slice_consistency
+from mri_cyclegan.evaluation.audits.contrast import assess_contrast
+from mri_cyclegan.evaluation.audits.copying import assess_copying
+from mri_cyclegan.evaluation.audits.hidden_code import assess_hidden_code
+from mri_cyclegan.evaluation.audits.invented_regions import assess_invented_regions
+from mri_cyclegan.evaluation.audits.lesions import assess_lesions
+from mri_cyclegan.evaluation.audits.registration import assess_registration
+from mri_cyclegan.evaluation.audits.slice_consistency import assess_slice_consistency
 from mri_cyclegan.evaluation.metrics.features import feature_distance
 from mri_cyclegan.evaluation.metrics.spectrum import log_spectrum_distance
 from mri_cyclegan.evaluation.metrics.subject_matching import subject_matching
@@ -36,7 +36,7 @@ class DirectionResults:
         direction: ``"ab"`` or ``"ba"``.
         records: of the subjects that have it.
         real_targets: of every subject with a real scan of the target contrast, its
-            :func:`mri_cyclegan.evaluation.measuring.describe`.
+            :func:`mri_cyclegan.evaluation.subject_metrics.describe`.
         target_features: (K, 2048) features of slices of these scans; None without a feature network.
     """
 
@@ -74,7 +74,7 @@ def directions_of(records: Sequence[Record], directions: Sequence[str]) -> list[
     return found
 
 
-def summarise(results: DirectionResults) -> dict[str, Any]:
+def summarize(results: DirectionResults) -> dict[str, Any]:
     """Method → region → metric → mean, SD, median, worst and interval over the subjects that have pairs.
 
     Several images of one subject are no subjects of their own: they are averaged first.
@@ -140,13 +140,13 @@ def judge(results: DirectionResults) -> list[Audit]:
     histograms = [np.array(output["histogram"]) for output in results.column("output")]
     differences = [real["slice_difference"] for real in results.real_targets if real["slice_difference"] is not None]
     return [
-        judge_copying(of("copying"), histograms, results.target_histogram, direction),
-        judge_hidden_code(of("hidden_code"), direction),
-        judge_slice_consistency(of("slice_consistency"), direction, differences),
-        judge_contrast(of("contrast"), direction),
-        judge_lesions(of("lesions"), direction),
-        judge_invented_regions(of("invented_regions"), direction),
-        judge_registration(of("registration"), direction),
+        assess_copying(of("copying"), histograms, results.target_histogram, direction),
+        assess_hidden_code(of("hidden_code"), direction),
+        assess_slice_consistency(of("slice_consistency"), direction, differences),
+        assess_contrast(of("contrast"), direction),
+        assess_lesions(of("lesions"), direction),
+        assess_invented_regions(of("invented_regions"), direction),
+        assess_registration(of("registration"), direction),
     ]
 
 

@@ -7,9 +7,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mri_cyclegan.configuration.schema import CONF_DIR, register
-from mri_cyclegan.evaluation.leaderboard import Leaderboard
-from mri_cyclegan.evaluation.leaderboard_table import command_of, report_sweep, save_and_print
-from mri_cyclegan.evaluation.sweep_runs import Entry, Images
+from mri_cyclegan.sweeps.entries import Entry, Images
+from mri_cyclegan.sweeps.leaderboard import Leaderboard
+from mri_cyclegan.sweeps.leaderboard_table import command_of, report_sweep, save_and_print
 
 NAMES = ["plain", "[bold]brackets[/bold]", "[/closing]"]
 

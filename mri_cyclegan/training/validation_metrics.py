@@ -7,12 +7,6 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from mri_cyclegan.slice_stack import centre_slice
 
-# Said wherever both stand.
-WHY_OTHERWISE = (
-    "PSNR and SSIM of the training (val/…) are measured on the slices that the networks see, those of the evaluation "
-    'on the scan\'s own voxels, so they differ: see docs/protocol.md, "While training".'
-)
-
 
 class PairedMetrics(Metric):
     """PSNR and SSIM of each subject over the foreground of its target volume, gathered slice by slice.

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from mri_cyclegan.evaluation.leaderboard import rank_runs
 from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
+from mri_cyclegan.sweeps.leaderboard import rank_runs
 
 HASHES = {"ab": "1", "ba": "2"}
 

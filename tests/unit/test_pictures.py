@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from mri_cyclegan.evaluation.pictures import learning_curves, sample_grid, to_png
+from mri_cyclegan.pictures import learning_curves, sample_grid, to_png
 
 
 def test_all_pictures_share_one_window():

@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
+from mri_cyclegan.training.validation_metrics import PairedMetrics
 
 
 def volumes(seed, num_slices=5, side=40):

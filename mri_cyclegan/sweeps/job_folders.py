@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-# In the folder of a job that failed: why, then the traceback and the configuration.
-ERROR = "error.txt"
+from mri_cyclegan.runs.run_folder import ERROR
 
 
 def job_folders(root: Path) -> list[Path]:

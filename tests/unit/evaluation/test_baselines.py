@@ -3,7 +3,7 @@ import pytest
 from skimage.exposure import match_histograms
 
 from mri_cyclegan.data.histograms import histogram
-from mri_cyclegan.evaluation.reference import (
+from mri_cyclegan.evaluation.baselines import (
     CENTRES,
     LookUpTableFit,
     References,

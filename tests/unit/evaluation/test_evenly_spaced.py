@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mri_cyclegan.evaluation.evenly import evenly_spaced
+from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 
 
 @pytest.mark.parametrize(("length", "most"), [(0, 5), (1, 5), (5, 5), (6, 5), (169, 16), (1000, 50)])

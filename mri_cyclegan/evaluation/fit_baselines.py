@@ -12,9 +12,9 @@ from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_shape
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.evaluation.evenly import evenly_spaced
+from mri_cyclegan.evaluation.baselines import LookUpTableFit, References, mean_of
+from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
-from mri_cyclegan.evaluation.reference import LookUpTableFit, References, mean_of
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.subject import Subject
 from mri_cyclegan.evaluation.subjects.translating import Translating

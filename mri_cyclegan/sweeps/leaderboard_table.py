@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mri_cyclegan.evaluation.evaluated_subjects import described
-from mri_cyclegan.evaluation.leaderboard import Leaderboard, metric_named, rank_runs
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
-from mri_cyclegan.evaluation.sweep_runs import VALIDATION, Entry
 from mri_cyclegan.filesystem import atomic_write_text
+from mri_cyclegan.sweeps.entries import VALIDATION, Entry
+from mri_cyclegan.sweeps.leaderboard import Leaderboard, metric_named, rank_runs
 from mri_cyclegan.text import terminal_safe
 
 COMMAND = "python -m mri_cyclegan.train"

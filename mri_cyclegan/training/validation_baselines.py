@@ -2,16 +2,24 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.evaluation.validation.metrics import PairedMetrics
+from mri_cyclegan.training.validation_metrics import PairedMetrics
 
 Translator = Callable[[Tensor], Tensor]
+
+
+class TrainingVolume(Protocol):
+    """What is needed of a volume: its slices, (N, H, W) in [-1, 1], and where they show the head."""
+
+    slices: np.ndarray
+    foreground: np.ndarray
+
 
 # method → direction → metric → value of each subject, and the same with the mean over subjects.
 Scores = dict[str, dict[str, dict[str, list[float]]]]
@@ -19,7 +27,7 @@ Means = dict[str, dict[str, dict[str, float]]]
 
 
 def trivial_baselines(
-    volumes_a: Sequence[CachedVolume], volumes_b: Sequence[CachedVolume]
+    volumes_a: Sequence[TrainingVolume], volumes_b: Sequence[TrainingVolume]
 ) -> dict[str, dict[str, Translator]]:
     """The baselines by name and direction (``"ab"``, ``"ba"``).
 
@@ -38,7 +46,7 @@ def copy_source(image: Tensor) -> Tensor:
     return image
 
 
-def mean_intensity(training_targets: Sequence[CachedVolume]) -> Translator:
+def mean_intensity(training_targets: Sequence[TrainingVolume]) -> Translator:
     """The mean foreground intensity of the training targets, everywhere."""
     total, count = 0.0, 0
     for volume in training_targets:

@@ -13,12 +13,12 @@ from mri_cyclegan.data.appearance import appearance, unlike_training
 from mri_cyclegan.data.grids import Grid
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.evaluation.audits.hidden_code import measure_hidden_code
-from mri_cyclegan.evaluation.evenly import evenly_spaced
+from mri_cyclegan.evaluation.baselines import References
+from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
-from mri_cyclegan.evaluation.measuring import describe, measure_direction
 from mri_cyclegan.evaluation.metrics.features import image_features
 from mri_cyclegan.evaluation.metrics.subject_matching import reduced
-from mri_cyclegan.evaluation.reference import References
+from mri_cyclegan.evaluation.subject_metrics import describe, measure_direction
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.records import Record
 from mri_cyclegan.evaluation.subjects.slice_order import slice_spacing_mm

@@ -1,1 +1,0 @@
-"""Quick figures that a training is watched by."""
