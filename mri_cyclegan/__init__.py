@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mri_cyclegan.inference.model import load_model
 
-__all__ = ["load_model"]
+    __version__: str
+
+__all__ = ["__version__", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +22,8 @@ def __getattr__(name: str) -> Any:
         from mri_cyclegan.inference.model import load_model
 
         return load_model
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mri-cyclegan")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from importlib.metadata import version
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
@@ -39,6 +40,11 @@ def test_the_wheel_trains_from_a_fresh_environment(tmp_path, toy_overrides):
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    says = "import mri_cyclegan as m; print(m.__version__, open(m.__path__[0] + '/py.typed').name)"
+    assert run(python, "-c", says, cwd=elsewhere).split() == [
+        version("mri-cyclegan"),
+        f"{site}/mri_cyclegan/py.typed",
+    ]
     where = run(
         python, "-c", "import mri_cyclegan.configuration.schema as c; print(c.__file__, c.CONF_DIR)", cwd=elsewhere
     )
