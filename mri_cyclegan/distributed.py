@@ -51,7 +51,7 @@ def rank_overrides() -> Iterator[list[str]]:
     A further process ends with torchrun or the first process, if these started it.
 
     Yields:
-        Words for the command line.
+        Overrides for the command line.
     """
     if is_rank_zero():
         yield []
@@ -123,24 +123,24 @@ def run_on_rank_zero_first(trainer: pl.Trainer, prepare: Callable[[], None]) -> 
     dist.destroy_process_group(group)
 
 
-def broadcast(trainer: pl.Trainer, words: str | None) -> str | None:
+def broadcast(trainer: pl.Trainer, text: str | None) -> str | None:
     """What the first process says, in all of them; after :func:`run_on_rank_zero_first`.
 
     Args:
         trainer: not yet fitting.
-        words: of this process.
+        text: of this process.
     """
     import torch.distributed as dist
 
     if trainer.world_size == 1:
-        return words
+        return text
     if dist.is_initialized():
-        said = [words]
+        said = [text]
         dist.broadcast_object_list(said, src=0, device=trainer.strategy.root_device)
         return said[0]
     # Lightning's own launcher starts the others at fit, with this process's environment.
     if trainer.is_global_zero:
-        os.environ[_AGREED] = words or ""
+        os.environ[_AGREED] = text or ""
     return os.environ.get(_AGREED) or None
 
 

@@ -75,11 +75,11 @@ def provenance(device: torch.device | None = None) -> dict[str, Any]:
     }
 
 
-def command_line(words: Sequence[str]) -> str:
+def command_line(arguments: Sequence[str]) -> str:
     """The command as one can type it again, without the folders that this program is installed in.
 
     Args:
-        words: as in ``sys.argv``.
+        arguments: as in ``sys.argv``.
 
     Example:
         >>> command_line([str(PACKAGE / "train.py"), "+experiment=demo", "data.root=my scans"])
@@ -87,15 +87,15 @@ def command_line(words: Sequence[str]) -> str:
         >>> command_line(["mri-cyclegan train", "seed=1"])
         'mri-cyclegan train seed=1'
     """
-    script = Path(words[0])
+    script = Path(arguments[0])
     if script.is_relative_to(PACKAGE):
         module = script.relative_to(PACKAGE.parent).with_suffix("")
         program = f"python -m {'.'.join(module.parts)}"
-    elif words[0].startswith("mri-cyclegan "):  # both words stand in one, see __main__.py
-        program = words[0]
+    elif arguments[0].startswith("mri-cyclegan "):  # both words stand in one, see __main__.py
+        program = arguments[0]
     else:
-        program = shlex.quote(script.name if script.is_absolute() else words[0])
-    return " ".join([program, *map(shlex.quote, words[1:])])
+        program = shlex.quote(script.name if script.is_absolute() else arguments[0])
+    return " ".join([program, *map(shlex.quote, arguments[1:])])
 
 
 @cache
@@ -134,13 +134,13 @@ def git_revision(package: Path) -> dict[str, Any] | None:
     return {"revision": revision.decode("ascii").strip(), "dirty": dirty}
 
 
-def _git(folder: Path, *words: str) -> bytes | None:
+def _git(folder: Path, *arguments: str) -> bytes | None:
     """What Git answers; None where it cannot, will not or takes too long."""
     environment = {name: value for name, value in os.environ.items() if name not in GIT_REPOSITORY_VARIABLES}
     try:
         done = subprocess.run(
             # No monitor of the file system is started, and no lock taken that a commit elsewhere would meet.
-            ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *words],
+            ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -108,7 +108,7 @@ def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) ->
     checkpoint = last_good_checkpoint(run_dir / "checkpoints") if config.resume else config.ckpt_path
     checkpoint = distributed.broadcast(trainer, None if checkpoint is None else str(checkpoint))
     if checkpoint is not None:
-        log.info("Going on from %s.", checkpoint)
+        log.info("Resuming from %s.", checkpoint)
     datamodule.setup()
     if trainer.is_global_zero:
         run_folder.require_same_subjects(run_dir, datamodule.split, datamodule.scans_root)
@@ -211,9 +211,9 @@ def run(config: DictConfig) -> float | None:
 def main() -> None:
     """Entry point."""
     replace_unencodable()
-    with distributed.rank_overrides() as words:
+    with distributed.rank_overrides() as overrides:
         try:
-            sys.argv += words
+            sys.argv += overrides
             run()
         except KeyboardInterrupt:  # before training takes the signal, or the second one
             sys.exit(128 + signal.SIGINT)

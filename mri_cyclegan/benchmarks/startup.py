@@ -97,8 +97,8 @@ def benchmark_startup(output_dir: Path, num_volumes: int, repeats: int) -> dict[
     return result
 
 
-def _command(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "mri_cyclegan.train", *words]
+def _command(overrides: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "mri_cyclegan.train", *overrides]
 
 
 def measure_help(folder: Path, repeats: int) -> list[float]:
@@ -124,10 +124,10 @@ def first_step_s(folder: Path, run: str) -> float:
         ValueError: it ended by itself before.
     """
     # Relative, since the path to here may hold what Hydra takes for its own.
-    words = [*DEMO, *FIRST_STEP, "data.root=data", "data.cache_root=cache", f"hydra.run.dir={run}"]
+    overrides = [*DEMO, *FIRST_STEP, "data.root=data", "data.cache_root=cache", f"hydra.run.dir={run}"]
     with (folder / f"{run}.txt").open("w+", encoding="utf-8") as output:
         start = perf_counter()
-        process = subprocess.Popen(_command(words), cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(_command(overrides), cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         try:
             while not (folder / run / "first_step.ckpt").exists():
                 if process.poll() is not None:
@@ -140,9 +140,9 @@ def first_step_s(folder: Path, run: str) -> float:
             process.wait()
 
 
-def data_module(words: Sequence[str], folder: Path) -> MRIDataModule:
+def data_module(overrides: Sequence[str], folder: Path) -> MRIDataModule:
     """The data module of a training, its scans and slices in a folder."""
-    config = compose_training(words)
+    config = compose_training(overrides)
     config.data.root, config.data.cache_root = str(folder / "data"), str(folder / "cache")
     return build(config.data)
 

@@ -36,7 +36,7 @@ def benchmark_training(
     Args:
         output_dir: made if it does not exist.
         experiment: whose networks, losses and data are trained.
-        overrides: further words of a training.
+        overrides: further ones of a training.
         batch_sizes: to measure one by one; None is the experiment's.
         num_steps: measured in a round.
         num_rounds: contenders take turns; the median over rounds counts.

@@ -59,7 +59,7 @@ def benchmark_translation(
         output_dir: made if it does not exist.
         shape: of the scan, in voxels of 1 mm.
         generator: network, an option of the group ``generator``; its weights are random.
-        overrides: words of a training that change it.
+        overrides: of a training, that change it.
         device: where to compute; None is a GPU if there is one.
         repeats: translations measured, after one that is not.
 
@@ -123,7 +123,7 @@ def save_untrained(folder: Path, generator: str, overrides: Sequence[str], scan:
     Args:
         folder: of the model.
         generator: an option of the group ``generator``.
-        overrides: words of a training.
+        overrides: of a training.
         scan: of 1 mm.
 
     Raises:

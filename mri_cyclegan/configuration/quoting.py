@@ -1,4 +1,4 @@
-"""Words of Hydra's command line."""
+"""Values quoted as Hydra's grammar needs them."""
 
 import re
 from collections.abc import Mapping, Sequence

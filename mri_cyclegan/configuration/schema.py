@@ -95,7 +95,7 @@ def sweep_label(overrides: str) -> str:
 
 
 def keys_of_overrides(overrides: Sequence[str]) -> dict[str, bool]:
-    """Each key of command-line words, without "+" and "~", to whether it varies over the sweep.
+    """Each key of overrides, without "+" and "~", to whether it varies over the sweep.
 
     Args:
         overrides: as typed, such as ``+experiment=demo`` and ``model.lambda_cycle=5,10``.
@@ -109,6 +109,6 @@ def in_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def compose_training(words: Sequence[str]) -> DictConfig:
-    """The configuration of a training from words of its command line, within another command of Hydra."""
-    return hydra.compose("train", overrides=list(words))
+def compose_training(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of a training from its overrides, within another command of Hydra."""
+    return hydra.compose("train", overrides=list(overrides))

@@ -1,4 +1,4 @@
-"""Words of the command line that mean nothing, and what they may have been meant to be."""
+"""Overrides that mean nothing, and what they may have been meant to be."""
 
 import difflib
 import sys
@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from mri_cyclegan.configuration.literal_overrides import how_to_quote, literal_overrides
 from mri_cyclegan.configuration.schema import CONF_DIR
 
-# What is chosen by words that need a plugin of Hydra: the plugin's module, and the extra that installs it.
+# What is chosen by overrides that need a plugin of Hydra: the plugin's module, and the extra that installs it.
 PLUGINS = {
     "sweep=optuna": ("hydra_plugins.hydra_optuna_sweeper", "optuna"),
     "hydra/sweeper=optuna": ("hydra_plugins.hydra_optuna_sweeper", "optuna"),
@@ -27,11 +27,11 @@ PLUGINS = {
 
 
 def print_suggestions(stop: SystemExit, config_name: str = "train") -> None:
-    """Print which words of the command line are unknown or unreadable, where Hydra ended as it could not compose them.
+    """Print which overrides are unknown or unreadable, where Hydra ended as it could not compose them.
 
     Args:
         stop: how the command ends.
-        config_name: which configuration the words were meant for.
+        config_name: which configuration the overrides were meant for.
     """
     if not isinstance(stop.__context__, CompactHydraException):
         return
@@ -73,10 +73,10 @@ def _closest(key: str, known: Sequence[str]) -> list[str]:
 
 def _missing_plugins(overrides: Sequence[str]) -> list[str]:
     lines = []
-    for word in overrides:
-        module, extra = PLUGINS.get(word, ("", ""))
+    for override in overrides:
+        module, extra = PLUGINS.get(override, ("", ""))
         if module and not _is_installed(module):
-            lines.append(f"{word} needs a plugin: pip install 'mri-cyclegan[{extra}]'")
+            lines.append(f"{override} needs a plugin: pip install 'mri-cyclegan[{extra}]'")
     return lines
 
 

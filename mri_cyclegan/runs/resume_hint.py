@@ -1,4 +1,4 @@
-"""The words with which a run or sweep goes on."""
+"""The overrides with which a run or sweep is resumed."""
 
 import shlex
 
@@ -15,11 +15,11 @@ def resume_hint(config: DictConfig) -> str:
     Args:
         config: of the run.
     """
-    words = ["resume=auto"] if config.get("ckpt_path") is None else ["resume=auto", "ckpt_path=null"]
+    overrides = ["resume=auto"] if config.get("ckpt_path") is None else ["resume=auto", "ckpt_path=null"]
     if not in_sweep():
-        words.insert(0, f"hydra.run.dir={quote_value(config.run_dir)}")
+        overrides.insert(0, f"hydra.run.dir={quote_value(config.run_dir)}")
     elif HydraConfig.get().sweeper._target_.endswith(".OptunaSweeper"):
         return "Start the same command again: the search goes on after the trials that have ended."
     else:
-        words.insert(0, f"hydra.sweep.dir={quote_value(HydraConfig.get().sweep.dir)}")
-    return f"Go on with the same command and {shlex.join(words)}"
+        overrides.insert(0, f"hydra.sweep.dir={quote_value(HydraConfig.get().sweep.dir)}")
+    return f"Resume with the same command and {shlex.join(overrides)}"

@@ -128,5 +128,5 @@ def require_same_subjects(run_dir: Path, split: Split, scans_root: Path) -> None
     if before != now:
         raise ValueError(
             f"run_dir: subjects have come or gone since {run_dir} was started, and would train, validate or test "
-            f"otherwise than before. Go on with data.split_file={path}, or start anew in another run_dir."
+            f"otherwise than before. Resume with data.split_file={path}, or start anew in another run_dir."
         )

@@ -61,9 +61,9 @@ class SweepCallback(Callback):
                 raise ValueError("sweep=: expected one prepared sweep, got several. Start one after the other.")
             _label_by(config, fixed)
             if config.hydra.sweeper._target_.endswith(".OptunaSweeper"):
-                words = [word for word in config.hydra.overrides.task if _key(word) not in varying]
+                overrides = [override for override in config.hydra.overrides.task if _key(override) not in varying]
                 with read_write(config), open_dict(config):
-                    prepare_study(config.hydra.sweeper, words, self.retry_failed)
+                    prepare_study(config.hydra.sweeper, overrides, self.retry_failed)
             require_new_sweep(config)
             claim_sweep_folder(config)
             require_writable(Path(config.hydra.sweep.dir), "hydra.sweep.dir")
@@ -119,8 +119,8 @@ def _require_workers(launcher: DictConfig) -> None:
         )
 
 
-def _key(word: str) -> str:
-    return next(iter(keys_of_overrides([word])))
+def _key(override: str) -> str:
+    return next(iter(keys_of_overrides([override])))
 
 
 def _divide(config: DictConfig) -> tuple[set[str], set[str]]:

@@ -27,7 +27,7 @@ class Entry:
     Attributes:
         folder: of the run.
         overrides: keys of its command line to their values, ``~`` for what was taken away.
-        words: the same keys to the words of the command line as they were given, such as ``+experiment=demo``.
+        typed: the same keys to the overrides as they were typed, such as ``+experiment=demo``.
         metrics: such as ``ssim`` (mean of all directions), ``ssim_ab``, ``ssim_ba``, over the foreground; ``val_ssim``.
         images: what it was evaluated on, None for a run that was not; only equal ones can be ranked.
         validated_on: likewise, of its validation.
@@ -37,7 +37,7 @@ class Entry:
 
     folder: Path
     overrides: dict[str, str]
-    words: dict[str, str]
+    typed: dict[str, str]
     metrics: dict[str, float]
     images: "Images | None"
     validated_on: str | None = None
@@ -83,10 +83,12 @@ def read_entry(folder: Path, evaluated: bool) -> Entry:
     validation = _numbers(folder / "validation.json", ("ssim",))
     if validation:
         metrics[VALIDATION] = validation["ssim"]
-    words = {word.lstrip("+~").partition("=")[0]: word for word in command_line(folder)}
-    overrides = {key: "~" if word.startswith("~") else word.partition("=")[2] for key, word in words.items()}
+    typed = {override.lstrip("+~").partition("=")[0]: override for override in command_line(folder)}
+    overrides = {
+        key: "~" if override.startswith("~") else override.partition("=")[2] for key, override in typed.items()
+    }
     resources = _numbers(folder / "resources.json", RESOURCES)
-    return Entry(folder, overrides, words, metrics, images, _validated_on(folder), resources, chose_epoch)
+    return Entry(folder, overrides, typed, metrics, images, _validated_on(folder), resources, chose_epoch)
 
 
 def _evaluation(folder: Path) -> tuple[dict[str, float], Images, tuple[str, ...]]:
@@ -178,9 +180,11 @@ def command_line(folder: Path) -> list[str]:
     if not path.is_file():
         return []
     try:
-        words = read_yaml(path) or []
+        overrides = read_yaml(path) or []
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read ({error}). Copy the run again.") from error
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise ValueError(f"{path}: expected a list of overrides, got {reprlib.repr(words)[:200]}. Copy the run again.")
-    return words
+    if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
+        raise ValueError(
+            f"{path}: expected a list of overrides, got {reprlib.repr(overrides)[:200]}. Copy the run again."
+        )
+    return overrides

@@ -21,7 +21,7 @@ class Leaderboard:
         metric: that they are ordered by.
         differing: keys of overrides that are not the same in all runs.
         left_out: what was found and cannot be ranked, and why.
-        failed: folders of jobs without a result, and why; not those whose words another job ran to its end.
+        failed: folders of jobs without a result, and why; not those whose overrides another job ran to its end.
     """
 
     entries: list[Entry]
@@ -115,16 +115,16 @@ def _measured_on(entry: Entry, metric: str) -> Images | str | None:
 
 
 def _not_run_again(without_result: Mapping[Path, str], entries: Sequence[Entry]) -> dict[Path, str]:
-    """Failed jobs but those whose words another job ran to its end, or a later one, which failed too."""
-    finished = [sorted(entry.words.values()) for entry in entries]
+    """Failed jobs but those whose overrides another job ran to its end, or a later one, which failed too."""
+    finished = [sorted(entry.typed.values()) for entry in entries]
     latest: dict[tuple[str, ...], Path] = {}
     for folder in without_result:
         try:
-            words = tuple(sorted(command_line(folder))) or (str(folder),)
+            overrides = tuple(sorted(command_line(folder))) or (str(folder),)
         except ValueError:
-            words = (str(folder),)
-        if list(words) not in finished:
-            latest[words] = folder
+            overrides = (str(folder),)
+        if list(overrides) not in finished:
+            latest[overrides] = folder
     return {folder: without_result[folder] for folder in latest.values()}
 
 

@@ -38,10 +38,10 @@ def save_and_print(ranking: Leaderboard, root: Path) -> None:
     for reason in ranking.left_out:
         console.print(Text(terminal_safe(f"Left out: {reason}"), "yellow"), soft_wrap=True)
     _print_failed(console, ranking.failed)
-    winner = ranking.entries[0].words
-    words = shlex.join(winner[key] for key in ranking.differing if key in winner)
-    if words:
-        console.print(Text(terminal_safe(f"best    {words}")), soft_wrap=True)
+    winner = ranking.entries[0].typed
+    overrides = shlex.join(winner[key] for key in ranking.differing if key in winner)
+    if overrides:
+        console.print(Text(terminal_safe(f"best    {overrides}")), soft_wrap=True)
     console.print(Text(terminal_safe(f"again   {command_of(ranking.entries[0])}")), soft_wrap=True)
     console.print(Text(f"table   {path}"), soft_wrap=True)
 
@@ -64,9 +64,9 @@ def report_sweep(root: Path) -> None:
 
 
 def command_of(entry: Entry) -> str:
-    """The command that runs a job of a sweep alone, quoted for the shell; its words are quoted for Hydra already."""
-    words = [word for key, word in entry.words.items() if key not in OF_SWEEPS]
-    return f"{COMMAND} {shlex.join([*_config_dir(entry.folder), *words])}".rstrip()
+    """The command that runs a job of a sweep alone, for the shell; its overrides are quoted for Hydra already."""
+    overrides = [override for key, override in entry.typed.items() if key not in OF_SWEEPS]
+    return f"{COMMAND} {shlex.join([*_config_dir(entry.folder), *overrides])}".rstrip()
 
 
 def _config_dir(folder: Path) -> list[str]:

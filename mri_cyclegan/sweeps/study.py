@@ -8,12 +8,12 @@ from typing import Any
 SQLITE = "sqlite:///"
 
 
-def prepare_study(sweeper: Any, words: Sequence[str], retry_failed: bool) -> None:
+def prepare_study(sweeper: Any, overrides: Sequence[str], retry_failed: bool) -> None:
     """Open or make the study of a sweep, and set how many trials are still to run.
 
     Args:
         sweeper: configuration of the sweeper; its ``n_trials`` is the total, and becomes what is left of it.
-        words: of the command line, without those that vary. All trials of a study must have the same.
+        overrides: of the command line, without those that vary. All trials of a study must have the same.
         retry_failed: whether to run failed and interrupted trials once more.
 
     Raises:
@@ -31,11 +31,11 @@ def prepare_study(sweeper: Any, words: Sequence[str], retry_failed: bool) -> Non
         direction=str(getattr(sweeper.direction, "name", sweeper.direction)),
         load_if_exists=True,
     )
-    command = sorted(words)
+    command = sorted(overrides)
     if study.user_attrs.setdefault("command", command) != command:
         changed = sorted(set(command) ^ set(study.user_attrs["command"]))
         raise ValueError(
-            f"hydra.sweeper.study_name: the trials of {sweeper.study_name!r} were run with other words "
+            f"hydra.sweeper.study_name: the trials of {sweeper.study_name!r} were run with other overrides "
             f"({', '.join(changed)}), and cannot be compared. Give another hydra.sweeper.study_name."
         )
     study.set_user_attr("command", command)

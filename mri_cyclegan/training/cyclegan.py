@@ -221,7 +221,7 @@ class CycleGAN(pl.LightningModule):
         checkpoint["skipped_in_a_row"] = self.skipped_steps.num_consecutive
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with them; where there were fewer processes, a further one has the pools of the first."""
+        """Restore them; where there were fewer processes, a further one has the pools of the first."""
         own = self._own_part(checkpoint)
         if own:
             self.loss_means.load_state_dict(own["loss_means"])

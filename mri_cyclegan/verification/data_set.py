@@ -43,7 +43,7 @@ class Verification:
         findings: errors first, then warnings, each sorted by path.
         fingerprints: contrast to its fingerprint; contrasts without a fit scan are missing.
         proposal: settings that fit; None unless both contrasts have a fit scan.
-        reading: settings that the scans were read with, as words for the training command.
+        reading: settings that the scans were read with, as overrides of the training command.
         split_column: column of ``participants.tsv`` that names each subject's part, if there is one.
         num_pairs: pairs of both contrasts of one subject and session on one grid.
         seconds: that it took.
@@ -182,10 +182,10 @@ def _reading(options: ReadOptions) -> list[str]:
         "nonfinite": None if options.nonfinite == "raise" else options.nonfinite,
         "assume_orientation": options.assume_orientation,
     }
-    words = [f"data.{key}={quote_value(value)}" for key, value in settings.items() if value is not None]
+    overrides = [f"data.{key}={quote_value(value)}" for key, value in settings.items() if value is not None]
     if options.series_uids:
-        words.append(f"data.series_uids=[{','.join(map(quote_value, options.series_uids))}]")
-    return words
+        overrides.append(f"data.series_uids=[{','.join(map(quote_value, options.series_uids))}]")
+    return overrides
 
 
 def _split_column(root: Path) -> str | None:

@@ -79,7 +79,7 @@ class Proposal:
     slice_range: tuple[float, float]
 
     def overrides(self) -> list[str]:
-        """As words for the command line."""
+        """As overrides of the training command."""
         low, high = self.slice_range
         return [
             f"data.plane={self.plane}",

@@ -39,8 +39,8 @@ def write_reports(verification: Verification, folder: Path) -> None:
 
 def training_command(verification: Verification) -> str:
     """The command that trains on the data set with the proposed settings; empty without a proposal."""
-    words = verification.overrides()
-    return shlex.join(["python", "-m", "mri_cyclegan.train", "+experiment=baseline", *words]) if words else ""
+    overrides = verification.overrides()
+    return shlex.join(["python", "-m", "mri_cyclegan.train", "+experiment=baseline", *overrides]) if overrides else ""
 
 
 def print_report(verification: Verification, folder: Path) -> None:

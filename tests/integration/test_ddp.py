@@ -182,7 +182,7 @@ def test_they_go_on_together(tmp_path, words, launcher):
     for num_epochs in (2, 3):
         code, output = start(tmp_path, launcher, [*here, f"trainer.max_epochs={num_epochs}"])
         assert code == 0, output
-        assert output.count("Going on from") == (num_epochs == 3)
+        assert output.count("Resuming from") == (num_epochs == 3)
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 2
     assert len(epoch_values(tmp_path / "run")["loss/generators_epoch"]) == 3
 

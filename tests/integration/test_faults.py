@@ -18,7 +18,7 @@ from mri_cyclegan.sweeps.jobs import run_job
 from mri_cyclegan.train import train
 from mri_cyclegan.training.cyclegan import CycleGAN
 
-GO_ON = "Go on with the same command and hydra.run.dir={} resume=auto"
+RESUME = "Resume with the same command and hydra.run.dir={} resume=auto"
 
 
 def can_mount():
@@ -92,7 +92,7 @@ def test_a_disk_that_fills_up(tmp_path, own_data, num_kb):
     output = (tmp_path / "first.txt").read_text()
     assert (tmp_path / "status").read_text() == "1\n", output
     assert f"No space left on device. Make room on the disk of run_dir ({disk}/run)" in output
-    assert GO_ON.format(f"{disk}/run") in output
+    assert RESUME.format(f"{disk}/run") in output
     assert "Traceback" not in output
     assert_whole(tmp_path / "full")
     assert_finished(tmp_path / "finished", 8)
@@ -153,7 +153,7 @@ def test_prepared_slices_that_vanish(tmp_path, compose_run, own_data, in_second_
     assert stop.value.code == 1
     assert "slices.npy: the prepared slices of " in caplog.text and "are gone or damaged" in caplog.text
     assert "They are prepared anew when the command is started again." in caplog.text
-    assert GO_ON.format(tmp_path / "run") in caplog.text and "DataLoader worker" not in caplog.text
+    assert RESUME.format(tmp_path / "run") in caplog.text and "DataLoader worker" not in caplog.text
     assert_whole(tmp_path / "run")
     train(compose_run(tmp_path / "run", *words, "resume=auto", "trainer.max_epochs=3"))
     assert_finished(tmp_path / "run", 3)
@@ -164,7 +164,7 @@ def test_a_loader_process_that_is_killed(tmp_path, compose_run, own_data, in_sec
     with pytest.raises(SystemExit):
         run_job(train, compose_run(tmp_path, *own_data, "data.num_workers=2"), in_sweep=False)
     assert "A loader process was killed, most likely by the system because memory ran out. Lower data.n" in caplog.text
-    assert GO_ON.format(tmp_path) in caplog.text
+    assert RESUME.format(tmp_path) in caplog.text
     assert_whole(tmp_path)
 
 
@@ -179,7 +179,7 @@ def test_lost_processes_and_files(tmp_path, own_data):
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 1
     assert "A loader process was killed, most likely by the system because memory ran out. Lower data.num_w" in output
-    assert GO_ON.format(run_dir) in output and "Traceback" not in output
+    assert RESUME.format(run_dir) in output and "Traceback" not in output
     assert_whole(run_dir)
 
     before = (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns
@@ -190,7 +190,7 @@ def test_lost_processes_and_files(tmp_path, own_data):
     assert process.returncode == 1
     assert "slices.npy: the prepared slices of " in output and "are gone or damaged" in output
     assert "They are prepared anew when the command is started again." in output
-    assert GO_ON.format(run_dir) in output and "Traceback" not in output and "DataLoader worker" not in output
+    assert RESUME.format(run_dir) in output and "Traceback" not in output and "DataLoader worker" not in output
     assert_whole(run_dir)
 
     num_epochs = torch.load(run_dir / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] + 3

@@ -53,12 +53,12 @@ def test_a_signal_ends_it_with_a_checkpoint_and_its_own_status(tmp_path, toy_ove
     process.send_signal(sent)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + sent
-    assert f"Go on with the same command and hydra.run.dir={tmp_path}/run resume=auto" in output
+    assert f"Resume with the same command and hydra.run.dir={tmp_path}/run resume=auto" in output
     assert "Traceback" not in output
     epoch = torch.load(checkpoint, weights_only=True)["epoch"]
     if sent == signal.SIGTERM:
         longer = f"trainer.max_epochs={epoch + 3}"
-        assert f"Going on from {checkpoint}" in finish(tmp_path, *words, longer)
+        assert f"Resuming from {checkpoint}" in finish(tmp_path, *words, longer)
         assert_complete(tmp_path / "run", epoch + 3)
 
 
@@ -93,7 +93,7 @@ def test_what_is_damaged_is_left_out(tmp_path, compose_run, toy_overrides, caplo
     with caplog.at_level("INFO"):
         train(compose_run(tmp_path, *words, "trainer.max_epochs=3"))
     assert f"{last} is damaged" in caplog.text
-    assert f"Going on from {tmp_path}/checkpoints/previous.ckpt" in caplog.text
+    assert f"Resuming from {tmp_path}/checkpoints/previous.ckpt" in caplog.text
     assert torch.load(last, weights_only=True)["epoch"] == 2
 
 
@@ -208,14 +208,14 @@ def test_a_signal_ends_a_sweep_with_the_job_at_work(tmp_path, toy_overrides, sen
     assert [path.parent.name[0] for path in (tmp_path / "sweep").glob("*/.hydra")] == ["0"], (
         "the other job has not begun"
     )
-    assert f"Go on with the same command and hydra.sweep.dir={tmp_path}/sweep resume=auto" in output
+    assert f"Resume with the same command and hydra.sweep.dir={tmp_path}/sweep resume=auto" in output
     assert "Traceback" not in output
     if sent == signal.SIGTERM:
         num_epochs = torch.load(checkpoint, weights_only=True)["epoch"] + 2
         output, _ = sweep(tmp_path, *toy_overrides, *WORDS, "resume=auto", num_epochs=num_epochs).communicate(
             timeout=120
         )
-        assert f"Going on from {checkpoint}" in output
+        assert f"Resuming from {checkpoint}" in output
         for folder in (tmp_path / "sweep").glob("?_seed-?"):
             assert_complete(folder, num_epochs)
         assert len(last_checkpoints(tmp_path)) == 2
@@ -231,7 +231,7 @@ def test_jobs_in_other_processes_end_with_a_checkpoint_when_the_sweep_is_gone(tm
     process.wait(60)
     logs = [checkpoint.parents[1] / "train.log" for checkpoint in last_checkpoints(tmp_path)]
     end = monotonic() + 60
-    while not all("Interrupted. Go on with" in log.read_text() for log in logs):
+    while not all("Interrupted. Resume with" in log.read_text() for log in logs):
         assert monotonic() < end, "they train on"
         sleep(0.1)
     rows_of = metrics(tmp_path)

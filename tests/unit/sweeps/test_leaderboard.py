@@ -154,7 +154,7 @@ def test_words_of_the_command_line_are_kept_as_given(tmp_path):
     ranking = rank_runs(tmp_path)
     assert ranking.differing == ["data.extra", "data.masks"]
     assert ranking.entries[0].overrides == {"data.extra": "a b", "data.masks": "~", "seed": "3"}
-    assert list(ranking.entries[0].words.values()) == ["+data.extra=a b", "~data.masks", "++seed=3"]
+    assert list(ranking.entries[0].typed.values()) == ["+data.extra=a b", "~data.masks", "++seed=3"]
 
 
 # Validation, resources and failures

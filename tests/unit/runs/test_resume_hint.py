@@ -12,7 +12,7 @@ from mri_cyclegan.runs.resume_hint import resume_hint
 )
 def test_the_words_can_be_pasted_whatever_the_folder_is_called(folder):
     text = resume_hint(OmegaConf.create({"run_dir": folder.replace("${", r"\${"), "ckpt_path": None}))
-    start = "Go on with the same command and "
+    start = "Resume with the same command and "
     assert text.startswith(start)
     words = shlex.split(text.removeprefix(start))
     parsed = OverridesParser.create().parse_overrides(words)
