@@ -257,7 +257,7 @@ def test_a_program_that_fails_or_never_ends_is_said(folder, array, monkeypatch, 
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         monkeypatch.setattr("dcm2niix.bin", str(program))
-        monkeypatch.setattr(dicom_conversion, "GIT_TIMEOUT_S", 0.2)
+        monkeypatch.setattr(dicom_conversion, "TIMEOUT_S", 0.2)
         assert words in refusal(folder)
 
 
