@@ -113,7 +113,7 @@ def assemble(
         warnings: for the top of the report.
         provenance: where the figures come from.
         history: of the training.
-        directions: directions that there may be.
+        directions: those that there may be.
         chose_epoch: subjects on whom the best epoch was chosen.
     """
     measured = directions_of(records, directions)

@@ -5,39 +5,12 @@ import math
 
 import pytest
 import torch
+from golden import EXPERIMENTS, SMALL, TOY, UNET
 
-from mri_cyclegan.configuration.schema import CONF_DIR
 from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.train import train
 
-EXPERIMENTS = sorted(path.stem for path in (CONF_DIR / "experiment").glob("*.yaml"))
-TOY = [
-    "trainer=cpu",
-    "trainer.max_epochs=1",
-    "trainer.limit_train_batches=2",
-    "trainer.log_every_n_steps=1",
-    "data.spacing_mm=8",
-    "data.image_size=32",
-    "data.batch_size=2",
-    "data.num_workers=0",
-    "data.phantom.spacing_mm=8",
-    "data.phantom.num_train=4",
-    "data.phantom.num_val=1",
-    "data.phantom.num_test=1",
-    "discriminator.base_channels=4",
-    "discriminator.num_layers=1",
-    "evaluate=false",
-]
-UNET = ["generator.base_channels=4", "generator.depth=2"]
-RESNET = ["generator.base_channels=4", "generator.num_blocks=2"]
-TRANSFORMER = [*UNET, "generator.num_blocks=1", "generator.embedding=8", "generator.num_heads=2"]
-SMALL = {
-    "cut": [*RESNET, "model.nce_num_patches=16"],
-    "cyclegan_resnet9": RESNET,
-    "reggan": [*RESNET, "model.registration_a.base_channels=4", "model.registration_b.base_channels=4"],
-    "supervised": [*UNET, "data.phantom.paired_training=true"],
-    "uvcgan": TRANSFORMER,
-}
+TWO_STEPS = [*TOY, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "evaluate=false"]
 # Losses that move the generators, beside the adversarial ones.
 STRUCTURE = {"structure_ab", "structure_ba"}
 ABOUT = {
@@ -61,7 +34,7 @@ def test_supervised_after_any_other_experiment_is_pairs_and_nothing_else(tmp_pat
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_two_steps(tmp_path, phantom_root, compose_run, experiment):
     words = [f"data.root={phantom_root}", f"data.cache_root={phantom_root}/cache"]
-    config = compose_run(tmp_path, f"+experiment={experiment}", *TOY, *SMALL.get(experiment, UNET), *words)
+    config = compose_run(tmp_path, f"+experiment={experiment}", *TWO_STEPS, *SMALL.get(experiment, UNET), *words)
     train(config)
     with (tmp_path / "metrics.csv").open(newline="") as lines:
         rows = list(csv.DictReader(lines))

@@ -73,7 +73,7 @@ def assess_contrast(measured: Sequence[Mapping[str, Any]], direction: str) -> Au
 
     Args:
         measured: what :func:`measure_contrast` gave for each subject.
-        direction: direction.
+        direction: ``"ab"`` or ``"ba"``.
     """
     measured = [record for record in measured if record and len(record["classes"]) > 1]
     if not measured:

@@ -57,7 +57,7 @@ def assess_copying(
         output_histograms: of each subject's output over the foreground, see
             :func:`mri_cyclegan.data.histograms.histogram`; not read for a subject without a measurement.
         target_domain_histogram: of the target domain's real images; None where there are none.
-        direction: direction.
+        direction: ``"ab"`` or ``"ba"``.
     """
     if target_domain_histogram is None or not any(measured):
         missing = "real images of the target contrast" if target_domain_histogram is None else "the sources"

@@ -86,7 +86,7 @@ def assess_invented_regions(measured: Sequence[Mapping[str, Any]], direction: st
 
     Args:
         measured: what :func:`measure_invented_regions` gave for each subject.
-        direction: direction.
+        direction: ``"ab"`` or ``"ba"``.
     """
     measured = [record for record in measured if record and record["searched_ml"] > 0]
     if not measured:

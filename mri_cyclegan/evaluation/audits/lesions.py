@@ -92,7 +92,7 @@ def assess_lesions(measured: Sequence[Mapping[str, Any]], direction: str) -> Aud
 
     Args:
         measured: what :func:`measure_lesions` gave for each subject.
-        direction: direction.
+        direction: ``"ab"`` or ``"ba"``.
     """
     paired = [record for record in measured if record]
     masked = [record for record in paired if record["lesions"] is not None]

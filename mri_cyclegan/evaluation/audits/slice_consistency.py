@@ -73,7 +73,7 @@ def assess_slice_consistency(
 
     Args:
         measured: what :func:`measure_slice_consistency` gave for each subject.
-        direction: direction.
+        direction: ``"ab"`` or ``"ba"``.
         domain_differences: :func:`mean_slice_difference` of real volumes of the target contrast, with the same distance
             between slices; used when no subject has a target.
     """

@@ -94,6 +94,10 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert policy["content"].startswith("default-src 'none'; img-src data:;")
 
 
+def test_it_says_where_the_foreground_is(page):
+    assert "cut half-way between its minimum and Otsu's threshold" in page.text
+
+
 def test_links_lead_to_places_on_the_page_and_ids_are_its_own(page):
     ids = Counter(element["id"] for element in page.elements if "id" in element)
     assert set(ids.values()) == {1}
