@@ -71,9 +71,10 @@ def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) ->
     from mri_cyclegan.runs.log_filters import filter_lightning_logs
     from mri_cyclegan.runs.start_record import StartRecord
     from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
-    from mri_cyclegan.training.callbacks.random_states import RandomStates
+    from mri_cyclegan.training.callbacks.rank_states import RankStates
     from mri_cyclegan.training.callbacks.unfinished_epoch import UnfinishedEpoch
     from mri_cyclegan.training.checkpoint_io import AtomicCheckpointIO
+    from mri_cyclegan.training.compilation import compile_networks
 
     filter_lightning_logs()
     config = checked(config)
@@ -90,7 +91,7 @@ def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) ->
     cluster = slurm.environment(config.trainer.get("num_nodes", 1))
     trainer = build(
         config.trainer,
-        callbacks=[record, RandomStates(), UnfinishedEpoch(), *callbacks.values()],
+        callbacks=[record, RankStates(), UnfinishedEpoch(), *callbacks.values()],
         logger=loggers,
         precision=precision_for(config.trainer),
         plugins=[AtomicCheckpointIO(run_dir), *([] if cluster is None else [cluster])],
@@ -127,7 +128,7 @@ def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) ->
         num_together = config.optimization.accumulate_batches
         log.info(distributed.describe_batch(trainer.world_size, datamodule.batch_size, num_together))
     num_batches = trainer.max_epochs * ceil(len(datamodule.train_slices) / (datamodule.batch_size * trainer.world_size))
-    model.compile_networks(config.compile, trainer.strategy.root_device, num_batches)
+    model.compiled = compile_networks(model.networks, config.compile, trainer.strategy.root_device, num_batches)
     start = perf_counter()
     fit(trainer, model, datamodule, checkpoint, config)
     training_s = perf_counter() - start

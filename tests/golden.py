@@ -36,9 +36,13 @@ UNET = ["generator.base_channels=4", "generator.depth=2"]
 RESNET = ["generator.base_channels=4", "generator.num_blocks=2"]
 TRANSFORMER = [*UNET, "generator.num_blocks=1", "generator.embedding=8", "generator.num_heads=2"]
 SMALL = {
-    "cut": [*RESNET, "model.nce_num_patches=16"],
+    "cut": [*RESNET, "extra_loss.nce.num_patches=16"],
     "cyclegan_resnet9": RESNET,
-    "reggan": [*RESNET, "model.registration_a.base_channels=4", "model.registration_b.base_channels=4"],
+    "reggan": [
+        *RESNET,
+        "extra_loss.paired.registration_a.base_channels=4",
+        "extra_loss.paired.registration_b.base_channels=4",
+    ],
     "supervised": [*UNET, "data.phantom.paired_training=true"],
     "uvcgan": TRANSFORMER,
 }

@@ -35,8 +35,11 @@ class TextbookStep:
         networks = (model.generator_ab, model.generator_ba, model.discriminator_a, model.discriminator_b)
         copies = [copy.deepcopy(network).to(device) for network in networks]
         self.generator_ab, self.generator_ba, self.discriminator_a, self.discriminator_b = copies
-        self.weights: Mapping[str, float] = model.weights.weights
-        self.structure = plain_structure_loss(model.further.kind)
+        self.weights: Mapping[str, float] = {"structure": 0.0, **model.loss_weights.initial} | {
+            name: loss.weight for name, loss in model.extra_losses.items()
+        }
+        kind = model.extra_losses["structure"].kind if self.weights["structure"] else "mind"
+        self.structure = plain_structure_loss(kind)
         rates, betas = model.optimization.learning_rates, model.optimization.betas
         self.optimizers = [
             torch.optim.Adam([*one.parameters(), *other.parameters()], lr=rate, betas=betas)
@@ -142,6 +145,6 @@ def _require_textbook(model: Any) -> None:
     for name, value in mechanics.items():
         if getattr(model.optimization, name) != value:
             raise ValueError(f"train.overrides: the textbook's step has no optimization.{name}. Leave it out.")
-    for name in ("nce", "paired"):
-        if model.weights.weights[name]:
-            raise ValueError(f"train.overrides: the textbook's step has no model.lambda_{name}. Set it to 0.")
+    for name in model.extra_losses:
+        if name != "structure":
+            raise ValueError(f"train.overrides: the textbook's step has no extra_loss.{name}. Set its weight to 0.")

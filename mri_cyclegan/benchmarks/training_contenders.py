@@ -15,6 +15,7 @@ from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.schema import DictConfig, num_channels
 from mri_cyclegan.train import precision_for
 from mri_cyclegan.training.callbacks.timing import StepTimer
+from mri_cyclegan.training.compilation import compile_networks
 
 # Steps before the clock starts, each time: worker processes have started then, and kernels are chosen.
 NUM_WARM_UP = 3
@@ -75,7 +76,7 @@ class OurStep:
         kinds = {"bf16": torch.bfloat16, "16-t": torch.float16, "16-m": torch.float16}
         self.dtype = kinds.get(self.trainer_precision[:4], torch.float32)
         self.model = build(config.model)
-        self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
+        self.model.compiled = compile_networks(self.model.networks, config.compile, self.device, MANY_BATCHES)
         self.batch = random_batch(config, self.device)
         self.gpu_bytes: int | None = None
 
@@ -171,7 +172,7 @@ class EndToEnd:
         self.datamodule.setup()
         self.model = build(config.model)
         self.device = device_of(config)
-        self.model.compile_networks(config.compile, self.device, MANY_BATCHES)
+        self.model.compiled = compile_networks(self.model.networks, config.compile, self.device, MANY_BATCHES)
         self.waiting_s = self.steps_s = 0.0
 
     @property

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.devices import require_one_device
+from mri_cyclegan.configuration.renamed_keys import now_called
 from mri_cyclegan.configuration.schema import RunConfig, in_sweep
 from mri_cyclegan.configuration.suggestions import did_you_mean
 
@@ -85,7 +86,6 @@ def check_config(config: DictConfig) -> None:
     if config.initial_model is not None and not Path(config.initial_model).expanduser().is_dir():
         raise ValueError(f"initial_model: {config.initial_model} is no folder. Give that of a finished run.")
     _check_trainer(config)
-    _check_pairs(config)
     _check_model(config)
 
 
@@ -111,31 +111,8 @@ def _check_trainer(config: DictConfig) -> None:
         )
 
 
-def _check_pairs(config: DictConfig) -> None:
-    """Refuse to compare fakes with real images that have nothing to do with them, and networks without a purpose."""
-    model, match = config.model, config.data.match
-    registrations = [model[key] for key in ("registration_a", "registration_b") if model[key] is not None]
-    if any(isinstance(node, str) for node in registrations):
-        raise ValueError(
-            "model.registration_a, model.registration_b: expected networks. Write "
-            "+registration@model.registration_a=unet +registration@model.registration_b=unet"
-        )
-    if registrations and not (len(registrations) == 2 and model.lambda_paired):
-        raise ValueError(
-            "model.registration_a, model.registration_b: they move fakes onto the real images that model.lambda_paired "
-            "compares them with. Give both networks and a weight, or neither."
-        )
-    # By position b shows another head: near enough for a registration network, not for a comparison pixel by pixel.
-    if model.lambda_paired and (match == "none" or (match == "position" and not registrations)):
-        raise ValueError(
-            f"model.lambda_paired={model.lambda_paired} compares each fake with the real image beside it, and "
-            f"data.match={match} puts another head there. Set data.match=subject for people scanned in both contrasts "
-            "(and data.allow_paired_subjects=true), or model.lambda_paired=0."
-        )
-
-
 def _check_model(config: DictConfig) -> None:
-    """Refuse what the model's constructor refuses, and an image size that a network of it cannot take.
+    """Refuse what the model's constructors refuse, and data that its networks and losses cannot take.
 
     It is built without memory for its weights.
     """
@@ -143,10 +120,19 @@ def _check_model(config: DictConfig) -> None:
 
     with torch.device("meta"):
         model = build(config.model)
-    size = config.data.image_size
-    registrations = (model.further.registration_a, model.further.registration_b)
-    networks = [("generator", model.generator_ab), *(("registration network", network) for network in registrations)]
-    for kind, network in networks:
+    _check_image_size(config.data.image_size, model)
+    for name, loss in model.extra_losses.items():
+        if config.data.match not in loss.matches:
+            raise ValueError(
+                f"extra_loss.{name}.weight={loss.weight} compares each fake with the real image beside it, and "
+                f"data.match={config.data.match} puts another head there. Set data.match=subject for people scanned in "
+                f"both contrasts (and data.allow_paired_subjects=true), or extra_loss.{name}.weight=0."
+            )
+
+
+def _check_image_size(size: int, model: Any) -> None:
+    helpers = [("network", network) for loss in model.extra_losses.values() for network in loss.children()]
+    for kind, network in (("generator", model.generator_ab), *helpers):
         multiple = getattr(network, "size_multiple", 1)
         if size % multiple:
             raise ValueError(
@@ -192,7 +178,8 @@ def _check_node(key: str, node: DictConfig) -> None:
         return
     for name in map(str, node):
         if not name.startswith("_") and name not in parameters:
-            raise ValueError(f"Unknown key {key}.{name}.{_near(name, list(parameters))}")
+            hint = now_called(f"{key}.{name}") or _near(name, list(parameters))
+            raise ValueError(f"Unknown key {key}.{name}.{hint}")
 
 
 def _near(name: str, known: Sequence[str]) -> str:

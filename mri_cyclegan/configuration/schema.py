@@ -44,6 +44,7 @@ class RunConfig:
     discriminator: Any = MISSING
     optimization: Any = MISSING
     model: Any = MISSING
+    extra_loss: Any = MISSING
     trainer: Any = MISSING
     callbacks: Any = MISSING
     logger: Any = MISSING

@@ -29,7 +29,7 @@ class PatchNCE(nn.Module):
     def __init__(self, channels: Sequence[int], num_patches: int, width: int = 256, temperature: float = 0.07) -> None:
         super().__init__()
         if num_patches < 2:
-            raise ValueError(f"model.nce_num_patches: expected at least 2, got {num_patches}.")
+            raise ValueError(f"extra_loss.nce.num_patches: expected at least 2, got {num_patches}.")
         self.num_patches, self.temperature = num_patches, temperature
         # Their biases start at random, not at zero: without one, the grey value of a single pixel would leave nothing
         # but its sign when its features are set to length 1.

@@ -39,5 +39,5 @@ def structure_loss(fake: Tensor, source: Tensor, kind: str) -> Tensor:
         ValueError: ``kind`` is unknown.
     """
     if kind not in _LOSSES:
-        raise ValueError(f"model.structure_loss: expected one of {', '.join(STRUCTURE_LOSSES)}, got {kind!r}.")
+        raise ValueError(f"extra_loss.structure.kind: expected one of {', '.join(STRUCTURE_LOSSES)}, got {kind!r}.")
     return _LOSSES[kind](fake.flatten(0, 1)[:, None], source.flatten(0, 1)[:, None])

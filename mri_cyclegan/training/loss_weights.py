@@ -2,47 +2,49 @@
 
 from collections.abc import Mapping
 
+from mri_cyclegan.training.argument_checks import require_decay, require_non_negative
 
-class Weights:
-    """What each loss of the generators counts; some fade.
+
+class LossWeights:
+    """Weights of the reference recipe's losses; those of cycle and identity may decay.
 
     Args:
-        fades: loss to the share of the epochs, in (0, 1], over which its weight falls straight to 0; None where it
-            stays.
-        weights: of each loss, at the start.
+        adversarial: weight of both adversarial losses.
+        cycle: weight of both cycle losses.
+        identity: weight of both identity losses.
+        decay: ``cycle`` and ``identity`` to the share of the epochs, in (0, 1], over which the weight falls linearly to
+            0; None for a constant weight.
 
     Raises:
-        ValueError: a weight is negative, a share is out of range, or a loss to fade is unknown.
+        ValueError: a weight is negative, a share is out of range, or a name is unknown.
 
-    >>> weights = Weights({"identity": 0.5}, cycle=10.0, identity=4.0)
+    >>> weights = LossWeights(adversarial=1.0, cycle=10.0, identity=4.0, decay={"identity": 0.5})
     >>> [weights.at(epoch, num_epochs=4)["identity"] for epoch in range(4)]
     [4.0, 2.0, 0.0, 0.0]
     """
 
-    def __init__(self, fades: Mapping[str, float | None], **weights: float) -> None:
-        for name, weight in weights.items():
-            require_weight(f"model.lambda_{name}", weight)
-        for name, share in fades.items():
-            if name not in weights:
-                raise ValueError(f"model.fades.{name}: unknown; expected one of {', '.join(weights)}.")
-            if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
-                raise ValueError(
-                    f"model.fades.{name}: expected a share of the epochs in (0, 1], or null for no fading; got {share}."
-                )
-        self.weights = weights
-        self.fades = {name: share for name, share in fades.items() if share is not None}
+    def __init__(self, adversarial: float, cycle: float, identity: float, decay: Mapping[str, float | None]) -> None:
+        self.initial = {"adversarial": adversarial, "cycle": cycle, "identity": identity}
+        for name, weight in self.initial.items():
+            require_non_negative(f"model.lambda_{name}", weight)
+        for name, share in decay.items():
+            if name not in ("cycle", "identity"):
+                raise ValueError(f"model.decay.{name}: unknown; expected cycle or identity.")
+            require_decay(f"model.decay.{name}", share)
+        self.decay = dict(decay)
 
     def at(self, epoch: int, num_epochs: int) -> dict[str, float]:
         """Weights in an epoch, counted from 0."""
-        left = {name: max(0.0, 1 - epoch / (share * num_epochs)) for name, share in self.fades.items()}
-        return {name: weight * left.get(name, 1.0) for name, weight in self.weights.items()}
+        return {name: decayed(weight, self.decay.get(name), epoch, num_epochs) for name, weight in self.initial.items()}
 
 
-def require_weight(key: str, value: float) -> None:
-    """Refuse what is no number from 0 on.
+def decayed(weight: float, decay: float | None, epoch: int, num_epochs: int) -> float:
+    """A weight in an epoch, counted from 0.
 
-    Raises:
-        ValueError: the message names the key.
+    Args:
+        weight: in the first epoch.
+        decay: share of the epochs over which it falls linearly to 0, or None.
+        epoch: counted from 0.
+        num_epochs: of the training.
     """
-    if not (isinstance(value, int | float) and value >= 0):
-        raise ValueError(f"{key}: expected 0 or more, got {value!r}.")
+    return weight if decay is None else weight * max(0.0, 1 - epoch / (decay * num_epochs))

@@ -1,7 +1,8 @@
 """How the weights of a CycleGAN move: everything about training that is neither a network nor a loss."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,17 +35,17 @@ class Optimization:
         ValueError: a value is out of range.
     """
 
-    learning_rate_generators: float
-    learning_rate_discriminators: float
-    beta1: float
-    schedule: str
-    constant_share: float
-    clip_gradients: float | None
-    skip_non_finite: bool
-    accumulate_batches: int
-    num_discriminator_steps: int
-    ema_decay: float | None
-    ema_warmup: int
+    learning_rate_generators: float = 2e-4
+    learning_rate_discriminators: float = 2e-4
+    beta1: float = 0.5
+    schedule: str = "linear"
+    constant_share: float = 0.5
+    clip_gradients: float | None = None
+    skip_non_finite: bool = True
+    accumulate_batches: int = 1
+    num_discriminator_steps: int = 1
+    ema_decay: float | None = 0.999
+    ema_warmup: int = 10
 
     def __post_init__(self) -> None:
         for name in ("learning_rate_generators", "learning_rate_discriminators"):
@@ -71,28 +72,53 @@ class Optimization:
         """Of Adam."""
         return self.beta1, 0.999
 
-    def adam(self, networks: Iterable[nn.Module], learning_rate: float, fused: bool) -> torch.optim.Optimizer:
-        """Adam for all weights of some networks.
+    def optimizers(
+        self, sides: Iterable[Iterable[nn.Module]], trainer: Any
+    ) -> tuple[list[torch.optim.Optimizer], list[dict[str, Any]]]:
+        """Adam and a schedule for each side, as Lightning wants them.
 
         Args:
-            networks: whose weights it moves.
-            learning_rate: at the start.
-            fused: whether in one kernel, which divides scaled gradients by itself: then nobody may clip them before.
+            sides: networks of the generators' side, and of the discriminators'.
+            trainer: says how long, and in which precision.
         """
-        parameters = [parameter for network in networks for parameter in network.parameters()]
-        return torch.optim.Adam(parameters, lr=learning_rate, betas=self.betas, fused=fused)
+        optimizers: list[torch.optim.Optimizer] = []
+        schedules: list[dict[str, Any]] = []
+        for name, networks, rate in zip(("generators", "discriminators"), sides, self.learning_rates, strict=True):
+            weights = [weight for network in networks for weight in network.parameters()]
+            optimizer = torch.optim.Adam(weights, lr=rate, betas=self.betas, fused=_fused(trainer))
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor(trainer))
+            optimizers.append(optimizer)
+            schedules.append({"scheduler": schedule, "name": f"learning_rate/{name}"})
+        return optimizers, schedules
 
-    def set_rate(self, scheduler: torch.optim.lr_scheduler.LambdaLR, rate: float, factor: float) -> None:
-        """Set an optimizer as configured here: a checkpoint brings along the values of its own run.
+    def set_rates(self, schedules: Any, factor: float, trainer: Any) -> None:
+        """Set the optimizers as configured here: a checkpoint brings along the values of its own run.
 
         Args:
-            scheduler: of the optimizer.
-            rate: at the start.
-            factor: of the schedule, now.
+            schedules: of the generators' side, and of the discriminators'.
+            factor: on both configured rates.
+            trainer: says in which epoch.
         """
-        scheduler.base_lrs = [rate] * len(scheduler.base_lrs)
-        for group in scheduler.optimizer.param_groups:
-            group.update(lr=rate * factor, initial_lr=rate, betas=self.betas)
+        now = self._factor(trainer)(trainer.current_epoch)
+        for schedule, configured in zip(schedules, self.learning_rates, strict=True):
+            rate = configured * factor
+            schedule.base_lrs = [rate] * len(schedule.base_lrs)
+            for group in schedule.optimizer.param_groups:
+                group.update(lr=rate * now, initial_lr=rate, betas=self.betas)
+
+    def adapt_states(self, states: Iterable[dict[str, Any]], trainer: Any) -> None:
+        """Change saved states of optimizers, in place, so that they fit a trainer of perhaps another precision.
+
+        Args:
+            states: ``optimizer_states`` of a checkpoint.
+            trainer: of this run.
+        """
+        for state in states:
+            for group in state["param_groups"]:
+                group.update(fused=_fused(trainer), foreach=None)
+
+    def _factor(self, trainer: Any) -> Callable[[int], float]:
+        return constant_then_falling(trainer.max_epochs or 0, self.constant_share, self.schedule)
 
     def prepare_gradients(self, optimizer: torch.optim.Optimizer) -> Tensor | None:
         """Clip the gradients, and keep the coming step from moving weights if one of them is not finite.
@@ -101,7 +127,7 @@ class Optimization:
         has it do too; where Adam is not fused the scaler skips the step itself.
 
         Args:
-            optimizer: from :meth:`adam`, about to step; gradients of several processes are their mean already.
+            optimizer: from :meth:`optimizers`, about to step; gradients of several processes are their mean already.
 
         Returns:
             Scalar, 1 where the step is skipped, on the gradients' device; None if none ever is.
@@ -135,3 +161,8 @@ class Optimization:
     def ends_group(self, batch_index: int) -> bool:
         """Whether a batch is the last of them; so is the last batch of an epoch."""
         return self.starts_group(batch_index + 1)
+
+
+def _fused(trainer: Any) -> bool:
+    """Whether Adam is one kernel; with float16 it would unscale gradients itself, after they are clipped."""
+    return trainer.precision != "16-mixed"

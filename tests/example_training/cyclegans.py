@@ -1,6 +1,7 @@
 """A CycleGAN of a few weights in double precision, and a trainer that runs it for some batches."""
 
 import copy
+from dataclasses import fields
 
 import pytorch_lightning as pl
 import torch
@@ -12,41 +13,9 @@ from mri_cyclegan.networks.unet import UNet
 from mri_cyclegan.training.optimization import Optimization
 
 OPTIMIZATION = dict(
-    learning_rate_generators=1e-3,
-    learning_rate_discriminators=2e-3,
-    beta1=0.5,
-    schedule="linear",
-    constant_share=1.0,
-    clip_gradients=None,
-    skip_non_finite=True,
-    accumulate_batches=1,
-    num_discriminator_steps=1,
-    ema_decay=0.9,
-    ema_warmup=10,
+    learning_rate_generators=1e-3, learning_rate_discriminators=2e-3, beta1=0.5, constant_share=1.0, ema_decay=0.9
 )
-SETTINGS = dict(
-    registration_a=None,
-    registration_b=None,
-    adversarial_loss="lsgan",
-    lambda_adversarial=1.0,
-    gradient_penalty=None,
-    lambda_gradient_penalty=10.0,
-    gradient_penalty_every=1,
-    lambda_cycle=7.0,
-    cycle_weights=(1.0, 1.0),
-    cycle_loss="l1",
-    cycle_noise=0.0,
-    lambda_identity=3.0,
-    structure_loss="mind",
-    lambda_structure=0.0,
-    lambda_nce=0.0,
-    nce_num_patches=8,
-    lambda_paired=0.0,
-    lambda_smoothness=10.0,
-    fades={},
-    pool_size=0,
-    recompute=False,
-)
+SETTINGS = dict(lambda_cycle=7.0, lambda_identity=3.0, pool_size=0)
 
 
 class SeedAtStart(pl.Callback):
@@ -79,17 +48,17 @@ def make_batches(num_batches, batch_size=2, side=16):
 
 def make_cyclegan(module=cyclegan_module, **changes):
     """The CycleGAN, with some settings changed."""
-    of_optimization = {name: changes.pop(name) for name in list(changes) if name in OPTIMIZATION}
+    names = [field.name for field in fields(Optimization)]
+    of_optimization = {name: changes.pop(name) for name in list(changes) if name in names}
     optimization = Optimization(**OPTIMIZATION | of_optimization)
-    settings = SETTINGS | changes
-    return module.CycleGAN(*copy.deepcopy(make_networks()), **settings, optimization=optimization).double()
+    return module.CycleGAN(*copy.deepcopy(make_networks()), optimization, **SETTINGS | changes).double()
 
 
 def fit(model, batches, max_epochs=1, callbacks=(), **trainer):
     """Train on batches as they are, and return the losses of each, in full precision."""
     losses = []
     # Lightning keeps logged values in float32: take them before.
-    model.log_losses = lambda **values: losses.append({name: value.item() for name, value in values.items()})
+    model.loss_logger.log = lambda module, of_batch: losses.append({name: x.item() for name, x in of_batch.items()})
     pl.Trainer(
         accelerator="cpu",
         max_epochs=max_epochs,

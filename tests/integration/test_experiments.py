@@ -25,10 +25,12 @@ ABOUT = {
 
 @pytest.mark.parametrize("other", [name for name in EXPERIMENTS if name != "supervised"])
 def test_supervised_after_any_other_experiment_is_pairs_and_nothing_else(tmp_path, compose_run, other):
-    model = compose_run(tmp_path, f"+experiment=[{other},supervised]").model
-    weights = {key: value for key, value in model.items() if key.startswith("lambda_") and value}
-    assert weights.keys() - {"lambda_gradient_penalty", "lambda_smoothness"} == {"lambda_paired"}
-    assert model.gradient_penalty is model.registration_a is model.registration_b is None
+    config = compose_run(tmp_path, f"+experiment=[{other},supervised]")
+    weights = {key: value for key, value in config.model.items() if key.startswith("lambda_") and value}
+    assert weights.keys() == {"lambda_gradient_penalty"}
+    assert {name for name, loss in config.extra_loss.items() if loss.weight} == {"paired"}
+    assert config.model.gradient_penalty is None
+    assert config.extra_loss.paired.registration_a is config.extra_loss.paired.registration_b is None
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -44,8 +46,8 @@ def test_two_steps(tmp_path, phantom_root, compose_run, experiment):
         values = [float(row[f"loss/{name}_step"]) for row in rows if row[f"loss/{name}_step"]]
         assert len(values) == 2
         assert all(math.isfinite(value) for value in values)
-    further = {name for name in losses if name.startswith(("nce", "paired", "smoothness", "structure"))}
-    assert further == ABOUT.get(experiment, set())
+    extra = {name for name in losses if name.startswith(("nce", "paired", "smoothness", "structure"))}
+    assert extra == ABOUT.get(experiment, set())
     image = torch.rand(1, 1, 32, 32) * 2 - 1
     networks = load_model(tmp_path).networks
     outputs = networks["ab"](image), networks["ba"](image)

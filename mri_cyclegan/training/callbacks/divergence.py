@@ -10,7 +10,8 @@ import pytorch_lightning as pl
 import torch
 
 from mri_cyclegan.training.callbacks.checkpoints import PREVIOUS, last_good_checkpoint
-from mri_cyclegan.training.skipped_steps import Step, has_finite_weights
+from mri_cyclegan.training.callbacks.rank_states import load_pools, rank_state
+from mri_cyclegan.training.skipped_steps import SkippedSteps, Step, has_finite_weights
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class DivergenceGuard(pl.Callback):
             self.learning_rate_factor,
             self._why(),
         )
-        pl_module.roll_back(_read(checkpoint), self.learning_rate_factor)
+        roll_back(pl_module, _read(checkpoint), self.learning_rate_factor)
 
     def state_dict(self) -> dict[str, Any]:
         """How often it went back, for a run that goes on."""
@@ -103,6 +104,26 @@ class DivergenceGuard(pl.Callback):
         """Take what this run has done; another one starts afresh from its checkpoint."""
         if state_dict["folder"] == str(self.folder):
             self.num_returns, self.rates_from = state_dict["num_returns"], tuple(state_dict["rates_from"])
+
+
+def roll_back(model: Any, checkpoint: dict[str, Any], learning_rate_factor: float) -> None:
+    """Take weights, averages, pools and optimizers of a checkpoint in the middle of a training, and slow it down.
+
+    Args:
+        model: the CycleGAN.
+        checkpoint: of the same configuration, as it was saved.
+        learning_rate_factor: on both learning rates from here on, beside earlier ones.
+    """
+    trainer = model.trainer
+    model.on_load_checkpoint(checkpoint)
+    model.load_state_dict(checkpoint["state_dict"])
+    load_pools(model, rank_state(checkpoint, trainer.global_rank))
+    for optimizer, state in zip(trainer.optimizers, checkpoint["optimizer_states"], strict=True):
+        optimizer.load_state_dict(state)
+    model.zero_grad()
+    model.learning_rate_factor *= learning_rate_factor
+    model.on_train_start()
+    model.skipped_steps = SkippedSteps()
 
 
 def before_the_row(folder: Path) -> Path | None:
@@ -177,7 +198,7 @@ def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_returns: int,
         words.append("There is no checkpoint yet to go back to.")
     if steps:
         words.append(described(trainer, steps))
-    losses = [name for name, value in model.latest_losses.items() if not value.isfinite()]
+    losses = [name for name, value in model.loss_logger.latest.items() if not value.isfinite()]
     networks = [name for name, network in model.named_children() if not has_finite_weights(network)]
     for kind, names in (("Losses", losses), ("Weights of", networks)):
         if names:

@@ -49,14 +49,14 @@ class HealthMonitor(pl.Callback):
         num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
         if not trainer.is_global_zero or num_batches % trainer.log_every_n_steps:
             return
-        generated: Any = pl_module.latest
-        for direction, fake in (("ab", generated.fake_b), ("ba", generated.fake_a)):
+        outputs_now: Any = pl_module.outputs
+        for direction, fake in (("ab", outputs_now.fake_b), ("ba", outputs_now.fake_a)):
             for sign, shown in output_signs(fake, source=batch[direction[0]], target=batch[direction[1]]).items():
                 self._note(sign, direction, shown, self.patience)
         if not pl_module.has_bounded_loss:
             return
         for name in ("a", "b"):
-            loss = float(pl_module.latest_losses[f"discriminator_{name}"])
+            loss = float(pl_module.loss_logger.latest[f"discriminator_{name}"])
             self._note("discriminator", name, loss < 0.01, 10 * self.patience)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

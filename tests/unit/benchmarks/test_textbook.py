@@ -6,6 +6,7 @@ from example_training.cyclegans import fit, make_batches, make_cyclegan
 
 from mri_cyclegan.benchmarks.textbook import PlainPool, TextbookStep, plain_structure_loss
 from mri_cyclegan.losses.structure import structure_loss
+from mri_cyclegan.training.extra_losses import PairedLoss, StructureLoss
 
 CPU = torch.device("cpu")
 
@@ -17,7 +18,12 @@ def weights_of(model):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"lambda_identity": 0.0}, {"lambda_cycle": 0.0}, {"lambda_structure": 2.0, "lambda_adversarial": 0.5}],
+    [
+        {},
+        {"lambda_identity": 0.0},
+        {"lambda_cycle": 0.0},
+        {"extra_losses": {"structure": StructureLoss(2.0)}, "lambda_adversarial": 0.5},
+    ],
 )
 def test_both_train_to_the_same_weights(settings):
     ours, batches = make_cyclegan(**settings), make_batches(3)
@@ -52,7 +58,7 @@ def test_the_plain_pool_shows_old_fakes_half_of_the_time():
     [
         ({"adversarial_loss": "hinge"}, "no model.adversarial_loss=hinge"),
         ({"gradient_penalty": "zero_centred"}, "no model.gradient_penalty=zero_centred"),
-        ({"lambda_paired": 1.0}, "no model.lambda_paired. Set it to 0"),
+        ({"extra_losses": {"paired": PairedLoss(1.0)}}, "no extra_loss.paired. Set its weight to 0"),
     ],
 )
 def test_what_it_does_not_compute_is_refused(settings, message):

@@ -35,8 +35,8 @@ def composed(tmp_path, *overrides):
 
 
 def registered(option):
-    networks = [f"+registration@model.registration_{name}={option}" for name in "ab"]
-    return [*networks, "model.lambda_paired=1", "data.match=subject"]
+    networks = [f"+registration@extra_loss.paired.registration_{name}={option}" for name in "ab"]
+    return [*networks, "extra_loss.paired.weight=1", "data.match=subject"]
 
 
 def build(config, device="meta"):
@@ -60,7 +60,11 @@ def test_every_experiment_composes_and_instantiates(tmp_path, experiment):
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes_and_instantiates(tmp_path, group, option):
-    words = registered(option) if group == "registration" else [f"{group}={option}"]
+    words = [f"{group}={option}"]
+    if group == "registration":
+        words = registered(option)
+    if group == "extra_loss":
+        words = [f"+extra_loss@extra_loss.mine={option}", "extra_loss.mine.weight=1", "data.match=subject"]
     words += ["data.pattern_a=*_T1w.nii", "data.pattern_b=*_T2w.nii"] if option == "pattern" else []
     build(composed(tmp_path, "+experiment=demo", "data.image_size=256", *words))
 
@@ -170,20 +174,40 @@ def test_an_image_size_that_does_not_fit_the_depth_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", "ab")
 def test_an_image_size_that_does_not_fit_a_registration_network_is_refused(tmp_path, name):
-    words = [*registered("unet"), f"model.registration_{name}.depth=5", "data.image_size=80"]
+    words = [*registered("unet"), f"extra_loss.paired.registration_{name}.depth=5", "data.image_size=80"]
     config = composed(tmp_path, "+experiment=demo", *words)
-    with pytest.raises(ValueError, match=r"data\.image_size=80 does not fit the registration network Registration"):
+    with pytest.raises(ValueError, match=r"data\.image_size=80 does not fit the network Registration"):
         check_config(config)
 
 
 def test_a_loss_on_pairs_without_pairs_is_refused(tmp_path):
-    config = composed(tmp_path, "+experiment=demo", "model.lambda_paired=1")
-    with pytest.raises(ValueError, match=r"model\.lambda_paired=1.*data\.match=none.*data\.match=subject"):
+    config = composed(tmp_path, "+experiment=demo", "extra_loss.paired.weight=1")
+    with pytest.raises(ValueError, match=r"extra_loss\.paired\.weight=1.*data\.match=none.*data\.match=subject"):
         check_config(config)
-    words = ["+experiment=demo", "model.lambda_paired=1", "data.match=position"]
+    words = ["+experiment=demo", "extra_loss.paired.weight=1", "data.match=position"]
     with pytest.raises(ValueError, match=r"data\.match=position puts another head there"):
         check_config(composed(tmp_path, *words))
     check_config(composed(tmp_path, *words, *registered("unet")))
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("model.lambda_structure=1", "Unknown key model.lambda_structure. It is extra_loss.structure.weight now."),
+        ("model.fades.cycle=0.5", "Unknown key model.fades.cycle. It is model.decay.cycle now."),
+        (
+            "+registration@model.registration_a=unet",
+            "Unknown key model.registration_a. It is extra_loss.paired.registration_a now.",
+        ),
+    ],
+)
+def test_a_key_of_an_earlier_version_is_named_as_it_is_called_now(override, line):
+    assert suggestions_for([override]) == [line]
+
+
+def test_a_file_with_a_key_of_an_earlier_version_is_told_too(tmp_path):
+    with pytest.raises(ValueError, match=r"Unknown key model\.lambda_nce\. It is extra_loss\.nce\.weight now"):
+        check_config(composed(tmp_path, "+model.lambda_nce=1"))
 
 
 def test_null_switches_a_callback_off(tmp_path):
@@ -201,8 +225,8 @@ def test_a_callback_without_a_class_is_refused(tmp_path, words):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["+registration@model.registration_a=unet"], "Give both networks and a weight, or neither"),
-        (["model.registration_a=unet"], r"expected networks\. Write \+registration@model\.registration_a=unet"),
+        (["+registration@extra_loss.paired.registration_a=unet"], "Give both networks and a weight, or neither"),
+        (["extra_loss.paired.registration_a=unet"], r"expected networks\. Write \+registration@extra_loss\.paired\."),
         (["+trainer.gradient_clip_val=1"], r"trainer\.gradient_clip_val: .*Set optimization\.clip_gradients"),
         (["+trainer.accumulate_grad_batches=2"], r"trainer\.accumulate_grad_batches: .*accumulate_batches"),
         (["trainer.max_epochs=-1"], r"trainer\.max_epochs: expected at least 1, got -1"),
@@ -212,12 +236,15 @@ def test_a_callback_without_a_class_is_refused(tmp_path, words):
         (["resume=yes"], r"resume: expected auto, or null to start anew; got 'yes'"),
         (["compile=yes"], r"compile: expected auto, true, false or cuda_graphs, got 'yes'"),
         (["initial_model=nowhere"], r"initial_model: nowhere is no folder"),
-        (["model.fades.cycle=abc"], r"model\.fades\.cycle: .*got abc"),
+        (["model.decay.cycle=abc"], r"model\.decay\.cycle: .*got abc"),
         (["model.lambda_cycle=abc"], r"model\.lambda_cycle: expected 0 or more, got 'abc'"),
         (["model.cycle_weights=1.0"], r"model\.cycle_weights: expected two"),
         (["model.cycle_weights=[1,-5]"], r"model\.cycle_weights: expected 0 or more, got -5"),
         (["model.lambda_gradient_penalty=-1"], r"model\.lambda_gradient_penalty: expected 0 or more, got -1"),
-        (["model.lambda_nce=1", "generator=attention_unet", "generator.depth=3"], r"model\.lambda_nce: AttentionUNet"),
+        (
+            ["extra_loss.nce.weight=1", "generator=attention_unet", "generator.depth=3"],
+            r"extra_loss\.nce: AttentionUNet",
+        ),
     ],
 )
 def test_mistakes_are_refused_before_any_scan_is_read(tmp_path, words, message):

@@ -159,5 +159,5 @@ def test_layers_must_be_those_it_was_made_for(loss):
 
 
 def test_a_single_patch_is_refused():
-    with pytest.raises(ValueError, match=r"model\.nce_num_patches: expected at least 2, got 1"):
+    with pytest.raises(ValueError, match=r"extra_loss\.nce\.num_patches: expected at least 2, got 1"):
         PatchNCE(CHANNELS, num_patches=1)

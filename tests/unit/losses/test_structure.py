@@ -96,5 +96,5 @@ def test_mixed_precision_changes_nothing(kind):
 
 def test_unknown_kind_names_key_and_choices():
     image = torch.zeros(1, 1, 32, 32)
-    with pytest.raises(ValueError, match=r"model\.structure_loss.*one of mind, gradient_correlation.*'edges'"):
+    with pytest.raises(ValueError, match=r"extra_loss\.structure\.kind.*one of mind, gradient_correlation.*'edges'"):
         structure_loss(image, image, "edges")

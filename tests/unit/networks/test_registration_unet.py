@@ -128,8 +128,8 @@ def test_sides_must_fit_the_depth():
 def test_the_option_is_voxelmorphs_at_a_depth_of_four_and_takes_stacks():
     register()
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        words = ["+registration@model.registration_a=unet", "data.num_adjacent_slices=1"]
-        registration = instantiate(compose("train", overrides=words).model.registration_a)
+        words = ["+registration@extra_loss.paired.registration_a=unet", "data.num_adjacent_slices=1"]
+        registration = instantiate(compose("train", overrides=words).extra_loss.paired.registration_a)
     assert registration(torch.zeros(1, 3, 16, 32), torch.zeros(1, 3, 16, 32))[0].shape == (1, 3, 16, 32)
     # 3×3 convolutions with biases: down, bottom, up with the skip connections, and the last three at full resolution.
     sizes = [(6, 16), (16, 32), *[(32, 32)] * 3, *[(64, 32)] * 3, (48, 32), (32, 16), (16, 16), (16, 2)]

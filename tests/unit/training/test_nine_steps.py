@@ -59,7 +59,7 @@ def tells_apart(real, fake, kind):
 
 
 def train_straight_line(kind):
-    """The document's nine steps, separate passes, plain Adam on each side, gradients before weights."""
+    """The reference recipe's nine steps, separate passes, plain Adam on each side, gradients before weights."""
     g_ab, g_ba, d_a, d_b = make_networks()
     average_ab, average_ba = copy.deepcopy(g_ab), copy.deepcopy(g_ba)
     g_weights = [*g_ab.parameters(), *g_ba.parameters()]
@@ -172,20 +172,20 @@ MUTANTS = {
         "self.generator_ba(real_b), self.generator_ab(real_a))",
     ),
     "step 4: wrong discriminator": (
-        "judged_b = self.discriminator_b(generated.fake_b)",
-        "judged_b = self.discriminator_a(generated.fake_b)",
+        "logits_b = self.discriminator_b(outputs.fake_b)",
+        "logits_b = self.discriminator_a(outputs.fake_b)",
     ),
     "step 4: judged without gradient": (
-        "judged_a = self.discriminator_a(generated.fake_a)",
-        "judged_a = self.discriminator_a(generated.fake_a.detach())",
+        "logits_a = self.discriminator_a(outputs.fake_a)",
+        "logits_a = self.discriminator_a(outputs.fake_a.detach())",
     ),
     "step 5: wrong target": (
-        "adversarial_ab = generator_adversarial_loss(judged_b, self.adversarial_loss)",
-        "adversarial_ab = judged_b.square().mean()",
+        "adversarial_ab = generator_adversarial_loss(logits_b, self.adversarial_loss)",
+        "adversarial_ab = logits_b.square().mean()",
     ),
     "step 6: cycle against the wrong image": (
-        "cycle_a = cycle_loss(generated.cycled_a, real_a,",
-        "cycle_a = cycle_loss(generated.cycled_a, real_b,",
+        "cycle_a = cycle_loss(outputs.cycled_a, real_a,",
+        "cycle_a = cycle_loss(outputs.cycled_a, real_b,",
     ),
     "step 7: a weight is missing": ('weights["adversarial"] * (adversarial_ab', "(adversarial_ab"),
     "step 7: weights of the cycles swapped": (
@@ -193,14 +193,14 @@ MUTANTS = {
         "self.cycle_weights[1] * cycle_a + self.cycle_weights[0] * cycle_b",
     ),
     "step 7: identity left out": ('weights["identity"] * (identity_a + identity_b)', "0 * identity_a"),
-    "step 8: no pool": ("self.pool_a.query(generated.fake_a.detach())", "generated.fake_a.detach()"),
+    "step 8: no pool": ("self.pool_a.query(outputs.fake_a.detach())", "outputs.fake_a.detach()"),
     "step 8: pools swapped": (
-        "self.pool_b.query(generated.fake_b.detach())",
-        "self.pool_a.query(generated.fake_b.detach())",
+        "self.pool_b.query(outputs.fake_b.detach())",
+        "self.pool_a.query(outputs.fake_b.detach())",
     ),
     "step 8: fakes not detached": (
-        "self.pool_b.query(generated.fake_b.detach())",
-        "self.pool_b.query(generated.fake_b)",
+        "self.pool_b.query(outputs.fake_b.detach())",
+        "self.pool_b.query(outputs.fake_b)",
     ),
     "step 8: real and fake swapped": (
         "discriminator_adversarial_loss(real_logits, fake_logits,",
@@ -208,14 +208,14 @@ MUTANTS = {
     ),
     "step 9: gradients pile up": ("            optimizer.zero_grad()\n", "            pass\n"),
     "step 9: weights not updated": (
-        "        self.update(optimizer_discriminators, discriminators, batch_index)\n",
+        "        self.update_side(discriminators, discriminator_total, batch_index)\n",
         "",
     ),
     "step 9: one discriminator left out": (
-        "discriminators = discriminator_a + discriminator_b",
-        "discriminators = discriminator_a",
+        "discriminator_total = discriminator_a + discriminator_b +",
+        "discriminator_total = discriminator_a +",
     ),
-    "step 9: no average": ("            self.average()\n", "            pass\n"),
+    "step 9: no average": ("if moved and self.ema_ab is not None", "if False and self.ema_ab is not None"),
     "average: generators swapped": ("self.ema_ab.update(self.generator_ab)", "self.ema_ab.update(self.generator_ba)"),
 }
 

@@ -52,7 +52,9 @@ def run_batches(monitor, fake_b, num_batches, discriminator_loss=0.2, has_bounde
     trainer = SimpleNamespace(is_global_zero=True, log_every_n_steps=1)
     trainer.fit_loop = SimpleNamespace(epoch_loop=SimpleNamespace(total_batch_idx=0))
     losses = {f"discriminator_{name}": torch.tensor(discriminator_loss) for name in "ab"}
-    model = SimpleNamespace(latest=generated, latest_losses=losses, has_bounded_loss=has_bounded_loss)
+    model = SimpleNamespace(
+        outputs=generated, loss_logger=SimpleNamespace(latest=losses), has_bounded_loss=has_bounded_loss
+    )
     for index in range(num_batches):
         monitor.on_train_batch_end(trainer, model, None, batch, index)
 

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from mri_cyclegan.losses.cycle import cycle_loss
 from mri_cyclegan.losses.gradient_penalty import gradient_penalty
 from mri_cyclegan.losses.structure import STRUCTURE_LOSSES, structure_loss
-from mri_cyclegan.training.further_losses import FurtherLosses
-from mri_cyclegan.training.loss_weights import Weights
+from mri_cyclegan.training.extra_losses import ExtraLoss, ExtraLosses, PairedLoss, PatchNCELoss, StructureLoss
+from mri_cyclegan.training.loss_weights import LossWeights
 
 STEADY = dict(learning_rate_generators=0.0, learning_rate_discriminators=0.0)
 
@@ -40,7 +40,7 @@ def calls_of(model):
 @pytest.mark.parametrize("kind", STRUCTURE_LOSSES)
 def test_structure_is_compared_between_a_fake_and_its_source(kind):
     plain, _ = losses_of()
-    losses, images = losses_of(lambda_structure=2.0, structure_loss=kind)
+    losses, images = losses_of(extra_losses={"structure": StructureLoss(2.0, kind=kind)})
     assert losses["structure_ab"] == pytest.approx(float(structure_loss(images["fake_b"], images["a"], kind)))
     assert losses["structure_ba"] == pytest.approx(float(structure_loss(images["fake_a"], images["b"], kind)))
     assert losses["structure_ab"] != losses["structure_ba"]
@@ -50,7 +50,7 @@ def test_structure_is_compared_between_a_fake_and_its_source(kind):
 
 def test_a_fake_is_compared_with_the_real_image_beside_it():
     plain, _ = losses_of()
-    losses, images = losses_of(lambda_paired=4.0)
+    losses, images = losses_of(extra_losses={"paired": PairedLoss(4.0)})
     assert losses["paired_b"] == pytest.approx(float((images["fake_b"] - images["b"]).abs().mean()))
     assert losses["paired_a"] == pytest.approx(float((images["fake_a"] - images["a"]).abs().mean()))
     added = 4.0 * (losses["paired_a"] + losses["paired_b"])
@@ -72,9 +72,7 @@ class Shift(nn.Module):
 
 def test_registration_moves_a_fake_before_it_is_compared():
     plain, _ = losses_of()
-    losses, images = losses_of(
-        lambda_paired=4.0, lambda_smoothness=3.0, registration_a=Shift().double(), registration_b=Shift().double()
-    )
+    losses, images = losses_of(extra_losses={"paired": PairedLoss(4.0, None, Shift(), Shift(), smoothness_weight=3.0)})
     moved = images["fake_b"].roll(1, dims=-1)
     assert losses["paired_b"] == pytest.approx(float((moved - images["b"]).abs().mean()))
     added = 4.0 * (losses["paired_a"] + losses["paired_b"])
@@ -83,16 +81,17 @@ def test_registration_moves_a_fake_before_it_is_compared():
 
 
 def test_registration_networks_learn_with_the_generators():
-    model = make_cyclegan(lambda_paired=1.0, registration_a=Shift().double(), registration_b=Shift().double())
-    fit(model, make_batches(2))
-    assert 0 < model.further.registration_a.slope.item() < 0.5
-    assert 0 < model.further.registration_b.slope.item() < 0.5
+    loss = PairedLoss(1.0, None, Shift(), Shift())
+    fit(make_cyclegan(extra_losses={"paired": loss}), make_batches(2))
+    assert 0 < loss.registration_a.slope.item() < 0.5
+    assert 0 < loss.registration_b.slope.item() < 0.5
 
 
 def test_patches_are_contrasted_in_each_generators_own_features():
     plain, _ = losses_of()
-    model = make_cyclegan(**STEADY, lambda_nce=2.0, nce_num_patches=64, lambda_identity=0.0)
-    nce_ab = copy.deepcopy(model.further.nce_ab)
+    loss = PatchNCELoss(2.0, num_patches=64)
+    model = make_cyclegan(**STEADY, extra_losses={"nce": loss}, lambda_identity=0.0)
+    nce_ab = copy.deepcopy(loss.ab)
     (batch,) = make_batches(1)
     (losses,) = fit(model, [batch])
     g_ab, _, _, _ = make_networks()
@@ -108,10 +107,11 @@ def test_patches_are_contrasted_in_each_generators_own_features():
 
 
 def test_the_contrastive_layers_learn_and_its_sources_get_no_gradient():
-    model = make_cyclegan(lambda_nce=1.0, lambda_adversarial=0.0, lambda_cycle=0.0, lambda_identity=0.0)
-    before = copy.deepcopy(model.further.state_dict())
+    weights = dict(lambda_adversarial=0.0, lambda_cycle=0.0, lambda_identity=0.0)
+    model = make_cyclegan(extra_losses={"nce": PatchNCELoss(num_patches=8)}, **weights)
+    before = copy.deepcopy(model.extra_losses.state_dict())
     fit(model, make_batches(1))
-    after = model.further.state_dict()
+    after = model.extra_losses.state_dict()
     assert any(not torch.equal(after[name], before[name]) for name in before)
 
 
@@ -119,8 +119,8 @@ def test_a_generator_without_features_cannot_be_contrasted():
     class Plain(nn.Module):
         pass
 
-    with pytest.raises(ValueError, match=r"model\.lambda_nce: Plain has no features.*generator=resnet"):
-        FurtherLosses(Plain(), Plain(), "mind", 8, None, None)
+    with pytest.raises(ValueError, match=r"extra_loss\.nce: Plain has no features.*generator=resnet"):
+        ExtraLosses({"nce": PatchNCELoss()}, Plain(), Plain())
 
 
 def test_the_cycle_by_another_loss():
@@ -148,7 +148,12 @@ def test_noise_on_the_way_back_alone():
 
 @pytest.mark.parametrize(
     ("changes", "num_calls"),
-    [({}, 4), ({"lambda_identity": 0.0}, 4), ({"lambda_cycle": 0.0}, 2), ({"lambda_nce": 1.0, "lambda_cycle": 0.0}, 2)],
+    [
+        ({}, 4),
+        ({"lambda_identity": 0.0}, 4),
+        ({"lambda_cycle": 0.0}, 2),
+        ({"extra_losses": {"nce": PatchNCELoss(num_patches=8)}, "lambda_cycle": 0.0}, 2),
+    ],
 )
 def test_no_pass_is_made_for_a_loss_without_weight(changes, num_calls):
     model = make_cyclegan(**changes)
@@ -159,17 +164,17 @@ def test_no_pass_is_made_for_a_loss_without_weight(changes, num_calls):
         assert losses[0]["cycle_a"] == losses[0]["cycle_b"] == 0.0
 
 
-def test_a_fading_weight():
+def test_a_weight_decays():
     identity_sizes = []
 
     class Sizes(pl.Callback):
         def on_train_batch_end(self, trainer, pl_module, *_):
-            identity_sizes.append(not torch.equal(pl_module.latest.identity_a, self.real_a))
+            identity_sizes.append(not torch.equal(pl_module.outputs.identity_a, self.real_a))
 
         def on_train_batch_start(self, trainer, pl_module, batch, *_):
             self.real_a = batch["a"]
 
-    model = make_cyclegan(**STEADY, fades={"identity": 0.5})
+    model = make_cyclegan(**STEADY, decay={"identity": 0.5})
     losses = fit(model, make_batches(1), max_epochs=4, callbacks=[Sizes()])
     without, _ = losses_of(lambda_identity=0.0)
     full, _ = losses_of()
@@ -179,21 +184,59 @@ def test_a_fading_weight():
     assert identity_sizes == [True, True, False, False]
 
 
+def test_the_weight_of_an_extra_loss_decays():
+    model = make_cyclegan(**STEADY, extra_losses={"structure": StructureLoss(2.0, decay=0.5)})
+    losses = fit(model, make_batches(1), max_epochs=4)
+    plain, _ = losses_of()
+    added = losses[0]["structure_ab"] + losses[0]["structure_ba"]
+    expected = [plain["generators"] + weight * added for weight in (2.0, 1.0, 0.0, 0.0)]
+    assert [of_batch["generators"] for of_batch in losses] == pytest.approx(expected)
+    assert ["structure_ab" in of_batch for of_batch in losses] == [True, True, False, False]
+
+
+class Brightness(ExtraLoss):
+    """A loss of one's own."""
+
+    def forward(self, outputs, real_a, real_b, generators):
+        return {"brightness_ab": (outputs.fake_b.mean() - real_b.mean()).abs()}
+
+
+def test_a_loss_of_ones_own_is_added_with_its_weight_and_logged():
+    plain, _ = losses_of()
+    losses, images = losses_of(extra_losses={"brightness": Brightness(3.0), "off": Brightness(0.0), "none": None})
+    assert losses["brightness_ab"] == pytest.approx(abs(float(images["fake_b"].mean() - images["b"].mean())))
+    assert losses["generators"] == pytest.approx(plain["generators"] + 3.0 * losses["brightness_ab"])
+
+
 @pytest.mark.parametrize(
-    ("fades", "message"),
+    ("decay", "message"),
     [
-        ({"cycles": 0.5}, r"model\.fades\.cycles: unknown; expected one of adversarial, cycle"),
-        ({"cycle": 0.0}, r"model\.fades\.cycle: expected a share of the epochs in \(0, 1\], or null.*got 0\.0"),
+        ({"cycles": 0.5}, r"model\.decay\.cycles: unknown; expected cycle or identity"),
+        ({"cycle": 0.0}, r"model\.decay\.cycle: expected a share of the epochs in \(0, 1\], or null.*got 0\.0"),
     ],
 )
-def test_fades_that_make_no_sense_are_refused(fades, message):
+def test_a_decay_that_makes_no_sense_is_refused(decay, message):
     with pytest.raises(ValueError, match=message):
-        Weights(fades, adversarial=1.0, cycle=1.0)
+        LossWeights(1.0, 1.0, 1.0, decay)
 
 
 def test_a_negative_weight_is_refused():
     with pytest.raises(ValueError, match=r"model\.lambda_cycle: expected 0 or more, got -1"):
-        Weights({}, cycle=-1)
+        LossWeights(1.0, -1, 1.0, {})
+
+
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        ({"structure": StructureLoss(-1)}, r"extra_loss\.structure\.weight: expected 0 or more, got -1"),
+        ({"structure": StructureLoss(1, 2)}, r"extra_loss\.structure\.decay: expected a share.*got 2"),
+        ({"edge": nn.Identity()}, r"extra_loss\.edge: expected a subclass of .*ExtraLoss.*got Identity"),
+        ({"cycle": Brightness()}, r"extra_loss\.cycle: cycle is a loss of the reference recipe"),
+    ],
+)
+def test_an_extra_loss_that_makes_no_sense_is_refused(losses, message):
+    with pytest.raises(ValueError, match=message):
+        make_cyclegan(extra_losses=losses)
 
 
 class Penalties(pl.Callback):
@@ -238,10 +281,14 @@ def test_the_zero_centred_penalty_comes_every_so_often_with_as_many_times_the_we
         ({"gradient_penalty_every": 0}, r"model\.gradient_penalty_every: expected 1 or more"),
         ({"cycle_loss": "l2"}, r"model\.cycle_loss: expected one of l1, l1_ssim, got 'l2'"),
         ({"cycle_weights": [1.0]}, r"model\.cycle_weights: expected two"),
-        ({"structure_loss": "ssim"}, r"model\.structure_loss: expected one of mind"),
         ({"cycle_noise": -0.1}, r"model\.cycle_noise: expected 0 or more, got -0\.1"),
     ],
 )
 def test_unknown_settings_are_refused_by_name(changes, message):
     with pytest.raises(ValueError, match=message):
         make_cyclegan(**changes)
+
+
+def test_an_unknown_structure_loss_is_refused():
+    with pytest.raises(ValueError, match=r"extra_loss\.structure\.kind: expected one of mind.*'ssim'"):
+        StructureLoss(kind="ssim")

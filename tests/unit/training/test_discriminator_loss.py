@@ -19,17 +19,17 @@ class VariationOnly(nn.Module):
         return MinibatchStdev()(image)[:, -1:]
 
 
-def judge(discriminator, real, fake):
+def loss_of(discriminator, real, fake):
     model = CycleGAN.__new__(CycleGAN)
     nn.Module.__init__(model)
     model.adversarial_loss = "lsgan"
-    return CycleGAN.judge(model, discriminator, real, fake)
+    return CycleGAN.discriminator_loss(model, discriminator, real, fake)
 
 
 def test_reals_and_fakes_do_not_share_a_batch():
     """Reals vary by 1, fakes do not: least squares tells them apart perfectly. Mixed, both would vary alike."""
     real = torch.stack([torch.ones(1, 4, 4), -torch.ones(1, 4, 4)])
-    assert judge(VariationOnly(), real, torch.zeros_like(real)).item() == pytest.approx(0, abs=1e-3)
+    assert loss_of(VariationOnly(), real, torch.zeros_like(real)).item() == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize(("spectral_norm", "minibatch_stdev"), [(False, False), (True, False), (False, True)])
@@ -41,7 +41,7 @@ def test_one_pass_gives_the_loss_and_gradients_of_two(make, spectral_norm, minib
     passes = []
     discriminator.register_forward_hook(lambda *call: passes.append(len(call[1][0])))
     state = {name: value.clone() for name, value in discriminator.state_dict().items()}
-    loss = judge(discriminator, real, fake)
+    loss = loss_of(discriminator, real, fake)
     gradients = torch.autograd.grad(loss, list(discriminator.parameters()))
     assert passes == ([3, 3] if spectral_norm or minibatch_stdev else [6])
     discriminator.load_state_dict(state)  # spectral normalization moves with each pass

@@ -1,0 +1,293 @@
+"""Losses of the generators that the reference recipe does not have: each is a class here and a file in conf/extra_loss.
+
+Another one needs no change to this package: its ``_target_`` may be a class of one's own, see ``docs/extending.md``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mri_cyclegan.losses.patch_nce import PatchNCE
+from mri_cyclegan.losses.smoothness import smoothness_loss
+from mri_cyclegan.losses.structure import STRUCTURE_LOSSES, structure_loss
+from mri_cyclegan.training.argument_checks import require_decay, require_non_negative, require_one_of
+from mri_cyclegan.training.generator_outputs import GeneratorOutputs
+from mri_cyclegan.training.loss_weights import decayed
+
+# What data.match may be: which slice of b stands beside one of a in a batch.
+MATCHES = ("none", "position", "subject")
+
+# Losses of the reference recipe, see mri_cyclegan.training.loss_weights.
+RESERVED = ("adversarial", "cycle", "identity")
+
+
+class ExtraLoss(nn.Module):
+    """Base class: a loss that is added to the generators' total with a weight of its own.
+
+    Args:
+        weight: in the total loss; 0 switches the loss off.
+        decay: share of the epochs, in (0, 1], over which the weight falls linearly to 0; None for a constant weight.
+
+    Attributes:
+        needs_identity: whether :meth:`forward` uses the identity images, which are made only if a loss needs them.
+        matches: values of ``data.match`` that it can be used with.
+    """
+
+    needs_identity = False
+    matches: tuple[str, ...] = MATCHES
+
+    def __init__(self, weight: float = 1.0, decay: float | None = None) -> None:
+        super().__init__()
+        self.weight, self.decay = weight, decay
+
+    def prepare(self, generator_ab: nn.Module, generator_ba: nn.Module) -> None:
+        """Build what depends on the generators; called once, when the CycleGAN is built, if the loss has a weight.
+
+        Raises:
+            ValueError: the loss cannot be computed with such generators.
+        """
+
+    def forward(
+        self, outputs: GeneratorOutputs, real_a: Tensor, real_b: Tensor, generators: tuple[Any, Any]
+    ) -> dict[str, Tensor]:
+        """Terms of the loss by the name that they are logged under, scalars without the weight.
+
+        Args:
+            outputs: of the generators for this batch.
+            real_a: (B, C, H, W), in [-1, 1].
+            real_b: likewise.
+            generators: ab and ba.
+        """
+        raise NotImplementedError
+
+    def total(self, terms: Mapping[str, Tensor], weight: float) -> Any:
+        """Weighted sum of the terms, a scalar.
+
+        Args:
+            terms: from :meth:`forward`.
+            weight: in this epoch.
+        """
+        return sum(weight * term for term in terms.values())
+
+
+class StructureLoss(ExtraLoss):
+    """Keeps anatomy in place: the fake against its source, by a measure that does not depend on contrast.
+
+    Args:
+        weight: see :class:`ExtraLoss`.
+        decay: likewise.
+        kind: see :func:`mri_cyclegan.losses.structure.structure_loss`.
+
+    Raises:
+        ValueError: the kind is unknown.
+    """
+
+    def __init__(self, weight: float = 1.0, decay: float | None = None, kind: str = "mind") -> None:
+        super().__init__(weight, decay)
+        require_one_of("extra_loss.structure.kind", kind, STRUCTURE_LOSSES)
+        self.kind = kind
+
+    def forward(
+        self, outputs: GeneratorOutputs, real_a: Tensor, real_b: Tensor, generators: tuple[Any, Any]
+    ) -> dict[str, Tensor]:
+        """``structure_ab`` and ``structure_ba``."""
+        return {
+            "structure_ab": structure_loss(outputs.fake_b, real_a, self.kind),
+            "structure_ba": structure_loss(outputs.fake_a, real_b, self.kind),
+        }
+
+
+class PairedLoss(ExtraLoss):
+    """Mean absolute difference between a fake and the real image of its contrast, of the same head (``data.match``).
+
+    With registration networks the fake is first moved onto the real image, as in RegGAN, and the loss has a second
+    term: how smooth the deformation is.
+
+    Args:
+        weight: see :class:`ExtraLoss`.
+        decay: likewise.
+        registration_a: fake and real image of a, each (B, C, H, W), to the fake moved onto the real one and the
+            displacement, (B, 2, H, W); or None.
+        registration_b: likewise, another network.
+        smoothness_weight: of the smoothness of the deformation, where there are registration networks.
+
+    Raises:
+        ValueError: there is one registration network but not the other, or no weight for them.
+
+    Reference:
+        Kong et al., "Breaking the dilemma of medical image-to-image translation", NeurIPS 2021, section 3.
+    """
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        decay: float | None = None,
+        registration_a: nn.Module | None = None,
+        registration_b: nn.Module | None = None,
+        smoothness_weight: float = 10.0,
+    ) -> None:
+        super().__init__(weight, decay)
+        require_non_negative("extra_loss.paired.smoothness_weight", smoothness_weight)
+        networks = [network for network in (registration_a, registration_b) if network is not None]
+        if any(not isinstance(network, nn.Module) for network in networks):
+            raise ValueError(
+                "extra_loss.paired.registration_a, registration_b: expected networks. Write "
+                "+registration@extra_loss.paired.registration_a=unet and the same for registration_b."
+            )
+        if networks and not (len(networks) == 2 and weight):
+            raise ValueError(
+                "extra_loss.paired.registration_a, registration_b: they move fakes onto the real images that "
+                "this loss compares them with. Give both networks and a weight, or neither."
+            )
+        self.registration_a, self.registration_b = registration_a, registration_b
+        self.smoothness_weight = smoothness_weight
+        # By position b shows another head: near enough for a registration network, not for a comparison by pixel.
+        self.matches = ("position", "subject") if networks else ("subject",)
+
+    def forward(
+        self, outputs: GeneratorOutputs, real_a: Tensor, real_b: Tensor, generators: tuple[Any, Any]
+    ) -> dict[str, Tensor]:
+        """``paired_a`` and ``paired_b``; with registration networks also ``smoothness_a`` and ``smoothness_b``."""
+        return {
+            **self._compare("a", self.registration_a, outputs.fake_a, real_a),
+            **self._compare("b", self.registration_b, outputs.fake_b, real_b),
+        }
+
+    @staticmethod
+    def _compare(contrast: str, registration: nn.Module | None, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        if registration is None:
+            return {f"paired_{contrast}": functional.l1_loss(fake, real)}
+        moved, displacement = registration(fake, real)
+        return {
+            f"paired_{contrast}": functional.l1_loss(moved, real),
+            f"smoothness_{contrast}": smoothness_loss(displacement),
+        }
+
+    def total(self, terms: Mapping[str, Tensor], weight: float) -> Any:
+        """Weighted sum; the smoothness has a weight of its own, which does not decay."""
+        weights = {"paired": weight, "smoothness": self.smoothness_weight}
+        return sum(weights[name.removesuffix("_a").removesuffix("_b")] * term for name, term in terms.items())
+
+
+class PatchNCELoss(ExtraLoss):
+    """Each patch of a fake must be recognized as the one at the same place of its source; and of the identity image.
+
+    Compared are the features of the generator's own encoder, see :class:`mri_cyclegan.losses.patch_nce.PatchNCE`.
+
+    Args:
+        weight: see :class:`ExtraLoss`.
+        decay: likewise.
+        num_patches: places compared in each layer.
+
+    Reference:
+        Park et al., "Contrastive learning for unpaired image-to-image translation", ECCV 2020, section 3.
+    """
+
+    needs_identity = True
+
+    def __init__(self, weight: float = 1.0, decay: float | None = None, num_patches: int = 256) -> None:
+        super().__init__(weight, decay)
+        self.num_patches = num_patches
+
+    def prepare(self, generator_ab: nn.Module, generator_ba: nn.Module) -> None:
+        """Build the layers that project the generators' features."""
+        self.ab, self.ba = (self._projection(generator) for generator in (generator_ab, generator_ba))
+
+    def _projection(self, generator: nn.Module) -> PatchNCE:
+        channels = getattr(generator, "feature_channels", None)
+        if channels is None:
+            raise ValueError(
+                f"extra_loss.nce: {type(generator).__name__} has no features of its encoder to compare. "
+                "Take generator=resnet or generator=unet, or set extra_loss.nce.weight=0."
+            )
+        return PatchNCE(channels, self.num_patches)
+
+    def forward(
+        self, outputs: GeneratorOutputs, real_a: Tensor, real_b: Tensor, generators: tuple[Any, Any]
+    ) -> dict[str, Tensor]:
+        """``nce_ab`` and ``nce_ba``."""
+        generated_ab, sources_ab = torch.cat([outputs.fake_b, outputs.identity_b]), torch.cat([real_a, real_b])
+        generated_ba, sources_ba = torch.cat([outputs.fake_a, outputs.identity_a]), torch.cat([real_b, real_a])
+        return {
+            "nce_ab": self._contrast(self.ab, generators[0], generated_ab, sources_ab),
+            "nce_ba": self._contrast(self.ba, generators[1], generated_ba, sources_ba),
+        }
+
+    @staticmethod
+    def _contrast(projection: PatchNCE, generator: Any, generated: Tensor, sources: Tensor) -> Tensor:
+        with torch.no_grad():
+            source_features = generator.features(sources)
+        return projection(generator.features(generated), source_features)
+
+
+class ExtraLosses(nn.ModuleDict):
+    """The extra losses of a training, those without a weight left out.
+
+    Args:
+        losses: name to loss, or to None for none.
+        generator_ab: see :meth:`ExtraLoss.prepare`.
+        generator_ba: likewise.
+
+    Raises:
+        ValueError: an entry is not an extra loss, or a weight or decay is out of range; the message names its key.
+    """
+
+    def __init__(
+        self, losses: Mapping[str, ExtraLoss | None], generator_ab: nn.Module, generator_ba: nn.Module
+    ) -> None:
+        super().__init__()
+        for name, loss in losses.items():
+            if loss is None:
+                continue
+            if not isinstance(loss, ExtraLoss):
+                raise ValueError(
+                    f"extra_loss.{name}: expected a subclass of mri_cyclegan.training.extra_losses.ExtraLoss under "
+                    f"_target_, or null for none; got {type(loss).__name__}."
+                )
+            if name in RESERVED:
+                raise ValueError(f"extra_loss.{name}: {name} is a loss of the reference recipe. Take another name.")
+            require_non_negative(f"extra_loss.{name}.weight", loss.weight)
+            require_decay(f"extra_loss.{name}.decay", loss.decay)
+            if loss.weight:
+                loss.prepare(generator_ab, generator_ba)
+                self[name] = loss
+
+    def weights_at(self, epoch: int, num_epochs: int) -> dict[str, float]:
+        """Weight of each loss in an epoch, counted from 0."""
+        return {name: decayed(loss.weight, loss.decay, epoch, num_epochs) for name, loss in self._losses()}
+
+    def need_identity(self, weights: Mapping[str, float]) -> bool:
+        """Whether a loss needs the identity images, with the weights of an epoch."""
+        return any(loss.needs_identity for name, loss in self._losses() if weights[name])
+
+    def forward(
+        self,
+        outputs: GeneratorOutputs,
+        real_a: Tensor,
+        real_b: Tensor,
+        generators: tuple[Any, Any],
+        weights: Mapping[str, float],
+    ) -> tuple[dict[str, Tensor], Any]:
+        """All terms by name, without weights, and their weighted sum; see :meth:`ExtraLoss.forward`.
+
+        Args:
+            outputs: of the generators for this batch.
+            real_a: (B, C, H, W), in [-1, 1].
+            real_b: likewise.
+            generators: ab and ba.
+            weights: of all losses in this epoch.
+        """
+        terms: dict[str, Tensor] = {}
+        total: Any = 0
+        for name, loss in self._losses():
+            if weights[name]:
+                new = loss(outputs, real_a, real_b, generators)
+                terms |= new
+                total = total + loss.total(new, weights[name])
+        return terms, total
+
+    def _losses(self) -> list[tuple[str, Any]]:
+        return list(self.items())
