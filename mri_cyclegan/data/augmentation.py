@@ -36,7 +36,13 @@ class Augmentation:
     """
 
     def __init__(
-        self, rotation_degrees: float, shift: float, scale: float, flip: bool, brightness: float, contrast: float
+        self,
+        rotation_degrees: float = 8.0,
+        shift: float = 0.04,
+        scale: float = 0.05,
+        flip: bool = True,
+        brightness: float = 0.05,
+        contrast: float = 0.1,
     ) -> None:
         for name, value, limit in (
             ("rotation_degrees", rotation_degrees, math.inf),

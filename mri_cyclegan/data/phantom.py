@@ -86,14 +86,14 @@ class Phantom:
         paired_training: whether training subjects get both contrasts, too.
     """
 
-    num_train: int
-    num_val: int
-    num_test: int
-    spacing_mm: float
-    lesion_share: float
-    noise: float
-    bias_strength: float
-    seed: int
+    num_train: int = 20
+    num_val: int = 4
+    num_test: int = 6
+    spacing_mm: float = 2.0
+    lesion_share: float = 0.5
+    noise: float = 0.015
+    bias_strength: float = 0.12
+    seed: int = 0
     paired_training: bool = False
 
     def __post_init__(self) -> None:

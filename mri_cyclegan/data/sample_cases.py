@@ -1,5 +1,6 @@
 """Fixed slices to look at during training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,20 @@ class SampleCase:
     b: Tensor
     paired: bool
     label: str
+
+
+def middle_cases(
+    pairs: Sequence[tuple[CachedVolume, CachedVolume]], count: int, paired: bool, num_adjacent: int
+) -> list[SampleCase]:
+    """Slices of the middle of each head, one head after another and from the start again.
+
+    Args:
+        pairs: volumes of a and b, at least one; of the same head if ``paired``.
+        count: of cases.
+        paired: whether the volumes of a pair show the same slices.
+        num_adjacent: neighbours on either side, k.
+    """
+    return [middle_case(*pairs[number % len(pairs)], number, count, paired, num_adjacent) for number in range(count)]
 
 
 def middle_case(

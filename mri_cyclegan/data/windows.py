@@ -1,6 +1,12 @@
 """The part of a field of view that training sees."""
 
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
+
+log = logging.getLogger(__name__)
 
 
 def window_on_head(foreground: np.ndarray, size: int) -> tuple[tuple[int, int], float]:
@@ -42,3 +48,21 @@ def moved_affine(affine: np.ndarray, rows: int, columns: int) -> np.ndarray:
     step = np.eye(4)
     step[1:3, 3] = rows, columns
     return np.asarray(affine) @ step
+
+
+def warn_about_cropping(lost: Mapping[str, float], image_size: int) -> None:
+    """Warn if the training window leaves out more than a hundredth of a head.
+
+    Args:
+        lost: path of each training scan to the share of its foreground outside of the window; at least one.
+        image_size: sides of the window, in pixels.
+    """
+    worst = max(lost, key=lambda path: lost[path])
+    if lost[worst] > 0.01:
+        log.warning(
+            "data.image_size=%d crops up to %.0f %% of the head away (%s). "
+            "Raise data.image_size or data.spacing_mm, or set data.spacing_mm=null to fit the field of view.",
+            image_size,
+            100 * lost[worst],
+            Path(worst).name,
+        )

@@ -29,7 +29,7 @@ class AttentionUNet(nn.Module):
         Oktay et al., "Attention U-Net: learning where to look for the pancreas", MIDL 2018.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, base_channels: int, depth: int) -> None:
+    def __init__(self, in_channels: int = 1, out_channels: int = 1, base_channels: int = 32, depth: int = 4) -> None:
         super().__init__()
         if depth < 1:
             raise ValueError(f"generator.depth: expected at least 1, got {depth}.")
@@ -61,7 +61,7 @@ class SwinUNETR(nn.Module):
     depends_on_size = True  # where windows begin, and how many there are, follows from it
     is_bound_to_size = True  # once it is exported: windows are counted while its graph is made
 
-    def __init__(self, in_channels: int, out_channels: int, features: int) -> None:
+    def __init__(self, in_channels: int = 1, out_channels: int = 1, features: int = 24) -> None:
         super().__init__()
         if not 0 < features <= MAX_FEATURES or features % 12:
             raise ValueError(f"generator.features: expected a multiple of 12, at most {MAX_FEATURES}, got {features}.")
@@ -92,10 +92,10 @@ class RegistrationUNet(nn.Module):
         2019, section III.
     """
 
-    def __init__(self, in_channels: int, base_channels: int, depth: int) -> None:
+    def __init__(self, in_channels: int = 1, base_channels: int = 16, depth: int = 4) -> None:
         super().__init__()
         if depth < 1:
-            raise ValueError(f"model.registration_*.depth: expected at least 1, got {depth}.")
+            raise ValueError(f"extra_loss.paired.registration_*.depth: expected at least 1, got {depth}.")
         self.depth, self.size_multiple = depth, 2**depth
         width = 2 * base_channels
         channels = [base_channels, *[width] * (2 * depth - 1)]

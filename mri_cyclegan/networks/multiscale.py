@@ -33,12 +33,12 @@ class MultiScaleDiscriminator(nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        base_channels: int,
-        num_layers: int,
-        num_scales: int,
-        spectral_norm: bool,
-        minibatch_stdev: bool,
+        in_channels: int = 1,
+        base_channels: int = 64,
+        num_layers: int = 3,
+        num_scales: int = 3,
+        spectral_norm: bool = False,
+        minibatch_stdev: bool = False,
     ) -> None:
         super().__init__()
         if num_scales < 1:

@@ -30,7 +30,12 @@ class PatchGAN(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, base_channels: int, num_layers: int, spectral_norm: bool, minibatch_stdev: bool
+        self,
+        in_channels: int = 1,
+        base_channels: int = 64,
+        num_layers: int = 3,
+        spectral_norm: bool = False,
+        minibatch_stdev: bool = False,
     ) -> None:
         super().__init__()
         if num_layers < 1:

@@ -22,7 +22,9 @@ class PixelGAN(nn.Module):
         Isola et al., CVPR 2017, section 4.4 and appendix 6.1.2.
     """
 
-    def __init__(self, in_channels: int, base_channels: int, spectral_norm: bool, minibatch_stdev: bool) -> None:
+    def __init__(
+        self, in_channels: int = 1, base_channels: int = 64, spectral_norm: bool = False, minibatch_stdev: bool = False
+    ) -> None:
         super().__init__()
         self.batch_independent = not (spectral_norm or minibatch_stdev)
         width = 2 * base_channels

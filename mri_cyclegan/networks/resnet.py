@@ -30,7 +30,14 @@ class ResNet(nn.Module):
 
     size_multiple = 4
 
-    def __init__(self, in_channels: int, out_channels: int, base_channels: int, num_blocks: int, upsample: str) -> None:
+    def __init__(
+        self,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        base_channels: int = 64,
+        num_blocks: int = 9,
+        upsample: str = "transposed",
+    ) -> None:
         super().__init__()
         if num_blocks < 1:
             raise ValueError(f"generator.num_blocks: expected at least 1, got {num_blocks}.")

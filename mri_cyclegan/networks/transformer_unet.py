@@ -38,13 +38,13 @@ class TransformerUNet(nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
-        base_channels: int,
-        depth: int,
-        num_blocks: int,
-        embedding: int,
-        num_heads: int,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        base_channels: int = 48,
+        depth: int = 4,
+        num_blocks: int = 12,
+        embedding: int = 384,
+        num_heads: int = 6,
     ) -> None:
         super().__init__()
         if depth < 1:

@@ -43,14 +43,14 @@ class UNet(nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
-        base_channels: int,
-        depth: int,
-        dropout: float,
-        upsample: str,
-        full_resolution_skip: bool,
-        residual: bool,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        base_channels: int = 64,
+        depth: int = 8,
+        dropout: float = 0.5,
+        upsample: str = "transposed",
+        full_resolution_skip: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if depth < 2:

@@ -34,45 +34,17 @@ def cache_root(tmp_path_factory):
 
 def data_module(root: Path, cache_root: Path, **changes) -> MRIDataModule:
     settings = {
-        "layout": "bids",
-        "root": str(root),
-        "contrasts": ["T1w", "T2w"],
-        "subject_pattern": None,
         "names_identify_subjects": True,
-        "volume_index": None,
-        "nonfinite": "raise",
-        "assume_orientation": None,
-        "series_uids": [],
-        "on_unfit": "raise",
         "num_processes": 1,
-        "split_file": None,
-        "split_column": None,
-        "num_folds": None,
-        "fold": 0,
-        "val_share": 0.1,
-        "test_share": 0.1,
-        "stratify_by": None,
-        "split_seed": 0,
-        "allow_paired_subjects": False,
-        "plane": "axial",
         "spacing_mm": None,
         "image_size": 24,
-        "min_foreground": 0.05,
-        "slice_range": [0.0, 1.0],
-        "match": "none",
-        "match_tolerance": 0.05,
-        "pairs": "space",
-        "num_adjacent_slices": 0,
         "augmentation": Augmentation(8, 0.05, 0.1, True, 0.1, 0.1),
         "batch_size": 3,
         "val_batch_size": 5,
         "num_workers": 0,
         "cache_root": str(cache_root),
-        "device_cache": "auto",
-        "seed": 0,
-        "phantom": None,
     }
-    return MRIDataModule(**settings | changes)
+    return MRIDataModule(str(root), **settings | changes)
 
 
 def ready(*arguments, **changes) -> MRIDataModule:

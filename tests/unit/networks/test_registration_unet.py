@@ -121,7 +121,7 @@ def test_sides_must_fit_the_depth():
     assert registration(torch.zeros(1, 1, 8, 16), torch.zeros(1, 1, 8, 16))[0].shape == (1, 1, 8, 16)
     with pytest.raises(ValueError, match=r"registration network of depth 3: expected sides that are multiples of 8"):
         registration(torch.zeros(1, 1, 12, 16), torch.zeros(1, 1, 12, 16))
-    with pytest.raises(ValueError, match=r"model\.registration_\*\.depth: expected at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"extra_loss\.paired\.registration_\*\.depth: expected at least 1, got 0"):
         network(depth=0)
 
 
