@@ -108,9 +108,7 @@ class MRIDataModule(pl.LightningDataModule):
         if len(slice_range) != 2 or not 0 <= slice_range[0] < slice_range[1] <= 1:
             raise ValueError(f"data.slice_range: expected [low, high] between 0 and 1, got {list(slice_range)}.")
         if num_adjacent_slices < 0:
-            raise ValueError(
-                f"data.num_adjacent_slices: expected 0 (no neighbours) or more, got {num_adjacent_slices}."
-            )
+            raise ValueError(f"data.num_adjacent_slices: expected 0 or more, got {num_adjacent_slices}.")
         if device_cache not in ("auto", True, False):
             raise ValueError(f"data.device_cache: expected auto, true or false, got {device_cache!r}.")
         self.root, self.phantom = Path(root).expanduser(), phantom
