@@ -18,6 +18,7 @@ from mri_cyclegan.data.layouts import LAYOUTS, LayoutSettings
 from mri_cyclegan.data.layouts.detection import layout_of
 from mri_cyclegan.filesystem import escapes
 from mri_cyclegan.text import replace_unencodable, terminal_safe
+from mri_cyclegan.trusted_classes import trust
 
 if TYPE_CHECKING:
     from mri_cyclegan.evaluation.run_evaluation import Options
@@ -37,9 +38,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 # What each way to call it takes beside itself.
 LAYOUT_OPTIONS = "layout contrasts pattern_a pattern_b subject_pattern"
 OPTIONS_OF = {
-    "RUN_DIR": f"data_root {LAYOUT_OPTIONS} split output tta pairs skip_unfit feature_weights device",
+    "RUN_DIR": f"data_root {LAYOUT_OPTIONS} split output tta pairs skip_unfit feature_weights device trust_class",
     "--prediction": "target source output prediction_range plane pairs",
-    "--compare": f"data_root {LAYOUT_OPTIONS} split tta pairs skip_unfit device",
+    "--compare": f"data_root {LAYOUT_OPTIONS} split tta pairs skip_unfit device trust_class",
     "--leaderboard": "metric",
 }
 
@@ -80,6 +81,10 @@ def command(
         Path | None, typer.Option(help="Weights of torchvision's inception_v3, for FID and KID; never downloaded.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …  [default: a GPU if there is one]")] = None,
+    trust_class: Annotated[
+        list[str] | None,
+        typer.Option("--trust", metavar="CLASS", help="Your own generator, such as my_lab.nets.Generator; repeatable."),
+    ] = None,
     prediction: Annotated[
         Path | None, typer.Option(help="Instead of a run: folder of volumes another program made.")
     ] = None,
@@ -118,6 +123,7 @@ def command(
             return
         from mri_cyclegan.evaluation.run_evaluation import Options
 
+        trust(trust_class or ())
         options = Options(
             split.value,
             data_root and data_root.expanduser(),

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from mri_cyclegan.text import replace_unencodable, terminal_safe
+from mri_cyclegan.trusted_classes import trust
 
 if TYPE_CHECKING:
     from mri_cyclegan.inference.translate_scans import Outcome
@@ -71,6 +72,10 @@ def command(
     series_uid: Annotated[
         list[str] | None, typer.Option(help="DICOM series to take where a folder holds several; repeatable.")
     ] = None,
+    trust_class: Annotated[
+        list[str] | None,
+        typer.Option("--trust", metavar="CLASS", help="Your own generator, such as my_lab.nets.Generator; repeatable."),
+    ] = None,
 ) -> None:
     """Turn scans into the other contrast, on their own voxels.
 
@@ -84,6 +89,7 @@ def command(
         from mri_cyclegan.data.volume import ReadOptions
         from mri_cyclegan.inference.translate_scans import Options, translate_scans
 
+        trust(trust_class or ())
         options = Options(
             direction=direction and direction.value,
             value_range=value_range.value,

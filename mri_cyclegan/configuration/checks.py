@@ -1,7 +1,6 @@
 """What of a configuration would fail later or should not run at all is refused before anything starts."""
 
 import difflib
-import importlib
 import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -15,6 +14,7 @@ from mri_cyclegan.configuration.devices import require_one_device
 from mri_cyclegan.configuration.renamed_keys import now_called
 from mri_cyclegan.configuration.schema import RunConfig, in_sweep
 from mri_cyclegan.configuration.suggestions import did_you_mean
+from mri_cyclegan.trusted_classes import import_class, is_trusted
 
 # What a configuration may build. Hydra by itself would call anything, torch.load included.
 ALLOWED_TARGETS = (
@@ -160,26 +160,50 @@ def _nodes_with_target(node: Any, key: str) -> Iterator[tuple[str, DictConfig]]:
 
 def _check_node(key: str, node: DictConfig) -> None:
     target = str(node["_target_"])
-    if not target.startswith(ALLOWED_TARGETS):
-        raise ValueError(
-            f"{key}._target_: {target} may not be built from a configuration; allowed: {', '.join(ALLOWED_TARGETS)}."
-        )
-    module, _, name = target.rpartition(".")
-    try:
-        constructor = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"{key}._target_: {target} does not exist ({error}).") from error
-    # Modules hold what they import, too, and functions that do more than build something.
-    package = target.partition(".")[0]
-    if not inspect.isclass(constructor) or constructor.__module__.partition(".")[0] != package:
-        raise ValueError(f"{key}._target_: {target} is no class of {package}, and may not be built.")
+    constructor = _allowed_class(key, target)
     parameters = inspect.signature(constructor).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     for name in map(str, node):
         if not name.startswith("_") and name not in parameters:
             hint = now_called(f"{key}.{name}") or _near(name, list(parameters))
+            if is_trusted(target):
+                hint += f" {target} takes {', '.join(parameters)}; remove other keys with ~{key}.{name}."
             raise ValueError(f"Unknown key {key}.{name}.{hint}")
+
+
+def _allowed_class(key: str, target: str) -> type:
+    """The class of a target: of the allowlist, or a network, callback, logger or data module that the user named."""
+    is_allowed = target.startswith(ALLOWED_TARGETS)
+    if not (is_allowed or is_trusted(target)):
+        raise ValueError(
+            f"{key}._target_: {target} may not be built from a configuration; allowed: {', '.join(ALLOWED_TARGETS)}, "
+            f"and what you name yourself, on the command line ({key}._target_={target}) or in a folder that you give "
+            "as --config-dir."
+        )
+    try:
+        found = import_class(target)
+    except ValueError as error:
+        raise ValueError(f"{key}._target_: {error}") from error
+    # Modules hold what they import, too.
+    package = target.partition(".")[0]
+    if is_allowed and found.__module__.partition(".")[0] != package:
+        raise ValueError(f"{key}._target_: {target} is no class of {package}, and may not be built.")
+    if not is_allowed and not issubclass(found, _bases()):
+        raise ValueError(
+            f"{key}._target_: {target} may not be built; expected a subclass of torch.nn.Module, or of Lightning's "
+            "Callback, Logger or LightningDataModule."
+        )
+    return found
+
+
+def _bases() -> tuple[type, ...]:
+    """What a class of another package must be to be built."""
+    from pytorch_lightning import Callback, LightningDataModule
+    from pytorch_lightning.loggers import Logger
+    from torch import nn
+
+    return nn.Module, Callback, Logger, LightningDataModule
 
 
 def _near(name: str, known: Sequence[str]) -> str:

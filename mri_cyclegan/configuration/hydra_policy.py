@@ -4,7 +4,7 @@ An experiment is a file, perhaps of a stranger, and may hold a ``hydra`` node li
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import hydra._internal.hydra
@@ -15,6 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 
 from mri_cyclegan.configuration.literal_overrides import literal_overrides
+from mri_cyclegan.configuration.named_targets import named_in_config_dir, named_in_overrides
+from mri_cyclegan.trusted_classes import trust
 
 # Classes that callbacks, launchers and sweepers may be, or have among their settings.
 ALLOWED_TARGETS = re.compile(
@@ -55,9 +57,11 @@ class CheckedLoader(ConfigLoaderImpl):
 
     Attributes:
         typed: keys that the command line gives; a configuration could add to those that Hydra remembers.
+        named: classes that the user has named, see :mod:`mri_cyclegan.configuration.named_targets`.
     """
 
     typed: Sequence[str] | None = None
+    named: Collection[str] = ()
 
     def load_configuration(
         self, config_name: str | None, overrides: list[str], *args: Any, **kwargs: Any
@@ -69,7 +73,9 @@ class CheckedLoader(ConfigLoaderImpl):
         """
         config = super().load_configuration(config_name, literal_overrides(overrides), *args, **kwargs)
         if self.typed is None:
-            self.typed = [word.lstrip("+~").partition("=")[0] for word in overrides]
+            self.typed = [override.lstrip("+~").partition("=")[0] for override in overrides]
+            self.named = named_in_overrides(overrides) | named_in_config_dir(self.config_search_path)
+        trust(self.named)  # in each process that composes, such as that of a sweep's job
         if "hydra" in config:
             check_hydra_node(config.hydra, self.typed)
         return config

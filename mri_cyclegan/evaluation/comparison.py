@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
+from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION, metrics_in
 from mri_cyclegan.evaluation.statistics import paired_difference
 
 REGION = "foreground"
@@ -49,9 +49,9 @@ def _check(content: Mapping[str, Any]) -> None:
         _require_words(contrasts)
         if content["summary"][direction]:
             means = content["summary"][direction][method][REGION]
-            _require_finite({name: means[name]["mean"] for name in METRICS}, f"mean of {direction}")
+            _require_finite({name: means[name]["mean"] for name in metrics_in(content)}, f"mean of {direction}")
         for metrics in (values for values, _ in _values(content, direction).values()):
-            _require_finite({name: metrics[name] for name in METRICS}, direction)
+            _require_finite({name: metrics[name] for name in metrics_in(content)}, direction)
     for subject in content["subjects"]:
         _require_words([subject["subject"], subject["session"], subject.get("scan", "")])
     _require_words([content["part"]])
@@ -101,7 +101,7 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Differences:
                 "No pairs, so there is nothing to compare: paired metrics need both contrasts of a subject."
             )
         differences[direction] = {}
-        for metric in METRICS:
+        for metric in (name for name in metrics_in(first) if name in metrics_in(second)):
             columns = [_means_of_subjects(of_scans, metric) for of_scans in values]
             means = {name: fmean(column) for name, column in zip(("first", "second"), columns, strict=True)}
             differences[direction][metric] = {**paired_difference(columns[1], columns[0]), **means}

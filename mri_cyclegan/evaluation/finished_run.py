@@ -131,8 +131,9 @@ class FinishedRun:
         layout, pattern, identify = (self.setting(f"data.{key}", kind) for key, kind in kinds.items())
         later = {"bids_filters": Mapping, "pattern_a": str | None, "pattern_b": str | None}  # not in older runs
         given = {key: self.setting(f"data.{key}", kind) for key, kind in later.items() if key in self.config["data"]}
+        contrasts = self.model.contrasts
         try:
-            return LayoutSettings(layout, self.model.contrasts, pattern, identify, **given)
+            return LayoutSettings(layout, contrasts, pattern, identify, **given)
         except ValueError as error:
             raise ValueError(f"{self.folder}/config.yaml: {error}") from error
 

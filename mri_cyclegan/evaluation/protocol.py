@@ -1,5 +1,6 @@
 """The evaluation protocol: what is measured, by name. ``docs/protocol.md`` has it in full."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,6 +40,15 @@ METRICS = {
     "nmse": Metric("NMSE", "", False, 4),
     "nmi": Metric("NMI", "", True, 3),
 }
+
+
+def metrics_in(content: Mapping[str, Any]) -> list[str]:
+    """Those of :data:`METRICS` that an evaluation has: one from before a metric was added does not have it.
+
+    Args:
+        content: of ``metrics.json``.
+    """
+    return [name for name in METRICS if name in content.get("metrics", METRICS)]
 
 
 def metrics_as_json() -> dict[str, dict[str, Any]]:

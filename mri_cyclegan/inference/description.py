@@ -32,6 +32,7 @@ LIMITS = (
 # Nothing that anybody trains comes near these.
 MAX_FILE_BYTES = 2**22
 MAX_ARGUMENT = 1024
+MAX_LIST = 32
 MAX_ADJACENT_SLICES = 32
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -48,8 +49,12 @@ Intensity = Annotated[float, Field(ge=-LARGEST_INTENSITY, le=LARGEST_INTENSITY)]
 Count = Annotated[int, Field(ge=0)]
 
 
-def _plain_argument(value: Any) -> Any:
-    """A value that a network's constructor may be given."""
+def _plain_argument(value: Any, depth: int = 0) -> Any:
+    """A value that a network's constructor may be given; or a list of such, of at most two levels."""
+    if type(value) is list and depth < 2:
+        if len(value) > MAX_LIST:
+            raise ValueError(f"a list of {len(value)}, at most {MAX_LIST} expected")
+        return [_plain_argument(item, depth + 1) for item in value]
     if type(value) is int and not 0 <= value <= MAX_ARGUMENT:
         raise ValueError(f"{value}, expected 0 to {MAX_ARGUMENT}")
     if not (value is None or type(value) in (bool, int, float, str)):

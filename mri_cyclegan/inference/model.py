@@ -1,7 +1,7 @@
 """The ``model/`` folder of a run: weights and everything needed to use them, without pickle or configuration code."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from mri_cyclegan import trusted_classes
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.filesystem import atomic_write_bytes, atomic_write_text, escapes
@@ -26,6 +27,7 @@ from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.inference.synthetic_image import synthetic_image
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 from mri_cyclegan.inference.weights import load_networks
+from mri_cyclegan.networks.registry import GENERATORS
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,7 @@ def save_model(
     Args:
         folder: made if it does not exist.
         generators: ``"ab"`` and ``"ba"`` to network.
-        architectures: ``"ab"`` and ``"ba"`` to ``{"name": …, "arguments": {…}}``, see
-            :data:`mri_cyclegan.networks.registry.GENERATORS`.
+        architectures: ``"ab"`` and ``"ba"`` to what :func:`architecture` gives.
         description: other entries of ``model.json``, see
             :class:`mri_cyclegan.inference.description.ModelDescription`: at least ``code_version``, ``contrasts``,
             ``preprocessing`` and ``training``.
@@ -136,6 +137,23 @@ def save_model(
         {"format_version": FORMAT_VERSION, "generators": networks, **description}, strict=False
     )
     atomic_write_text(folder / FILE_NAME, model.as_json())
+
+
+def architecture(target: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Entry of ``model.json`` for a generator.
+
+    Args:
+        target: its class with its module.
+        arguments: of its constructor: numbers, words, true, false, null, and lists of them.
+
+    >>> architecture("mri_cyclegan.networks.unet.UNet", {"depth": 2})
+    {'name': 'UNet', 'arguments': {'depth': 2}}
+    >>> architecture("my_lab.nets.UNet", {"width": 2})["name"]
+    'my_lab.nets.UNet'
+    """
+    name = target.rpartition(".")[2]
+    is_ours = name in GENERATORS and target == f"{GENERATORS[name].__module__}.{name}"
+    return {"name": name if is_ours else target, "arguments": dict(arguments)}
 
 
 def save_evaluation(folder: Path, evaluation: EvaluationSummary) -> None:
@@ -159,7 +177,7 @@ def model_folder(folder: str | Path) -> Path:
     return inner
 
 
-def load_model(folder: str | Path) -> PortableModel:
+def load_model(folder: str | Path, trust: Iterable[str] = ()) -> PortableModel:
     """Load both directions.
 
     Safe with folders of any origin: nothing in them is executed or unpickled, no file outside is read, and sizes are
@@ -167,10 +185,12 @@ def load_model(folder: str | Path) -> PortableModel:
 
     Args:
         folder: a run's folder, or the ``model/`` folder in it.
+        trust: classes of other packages that its generators may be, such as ``my_lab.nets.Generator``: these run code.
 
     Raises:
         ValueError: the folder is no model of this format, or its weights were changed.
     """
+    trusted_classes.trust(trust)
     folder = model_folder(folder)
     description = read_description(folder)
     networks = load_networks(folder, description)

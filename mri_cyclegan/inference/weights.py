@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mri_cyclegan.inference.description import FILE_NAME, Generator, ModelDescription, safe_path
-from mri_cyclegan.networks.registry import GENERATORS
+from mri_cyclegan.networks.registry import generator_class
 from mri_cyclegan.slice_stack import CentreSliceOf
 from mri_cyclegan.text import terminal_safe
+from mri_cyclegan.trusted_classes import DOTTED_NAME, is_trusted
 
 # Ten times the baseline's parameters, and a hundred times what its layers make of a slice.
 MAX_PARAMETERS = 5 * 10**8
@@ -34,28 +35,42 @@ class Networks(NamedTuple):
     slice_bytes: int
 
 
+class _Plan(NamedTuple):
+    """A network without memory for its weights, known to take and give what it must."""
+
+    network: nn.Module
+    gives_stack: bool
+    slice_bytes: int
+
+
 def load_networks(folder: Path, description: ModelDescription) -> Networks:
     """Both directions' networks.
 
     Raises:
         ValueError: there are no such networks, or the weights are not theirs or were changed.
     """
+    for generator in description.generators.values():
+        if DOTTED_NAME.fullmatch(generator.name) and not is_trusted(generator.name):
+            raise ValueError(
+                f"{folder / FILE_NAME}: its generator is {generator.name}, a class of another package, which would run "
+                f"code. If you trust it, name it: --trust {generator.name}"
+            )
     settings = description.preprocessing
     channels = 2 * settings.num_adjacent_slices + 1
-    planned, slice_bytes = {}, 0
     with _naming(folder / FILE_NAME):
-        for direction, generator in description.generators.items():
-            planned[direction], num_bytes = _plan(generator, settings.image_size, channels)
-            slice_bytes = max(slice_bytes, num_bytes)
+        planned = {
+            direction: _plan(generator, settings.image_size, channels)
+            for direction, generator in description.generators.items()
+        }
     networks: dict[str, nn.Module] = {}
     for direction, generator in description.generators.items():
         with _naming(folder / generator.weights):
             path = safe_path(folder, generator.weights, MAX_WEIGHTS_BYTES)
-            _require_weights_of(planned[direction], path, generator.sha256)
-            network = GENERATORS[generator.name](**generator.arguments).eval()
+            _require_weights_of(planned[direction].network, path, generator.sha256)
+            network = generator_class(generator.name)(**generator.arguments).eval()
             network.load_state_dict(_finite(load_file(path)))
-            networks[direction] = network if generator.arguments["out_channels"] == 1 else CentreSliceOf(network).eval()
-    return Networks(networks, slice_bytes)
+            networks[direction] = CentreSliceOf(network).eval() if planned[direction].gives_stack else network
+    return Networks(networks, max(plan.slice_bytes for plan in planned.values()))
 
 
 @contextmanager
@@ -82,25 +97,25 @@ def _require(holds: bool, problem: str) -> None:
         raise ValueError(problem)
 
 
-def _plan(generator: Generator, image_size: int, channels: int) -> tuple[nn.Module, int]:
-    """The network without memory for its weights, once it is known to take and give what it must, and its maps' bytes.
+def _plan(generator: Generator, image_size: int, channels: int) -> _Plan:
+    """Build a network without memory for its weights, and try it.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: there is no such network.
     """
-    name, arguments = generator.name, generator.arguments
-    _require(name in GENERATORS, f"unknown generator {name!r}; known: {', '.join(GENERATORS)}")
+    arguments = generator.arguments
     with torch.device("meta"):
-        network = GENERATORS[name](**arguments).eval()
+        network = generator_class(generator.name)(**arguments).eval()
         num_parameters = sum(parameter.numel() for parameter in network.parameters())
         _require(
             num_parameters <= MAX_PARAMETERS, f"{num_parameters:,} parameters; at most {MAX_PARAMETERS:,} are read"
         )
-        _require(arguments["in_channels"] == channels, f"in_channels {arguments['in_channels']} for {channels} slices")
+        in_channels = arguments.get("in_channels", channels)
+        _require(in_channels == channels, f"in_channels {in_channels} for {channels} slices")
         output, num_bytes = _with_map_bytes(network, torch.empty(1, channels, image_size, image_size))
     _require(num_bytes <= MAX_MAP_BYTES, f"maps of {num_bytes:,} bytes a slice, at most {MAX_MAP_BYTES:,} expected")
     _require(output.shape[1] in (1, channels), f"out_channels {output.shape[1]} for {channels} slices")
-    return network, num_bytes
+    return _Plan(network, output.shape[1] > 1, num_bytes)
 
 
 def _with_map_bytes(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, int]:

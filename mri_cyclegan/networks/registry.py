@@ -1,17 +1,52 @@
-"""Generators by name: what a saved model may ask for.
+"""Generators by name: what a saved model may ask for."""
 
-Each is a module from (B, in_channels, H, W) to (B, out_channels, H, W), both in [-1, 1], whose ``size_multiple`` says
-what both sides must be multiples of. Whose ``depends_on_size`` is true gives another image where the same is part of a
-larger one: attention and windows see where in the image they are.
-"""
+from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from mri_cyclegan.networks.from_monai import AttentionUNet, SwinUNETR
 from mri_cyclegan.networks.resnet import ResNet
 from mri_cyclegan.networks.transformer_unet import TransformerUNet
 from mri_cyclegan.networks.unet import UNet
+from mri_cyclegan.trusted_classes import import_class, is_trusted
+
+
+class Generator(Protocol):
+    """What a generator must have: it is a :class:`torch.nn.Module` that maps an image to an image of the same shape.
+
+    Three attributes are optional:
+
+    - ``size_multiple``, int, 1 where it is missing: what height and width must be multiples of.
+    - ``depends_on_size``, bool, False where it is missing: whether the output for a part of an image depends on how
+      large the whole image is, as with attention and windows.
+    - ``feature_channels`` and ``features(image)``, for ``extra_loss.nce``: the number of channels of each feature map,
+      and the feature maps, each (B, channels, h, w).
+    """
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) in [-1, 1] to (B, C, H, W) in [-1, 1]."""
+        ...
+
 
 GENERATORS: dict[str, type[nn.Module]] = {
     generator.__name__: generator for generator in (UNet, ResNet, TransformerUNet, AttentionUNet, SwinUNETR)
 }
+
+
+def generator_class(name: str) -> type[nn.Module]:
+    """The class of a saved generator.
+
+    Args:
+        name: of one of :data:`GENERATORS`, or of a class with its module that the user named.
+
+    Raises:
+        ValueError: it is neither, or the class does not exist or is no network.
+    """
+    if name in GENERATORS:
+        return GENERATORS[name]
+    if not is_trusted(name):
+        raise ValueError(f"unknown generator {name!r}; known: {', '.join(GENERATORS)}")
+    found = import_class(name)
+    if not issubclass(found, nn.Module):
+        raise ValueError(f"{name} is no torch.nn.Module")
+    return found

@@ -29,7 +29,7 @@ from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
 from mri_cyclegan.filesystem import atomic_write_text
 from mri_cyclegan.inference.description import NOT_STATED
-from mri_cyclegan.inference.model import save_evaluation, save_model
+from mri_cyclegan.inference.model import architecture, save_evaluation, save_model
 from mri_cyclegan.training.tensorboard_events import TensorBoardEvents
 
 log = logging.getLogger(__name__)
@@ -130,8 +130,8 @@ def _save_portable(
 ) -> None:
     architectures = {}
     for direction in DIRECTIONS:
-        arguments: Any = OmegaConf.to_container(config.model[f"generator_{direction}"], resolve=True)
-        architectures[direction] = {"name": arguments.pop("_target_").rpartition(".")[2], "arguments": arguments}
+        node: Any = OmegaConf.to_container(config.model[f"generator_{direction}"], resolve=True)
+        architectures[direction] = architecture(node.pop("_target_"), node)
     slices = datamodule.train_slices
     description = {
         "code_version": version("mri-cyclegan"),

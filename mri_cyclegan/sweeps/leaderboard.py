@@ -93,7 +93,9 @@ def rank_runs(root: Path, metric: str = "ssim") -> Leaderboard:
             entries.append(entry)
             without_result.pop(folder, None)
         elif folder not in without_result:
-            left_out.append(f"{entry.folder}: no {metric}, since it was {_action(metric)} without pairs.")
+            is_earlier = metric != VALIDATION and bool(entry.metrics)
+            why = "by an earlier version: evaluate it again" if is_earlier else "without pairs"
+            left_out.append(f"{entry.folder}: no {metric}, since it was {_action(metric)} {why}.")
     without_result = _not_run_again(without_result, entries)
     if not entries:
         reasons = [*left_out, *(f"{folder}: failed: {why}" for folder, why in without_result.items())]

@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mri_cyclegan.data.source_hash import SourceHashes
+from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.filesystem import atomic_write_bytes, atomic_write_text, remove_abandoned
 
 
@@ -83,4 +84,5 @@ class RecordFolder:
 
     def _fingerprint(self, sources: list[Path]) -> str:
         files = [self.sources.of(path) for path in sources]
-        return hashlib.sha256(json.dumps([self.settings, files], sort_keys=True).encode()).hexdigest()
+        shaped_by = [self.settings, list(METRICS), files]
+        return hashlib.sha256(json.dumps(shaped_by, sort_keys=True).encode()).hexdigest()

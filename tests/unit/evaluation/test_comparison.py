@@ -38,6 +38,18 @@ def test_differences_are_paired_by_subject_whatever_their_order():
     assert result["num_subjects"] == 10
 
 
+def test_an_evaluation_from_before_a_metric_was_added_is_compared_in_the_others(monkeypatch, tmp_path):
+    added = {name: {} for name in METRICS}
+    old, new = content(FIRST, metrics={"psnr": {}, "ssim": {}}), content(SECOND, metrics=added)
+    for subject in old["subjects"]:
+        del subject["ways"]["ab"]["metrics"]["M"]["foreground"]["nmi"]
+    assert list(compare(old, new)["ab"]) == list(compare(new, old)["ab"]) == ["psnr", "ssim"]
+    (tmp_path / "metrics.json").write_text(
+        json.dumps(old | {"summary": {"ab": {}}, "part": "test", "provenance": {}, "resampled_targets": False})
+    )
+    assert read_evaluation(tmp_path)["metrics"].keys() == {"psnr", "ssim"}
+
+
 def test_other_subjects_are_named():
     other = {**SECOND, "sub-99": 0.7}
     del other["sub-3"]

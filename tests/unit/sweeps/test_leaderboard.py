@@ -57,6 +57,18 @@ def sweep(tmp_path):
     return tmp_path
 
 
+def test_a_run_evaluated_before_a_metric_was_added_is_ranked_by_the_others(sweep):
+    path = sweep / "1" / "evaluation" / "metrics.json"
+    earlier = json.loads(path.read_text()) | {"metrics": {"psnr": {}, "ssim": {}}}
+    for methods in earlier["summary"].values():
+        del methods["CycleGAN"]["foreground"]["nmi"]
+    path.write_text(json.dumps(earlier))
+    best = rank_runs(sweep, "ssim").entries[0]
+    assert (best.folder.name, "nmi" in best.metrics) == ("1", False)
+    left_out = "\n".join(rank_runs(sweep, "nmi").left_out)
+    assert "1: no nmi, since it was evaluated by an earlier version: evaluate it again." in left_out
+
+
 def test_the_best_run_comes_first_with_the_overrides_that_differ(sweep):
     ranking = rank_runs(sweep)
     assert [entry.folder.name for entry in ranking.entries] == ["1", "2", "0"]

@@ -1,0 +1,64 @@
+"""Classes that the user has named for a configuration: on the command line, or in a folder of configurations."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.config_search_path import ConfigSearchPath
+
+from mri_cyclegan.trusted_classes import DOTTED_NAME
+
+# What a run leaves beside its configuration, which is therefore not a folder of configurations of the user's own.
+OF_A_RUN = ("checkpoints", "model", "environment.json", "split.json", "hydra.yaml")
+
+
+def named_in_overrides(overrides: Iterable[str]) -> set[str]:
+    """Classes in overrides as typed.
+
+    >>> sorted(named_in_overrides(["generator._target_=my_lab.A,my_lab.B", "+callbacks.x={_target_: c.D}", "seed=1"]))
+    ['c.D', 'my_lab.A', 'my_lab.B']
+    """
+    typed = (re.split(r"_target_['\"]?\s*[=:]", override, maxsplit=1) for override in overrides)
+    return {name for parts in typed if len(parts) == 2 for name in DOTTED_NAME.findall(parts[1])}
+
+
+def named_in_config_dir(search_path: ConfigSearchPath) -> set[str]:
+    """Classes in the files of ``--config-dir``, unless it is the folder of a run, which may come from a stranger.
+
+    Args:
+        search_path: where Hydra looks for configurations.
+    """
+    folders = [
+        Path(str(element.path).removeprefix("file://"))
+        for element in search_path.get_path()
+        if element.provider == "command-line"
+    ]
+    files = (path for folder in folders for path in sorted(folder.rglob("*.yaml")) if not _in_run(path, folder))
+    return {name for path in files for name in _targets(_content(path))}
+
+
+def _in_run(path: Path, folder: Path) -> bool:
+    """Whether a file is a run's: in its folder or below, as far up as the folder above ``--config-dir``."""
+    levels: Sequence[Path] = path.parents
+    above = levels[: levels.index(folder) + 2]
+    return any((level / name).exists() for level in above for name in OF_A_RUN)
+
+
+def _content(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # Hydra says what is wrong with it if it is used
+
+
+def _targets(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(name := node.get("_target_"), str) and DOTTED_NAME.fullmatch(name):
+            yield name
+        for child in node.values():
+            yield from _targets(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _targets(child)
