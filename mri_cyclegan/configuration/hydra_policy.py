@@ -5,6 +5,7 @@ An experiment is a file, perhaps of a stranger, and may hold a ``hydra`` node li
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra._internal.hydra
@@ -15,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 
 from mri_cyclegan.configuration.literal_overrides import literal_overrides
-from mri_cyclegan.configuration.named_targets import named_in_config_dir, named_in_overrides
+from mri_cyclegan.configuration.named_targets import named_in_folders, named_in_overrides
 from mri_cyclegan.trusted_classes import trust
 
 # Classes that callbacks, launchers and sweepers may be, or have among their settings.
@@ -74,11 +75,16 @@ class CheckedLoader(ConfigLoaderImpl):
         config = super().load_configuration(config_name, literal_overrides(overrides), *args, **kwargs)
         if self.typed is None:
             self.typed = [override.lstrip("+~").partition("=")[0] for override in overrides]
-            self.named = named_in_overrides(overrides) | named_in_config_dir(self.config_search_path)
+            self.named = named_in_overrides(overrides) | named_in_folders(self._config_dirs())
         trust(self.named)  # in each process that composes, such as that of a sweep's job
         if "hydra" in config:
             check_hydra_node(config.hydra, self.typed)
         return config
+
+    def _config_dirs(self) -> list[Path]:
+        """Folders of ``--config-dir``."""
+        found = [element for element in self.config_search_path.get_path() if element.provider == "command-line"]
+        return [Path(str(element.path).removeprefix("file://")) for element in found]
 
 
 def check_hydra_node(node: DictConfig, typed: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.config_search_path import ConfigSearchPath
 
 from mri_cyclegan.trusted_classes import DOTTED_NAME
 
@@ -24,17 +23,12 @@ def named_in_overrides(overrides: Iterable[str]) -> set[str]:
     return {name for parts in typed if len(parts) == 2 for name in DOTTED_NAME.findall(parts[1])}
 
 
-def named_in_config_dir(search_path: ConfigSearchPath) -> set[str]:
-    """Classes in the files of ``--config-dir``, unless it is the folder of a run, which may come from a stranger.
+def named_in_folders(folders: Iterable[Path]) -> set[str]:
+    """Classes in the files of ``--config-dir``, but for those of a run, which may come from a stranger.
 
     Args:
-        search_path: where Hydra looks for configurations.
+        folders: that the command line gives.
     """
-    folders = [
-        Path(str(element.path).removeprefix("file://"))
-        for element in search_path.get_path()
-        if element.provider == "command-line"
-    ]
     files = (path for folder in folders for path in sorted(folder.rglob("*.yaml")) if not _in_run(path, folder))
     return {name for path in files for name in _targets(_content(path))}
 

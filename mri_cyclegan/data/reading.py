@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
-from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, Format, format_of
+from mri_cyclegan.data.formats.format import Format
+from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, format_of
 from mri_cyclegan.data.formats.unread import unread_format
 from mri_cyclegan.data.volume import ReadOptions, Volume
 

@@ -1,8 +1,13 @@
 """The evaluation protocol: what is measured, by name. ``docs/protocol.md`` has it in full."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+
+from mri_cyclegan.evaluation.metrics.mutual_information import normalized_mutual_information
+from mri_cyclegan.plugins import plugins
 
 # Changes whenever the same prediction would get other numbers. Results of older versions are read and ranked among
 # themselves: version 1 found the head from single voxels and padding, see docs/protocol.md.
@@ -24,12 +29,15 @@ class Metric:
         unit: empty where there is none.
         higher_is_better: which way is better.
         digits: behind the point.
+        measure: prediction, target, each (N, H, W) in [0, 1], and mask, (N, H, W) bool with at least one voxel, to the
+            metric; None for those that :func:`mri_cyclegan.evaluation.metrics.paired.measure_paired` computes together.
     """
 
     label: str
     unit: str
     higher_is_better: bool
     digits: int
+    measure: Callable[[np.ndarray, np.ndarray, np.ndarray], float] | None = None
 
 
 METRICS = {
@@ -38,7 +46,8 @@ METRICS = {
     "ms_ssim": Metric("MS-SSIM", "", True, 3),
     "mae": Metric("MAE", "", False, 4),
     "nmse": Metric("NMSE", "", False, 4),
-    "nmi": Metric("NMI", "", True, 3),
+    "nmi": Metric("NMI", "", True, 3, normalized_mutual_information),
+    **plugins("metrics", Metric),
 }
 
 
@@ -53,4 +62,5 @@ def metrics_in(content: Mapping[str, Any]) -> list[str]:
 
 def metrics_as_json() -> dict[str, dict[str, Any]]:
     """:data:`METRICS` as plain JSON values."""
-    return {name: asdict(metric) for name, metric in METRICS.items()}
+    shown = ("label", "unit", "higher_is_better", "digits")
+    return {name: {key: getattr(metric, key) for key in shown} for name, metric in METRICS.items()}

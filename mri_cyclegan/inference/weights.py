@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mri_cyclegan.inference.description import FILE_NAME, Generator, ModelDescription, safe_path
-from mri_cyclegan.networks.registry import generator_class
+from mri_cyclegan.networks.registry import GENERATORS, generator_class
 from mri_cyclegan.slice_stack import CentreSliceOf
 from mri_cyclegan.text import terminal_safe
 from mri_cyclegan.trusted_classes import DOTTED_NAME, is_trusted
@@ -103,9 +104,12 @@ def _plan(generator: Generator, image_size: int, channels: int) -> _Plan:
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: there is no such network.
     """
-    arguments = generator.arguments
+    arguments, constructor = generator.arguments, generator_class(generator.name)
+    if generator.name in GENERATORS:  # their defaults need not be what the model was trained with
+        missing = [name for name in signature(constructor).parameters if name not in arguments]
+        _require(not missing, f"arguments without {', '.join(missing)}")
     with torch.device("meta"):
-        network = generator_class(generator.name)(**arguments).eval()
+        network = constructor(**arguments).eval()
         num_parameters = sum(parameter.numel() for parameter in network.parameters())
         _require(
             num_parameters <= MAX_PARAMETERS, f"{num_parameters:,} parameters; at most {MAX_PARAMETERS:,} are read"

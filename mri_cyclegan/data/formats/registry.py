@@ -1,51 +1,25 @@
-"""The formats of a scan: a format is a module that reads it and one line here."""
+"""The formats of a scan: a format is a module that reads it and one line here, or an entry point of another package."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mri_cyclegan.data.formats.dicom import read_series, series_files, series_shape
+from mri_cyclegan.data.formats.format import Format
 from mri_cyclegan.data.formats.mgh import MGH_SUFFIXES, mgh_shape, read_mgh
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES, nifti_shape, read_nifti
 from mri_cyclegan.data.formats.nifti_pair import HEADER_SUFFIXES, PAIR_SUFFIXES, pair_files, pair_shape, read_pair
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES, picture_shape, read_picture
-from mri_cyclegan.data.volume import ReadOptions, Volume
-
-
-@dataclass(frozen=True)
-class Format:
-    """How the files of a scan are read.
-
-    Attributes:
-        name: as a sentence calls it.
-        suffixes: how a file that stands for a scan ends, in lower case; none for a folder.
-        read: path and options to the volume; raises UnfitFile.
-        read_shape: the same to its shape, (X, Y, Z), and affine, (4, 4), by the headers alone.
-        is_picture: whether it is a picture of one slice, whose voxel size is unknown.
-        companions: how further files of the scan end; naming one is naming the scan.
-        source_files: path to all files of the scan.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    read: Callable[[Path, ReadOptions], Volume]
-    read_shape: Callable[[Path, ReadOptions], tuple[tuple[int, int, int], np.ndarray]]
-    is_picture: bool = False
-    companions: tuple[str, ...] = ()
-    source_files: Callable[[Path], list[Path]] = lambda path: [path]
-
+from mri_cyclegan.plugins import plugins
 
 FORMATS = (
     Format("NIfTI", NIFTI_SUFFIXES, read_nifti, nifti_shape),
     Format("NIfTI pair", PAIR_SUFFIXES, read_pair, pair_shape, companions=HEADER_SUFFIXES, source_files=pair_files),
     Format("FreeSurfer", MGH_SUFFIXES, read_mgh, mgh_shape),
     Format("picture", PICTURE_SUFFIXES, read_picture, picture_shape, is_picture=True),
+    *plugins("formats", Format).values(),
 )
 DICOM_SERIES = Format("DICOM", (), read_series, series_shape, source_files=series_files)
 
-VOLUME_SUFFIXES = tuple(suffix for one in FORMATS if not one.is_picture for suffix in one.suffixes)
+VOLUME_SUFFIXES = tuple(suffix for format_ in FORMATS if not format_.is_picture for suffix in format_.suffixes)
 IMAGE_SUFFIXES = (*VOLUME_SUFFIXES, *PICTURE_SUFFIXES)
 
 
@@ -56,7 +30,9 @@ def format_of(path: Path) -> Format | None:
 
 def format_named(name: str) -> Format | None:
     """The format of a file of this name; None if it is none that is read."""
-    return next((one for one in FORMATS if name.lower().endswith((*one.suffixes, *one.companions))), None)
+    return next(
+        (format_ for format_ in FORMATS if name.lower().endswith((*format_.suffixes, *format_.companions))), None
+    )
 
 
 def source_files(path: Path) -> list[Path]:
@@ -75,6 +51,6 @@ def strip_suffix(name: str) -> str:
     >>> strip_suffix("sub-07_T1w.NII.gz"), strip_suffix("sub-07_T1w.img"), strip_suffix("notes.txt")
     ('sub-07_T1w', 'sub-07_T1w', 'notes.txt')
     """
-    endings = (suffix for one in FORMATS for suffix in (*one.suffixes, *one.companions))
+    endings = (suffix for format_ in FORMATS for suffix in (*format_.suffixes, *format_.companions))
     lengths = [len(suffix) for suffix in endings if name.lower().endswith(suffix)]
     return name[: -max(lengths)] if lengths else name

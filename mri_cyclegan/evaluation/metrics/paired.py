@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mri_cyclegan.evaluation.metrics.local_similarity import SimilarityTo, halved, num_scales
-from mri_cyclegan.evaluation.metrics.mutual_information import normalized_mutual_information
+from mri_cyclegan.evaluation.protocol import METRICS
 
 # Stands for no error at all: infinity is no number in JSON, and near 100 dB float32 differs by rounding alone.
 MAX_PSNR_DB = 100.0
@@ -45,7 +45,8 @@ def measure_paired(
       :func:`mri_cyclegan.evaluation.metrics.local_similarity.num_scales`; of each scale the mean of its map, a coarse
       pixel counting by the share of it that lies in the region.
     - ``mae``: mean absolute error. ``nmse``: squared error over the target's squares.
-    - ``nmi``: normalized mutual information by Studholme, 64 bins, in [1, 2].
+    - ``nmi``: normalized mutual information by Studholme, 64 bins, in [1, 2]; and what other packages add to
+      :data:`mri_cyclegan.evaluation.protocol.METRICS`.
 
     All over a region of the whole volume, never slice by slice.
 
@@ -73,12 +74,13 @@ def measure_paired(
         totals += [scales[0].weights @ (exact**2).ravel(), *(scale.weights.sum(axis=1) for scale in scales)]
         for method, prediction in predictions.items():
             sums[method] += _sums(prediction[part].astype(np.float64), exact, scales)
+    alone = {name: metric.measure for name, metric in METRICS.items() if metric.measure is not None}
     values: Values = {}
     for method, prediction in predictions.items():
         means = _metrics(sums[method], totals)
         values[method] = {
             region: {name: float(value[number]) for name, value in means.items()}
-            | {"nmi": normalized_mutual_information(prediction, target, mask)}
+            | {name: float(measure(prediction, target, mask)) for name, measure in alone.items()}
             for number, (region, mask) in enumerate(regions.items())
         }
     return values

@@ -9,6 +9,7 @@ from bad_inputs.permissions import permissions_matter
 from example_model.models import APPEARANCE, SCANS, make_model
 from safetensors.torch import load_file, save_file
 
+from mri_cyclegan import trusted_classes
 from mri_cyclegan.inference.description import AuditResult, EvaluationSummary
 from mri_cyclegan.inference.model import load_model, save_evaluation
 
@@ -41,6 +42,25 @@ def test_changed_weights_are_refused(saved):
     (folder / "generator_ab.safetensors").write_bytes((folder / "generator_ba.safetensors").read_bytes())
     with pytest.raises(ValueError, match=r"generator_ab\.safetensors.*not those model\.json describes"):
         load_model(folder)
+
+
+def test_a_generator_of_another_package_is_built_if_it_is_named(saved, monkeypatch):
+    monkeypatch.setattr(trusted_classes, "_trusted", set())
+    folder, generators = saved
+    for direction in ("ab", "ba"):
+        change(folder, ("generators", direction, "name"), "mri_cyclegan.networks.unet.UNet")
+    with pytest.raises(
+        ValueError, match=r"model\.json: its generator is mri_cyclegan\.networks\.unet\.UNet, a class of"
+    ):
+        load_model(folder)
+    image = torch.randn(1, 1, 8, 8)
+    loaded = load_model(folder, trust=["mri_cyclegan.networks.unet.UNet"]).networks["ab"]
+    assert torch.equal(loaded(image), generators["ab"].eval()(image))
+    change(folder, ("generators", "ab", "name"), "subprocess.Popen")
+    with pytest.raises(ValueError, match=r"subprocess\.Popen is no torch\.nn\.Module"):
+        load_model(folder, trust=["subprocess.Popen"])
+    with pytest.raises(ValueError, match=r"UNet: expected a class with its module"):
+        load_model(folder, trust=["UNet"])
 
 
 def test_a_folder_without_a_description_is_no_model(saved):
@@ -121,10 +141,15 @@ LOOKS = ("training", "a", "appearance")
         (("surprise",), "__import__('os')", "surprise: Extra inputs"),
         ((*GENERATOR, "_target_"), "os.system", "_target_: Extra inputs"),
         ((*GENERATOR, "name"), ["UNet"], r"generators\.ab\.name"),
-        ((*GENERATOR, "name"), "os.system", r"unknown generator 'os\.system'; known: UNet"),
+        ((*GENERATOR, "name"), "os.system", r"its generator is os\.system, a class of another package"),
+        ((*GENERATOR, "name"), "VNet", r"unknown generator 'VNet'; known: UNet"),
         ((*GENERATOR, "arguments"), None, r"generators\.ab\.arguments"),
         ((*GENERATOR, "arguments", "widht"), 3, "widht"),
-        ((*GENERATOR, "arguments", "depth"), MISSING, "depth"),
+        ((*GENERATOR, "arguments", "depth"), MISSING, "arguments without depth"),
+        ((*GENERATOR, "arguments", "residual"), MISSING, "arguments without residual"),
+        ((*GENERATOR, "arguments", "depth"), [[[2]]], "depth: list, expected a number"),
+        ((*GENERATOR, "arguments", "depth"), [2] * 33, "a list of 33, at most 32 expected"),
+        ((*GENERATOR, "arguments", "depth"), [{"_target_": "os.system"}], "depth: dict, expected a number"),
         ((*GENERATOR, "arguments", "depth"), 10**6, "depth: 1000000, expected 0 to 1024"),
         ((*GENERATOR, "arguments", "depth"), 13, "multiples of 8192"),
         ((*GENERATOR, "arguments", "base_channels"), 10**6, "base_channels: 1000000, expected 0 to 1024"),

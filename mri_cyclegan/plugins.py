@@ -1,0 +1,36 @@
+"""Parts of other installed packages, which name them as entry points; see ``docs/extending.md``."""
+
+from importlib.metadata import entry_points
+from typing import TypeVar
+
+Part = TypeVar("Part")
+
+
+def plugins(group: str, kind: type[Part]) -> dict[str, Part]:
+    """What installed packages add to a group, by name.
+
+    Args:
+        group: such as ``formats``, for the entry points ``mri_cyclegan.formats``.
+        kind: what each must be.
+
+    Raises:
+        ImportError: an entry point cannot be loaded.
+        TypeError: it is of another kind.
+    """
+    found = {}
+    for entry in sorted(entry_points(group=f"mri_cyclegan.{group}")):
+        package = entry.dist.name if entry.dist else "a package"
+        try:
+            part = entry.load()
+        except Exception as error:
+            raise ImportError(
+                f"{package}: its entry point {entry.name} of mri_cyclegan.{group} cannot be loaded ({error}). "
+                "Repair the package, or uninstall it."
+            ) from error
+        if not isinstance(part, kind):
+            raise TypeError(
+                f"{package}: its entry point {entry.name} of mri_cyclegan.{group} is a {type(part).__name__}, "
+                f"expected a {kind.__module__}.{kind.__name__}."
+            )
+        found[entry.name] = part
+    return found
