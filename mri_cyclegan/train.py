@@ -51,17 +51,17 @@ def train(config: DictConfig, accepted: Callable[[], None] = lambda: None) -> di
     Raises:
         ValueError: the configuration or the data is unfit.
     """
-    with ExitStack() as held:
-        return _train(config, accepted, held)
+    with ExitStack() as exit_stack:
+        return _train(config, accepted, exit_stack)
 
 
-def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) -> dict[str, Any]:
+def _train(config: DictConfig, accepted: Callable[[], None], exit_stack: ExitStack) -> dict[str, Any]:
     """See :func:`train`.
 
     Args:
         config: of the run.
         accepted: see there.
-        held: takes the lock on the run folder.
+        exit_stack: takes the lock on the run folder.
     """
     import pytorch_lightning as pl
     import torch
@@ -100,7 +100,7 @@ def _train(config: DictConfig, accepted: Callable[[], None], held: ExitStack) ->
 
     def prepare() -> None:
         if trainer.is_global_zero:
-            held.enter_context(run_folder.take(run_dir, resume=config.resume is not None))
+            exit_stack.enter_context(run_folder.take(run_dir, resume=config.resume is not None))
             if not run_folder.holds_run(run_dir):
                 accepted()
         datamodule.prepare_data()

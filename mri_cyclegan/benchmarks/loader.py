@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mri_cyclegan.benchmarks.loader_contenders import Batches, contenders, write_volumes
+from mri_cyclegan.benchmarks.loader_candidates import Batches, candidates, write_volumes
 from mri_cyclegan.benchmarks.loader_report import print_table, waiting_chart
 from mri_cyclegan.benchmarks.measurement import machine, summarize
 from mri_cyclegan.pictures import save_png
@@ -22,7 +22,7 @@ RATIOS = {
 # Batches at the start of an epoch that do not count when waiting is measured: some are ready in advance.
 NUM_WARM_UP = 8
 
-# Contender to number of loader processes to what was measured.
+# Candidate to number of loader processes to what was measured.
 Speeds = dict[str, dict[int, dict[str, float]]]
 
 
@@ -56,7 +56,7 @@ def benchmark_loader(
     output_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output_dir) as folder:
         volumes_a, volumes_b = (write_volumes(Path(folder), name, num_slices // 2, image_size) for name in "ab")
-        makers = contenders(volumes_a, volumes_b, batch_size)
+        makers = candidates(volumes_a, volumes_b, batch_size)
         speeds = measure_speeds(makers, num_workers, 2 * (num_slices // 2), repeats)
         best = {name: max(of, key=lambda number: of[number]["median"]) for name, of in speeds.items()}
         waiting = {name: measure_waiting(make(best[name]), device_step_ms) for name, make in makers.items()}
@@ -96,7 +96,7 @@ def _check(batch_size: int, num_workers: Sequence[int], num_slices: int, repeats
 def measure_speeds(
     makers: Mapping[str, Callable[[int], Batches]], num_workers: Sequence[int], num_slices: int, repeats: int
 ) -> Speeds:
-    """Slices a second of each contender with each number of loader processes."""
+    """Slices a second of each candidate with each number of loader processes."""
     speeds: Speeds = {name: {} for name in makers}
     for number in num_workers:
         epochs_s = measure_epochs({name: make(number) for name, make in makers.items()}, repeats)
@@ -106,9 +106,9 @@ def measure_speeds(
 
 
 def measure_epochs(found: Mapping[str, Batches], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each contender's epochs, from asking for the first batch to the last one; the first epoch is left out.
+    """Seconds of each candidate's epochs, from asking for the first batch to the last one; the first epoch is left out.
 
-    Contenders take turns, so that a machine that is busy for a while is so for all.
+    Candidates take turns, so that a machine that is busy for a while is so for all.
     """
     epochs_s: dict[str, list[float]] = {name: [] for name in found}
     for _ in range(repeats + 1):

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from mri_cyclegan.benchmarks.measurement import processors, spread
+from mri_cyclegan.benchmarks.measurement import median_and_range, processors
 
 
 def print_table(result: dict[str, Any], output_dir: Path) -> None:
@@ -29,7 +29,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
     for number in next(iter(result["slices_per_s"].values())):
         table.add_column(f"num_workers={number}", justify="right")
     for name, speeds in result["slices_per_s"].items():
-        table.add_row(name, *(spread(of, 0) for of in speeds.values()))
+        table.add_row(name, *(median_and_range(of, 0) for of in speeds.values()))
     console.print(table)
     console.print("Ours / MONAI, each with its best num_workers")
     for name, ratio in result["ratios"].items():

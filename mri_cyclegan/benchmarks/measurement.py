@@ -19,7 +19,7 @@ def summarize(values: Sequence[float]) -> dict[str, float]:
     return {"median": median(values), "min": min(values), "max": max(values)}
 
 
-def spread(of: Mapping[str, float], num_decimals: int) -> str:
+def median_and_range(of: Mapping[str, float], num_decimals: int) -> str:
     """A summary in words: median (smallest to largest)."""
     median_of, low, high = (f"{of[key]:.{num_decimals}f}" for key in ("median", "min", "max"))
     return f"{median_of} ({low} to {high})"
@@ -30,12 +30,12 @@ def processors(of_machine: Mapping[str, Any]) -> str:
     return f"{of_machine['num_cores']} cores, {of_machine['num_threads']} threads"
 
 
-def take_turns(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each contender returns, once a round: a machine that is busy for a while is so for all."""
-    results: dict[str, list[float]] = {name: [] for name in contenders}
+def take_turns(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """What each candidate returns, once a round: a machine that is busy for a while is so for all."""
+    results: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
-        for name, contender in contenders.items():
-            results[name].append(contender())
+        for name, candidate in candidates.items():
+            results[name].append(candidate())
     return results
 
 

@@ -1,4 +1,4 @@
-"""Part ``train``: images a second in training, beside the textbook's step and a reference implementation."""
+"""Part ``train``: images a second in training, beside the naive step and a reference implementation."""
 
 import json
 import tempfile
@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from mri_cyclegan.benchmarks.measurement import machine, matrix_rate, summarize, take_turns
-from mri_cyclegan.benchmarks.peer import Peer
-from mri_cyclegan.benchmarks.training_contenders import EndToEnd, OurStep, Textbook, count_flops, device_of
+from mri_cyclegan.benchmarks.reference import Reference
+from mri_cyclegan.benchmarks.training_candidates import EndToEnd, Naive, OurStep, count_flops, device_of
 from mri_cyclegan.benchmarks.training_report import print_table, speed_chart
 from mri_cyclegan.configuration.checks import checked
 from mri_cyclegan.configuration.schema import DictConfig, compose_training
 from mri_cyclegan.pictures import save_png
 from mri_cyclegan.runs.log_filters import filter_lightning_logs
 
-OURS, TEXTBOOK, END_TO_END, PEER = "ours", "textbook", "ours, end to end", "peer"
+OURS, NAIVE, END_TO_END, REFERENCE = "ours", "naive", "ours, end to end", "reference"
 
 
 def benchmark_training(
@@ -29,7 +29,7 @@ def benchmark_training(
     num_steps: int,
     num_rounds: int,
     end_to_end: bool,
-    peer: str | None,
+    reference: str | None,
 ) -> dict[str, Any]:
     """Measure, write ``train.json`` and ``train.png``, and print a table.
 
@@ -39,9 +39,9 @@ def benchmark_training(
         overrides: further ones of a training.
         batch_sizes: to measure one by one; None is the experiment's.
         num_steps: measured in a round.
-        num_rounds: contenders take turns; the median over rounds counts.
+        num_rounds: candidates take turns; the median over rounds counts.
         end_to_end: whether to measure also with the real data and what a training does between its steps.
-        peer: checkout of a reference implementation, see :class:`mri_cyclegan.benchmarks.peer.Peer`, or None.
+        reference: checkout for :class:`mri_cyclegan.benchmarks.reference.Reference`, or None.
 
     Returns:
         What ``train.json`` holds.
@@ -59,7 +59,7 @@ def benchmark_training(
     for batch_size in batch_sizes:
         with tempfile.TemporaryDirectory(dir=output_dir) as folder:
             config = _compose(experiment, overrides, batch_size, Path(folder))
-            measured.append(_measure(config, num_steps, num_rounds, end_to_end, peer))
+            measured.append(_measure(config, num_steps, num_rounds, end_to_end, reference))
     device = device_of(config)
     result = {
         "part": "train",
@@ -68,7 +68,7 @@ def benchmark_training(
             "overrides": list(overrides),
             "num_steps": num_steps,
             "num_rounds": num_rounds,
-            "peer": peer,
+            "reference": reference,
         },
         "machine": machine(device),
         "by_batch_size": measured,
@@ -86,21 +86,23 @@ def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, 
     return checked(compose_training(words))
 
 
-def _measure(config: DictConfig, num_steps: int, num_rounds: int, end_to_end: bool, peer: str | None) -> dict[str, Any]:
-    """Every contender with one batch size."""
+def _measure(
+    config: DictConfig, num_steps: int, num_rounds: int, end_to_end: bool, reference: str | None
+) -> dict[str, Any]:
+    """Every candidate with one batch size."""
     ours = OurStep(config)
-    textbook = Textbook(config, ours.device)
-    flops = count_flops(textbook)
-    contenders: dict[str, Callable[[], float]] = {
+    naive = Naive(config, ours.device)
+    flops = count_flops(naive)
+    candidates: dict[str, Callable[[], float]] = {
         OURS: partial(ours.step_s, num_steps),
-        TEXTBOOK: partial(textbook.step_s, num_steps),
+        NAIVE: partial(naive.step_s, num_steps),
     }
     whole = EndToEnd(config) if end_to_end else None
     if whole is not None:
-        contenders[END_TO_END] = partial(whole.step_s, num_steps)
-    if peer is not None:
-        contenders[PEER] = partial(Peer(Path(peer), config, ours.device).step_s, num_steps)
-    step_s = take_turns(contenders, num_rounds)
+        candidates[END_TO_END] = partial(whole.step_s, num_steps)
+    if reference is not None:
+        candidates[REFERENCE] = partial(Reference(Path(reference), config, ours.device).step_s, num_steps)
+    step_s = take_turns(candidates, num_rounds)
     medians = {name: summarize(values)["median"] for name, values in step_s.items()}
     batch_size = config.data.batch_size
     most = matrix_rate(ours.device, ours.dtype)
@@ -112,12 +114,12 @@ def _measure(config: DictConfig, num_steps: int, num_rounds: int, end_to_end: bo
         "images_per_s": {
             name: summarize([2 * batch_size / value for value in values]) for name, values in step_s.items()
         },
-        "times_textbook": {name: medians[TEXTBOOK] / median for name, median in medians.items()},
+        "times_naive": {name: medians[NAIVE] / median for name, median in medians.items()},
         "end_to_end_share": medians[OURS] / medians[END_TO_END] if end_to_end else None,
         "waiting_share": whole.waiting_share if whole is not None else None,
         "flops_per_pair": flops / batch_size,
         "matrix_flops_per_s": most,
         "share_of_matrix_rate": {name: flops / median / most for name, median in medians.items()},
-        "step_gpu_memory_bytes": {OURS: ours.gpu_bytes, TEXTBOOK: textbook.gpu_bytes},
+        "step_gpu_memory_bytes": {OURS: ours.gpu_bytes, NAIVE: naive.gpu_bytes},
         "top_kernels": ours.top_kernels(num_steps) if ours.device.type == "cuda" else None,
     }

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from mri_cyclegan.benchmarks.measurement import processors, spread
+from mri_cyclegan.benchmarks.measurement import median_and_range, processors
 
 
 def print_table(result: dict[str, Any], output_dir: Path) -> None:
@@ -26,15 +26,15 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
             title=f"Training {settings['experiment']}: images a second, {size}×{size}, batch size {of['batch_size']}",
             caption=f"Median (smallest to largest) of {settings['num_rounds']} rounds of {settings['num_steps']} "
             f"steps; {machine['device']}, {processors(machine)}, "
-            f"ours in {of['precision']}{', compiled' if of['compiled'] else ''}, the textbook in float32.",
+            f"ours in {of['precision']}{', compiled' if of['compiled'] else ''}, the naive step in float32.",
         )
-        for heading in ("", "images a second", "times the textbook's", "share of the matrix rate"):
+        for heading in ("", "images a second", "times the naive step", "share of the matrix rate"):
             table.add_column(heading, justify="left" if not heading else "right")
         for name, speed in of["images_per_s"].items():
             table.add_row(
                 name,
-                spread(speed, 2),
-                f"{of['times_textbook'][name]:.2f}",
+                median_and_range(speed, 2),
+                f"{of['times_naive'][name]:.2f}",
                 f"{100 * of['share_of_matrix_rate'][name]:.0f} %",
             )
         console.print(table)
@@ -52,7 +52,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
 
 
 def speed_chart(result: dict[str, Any]) -> Figure:
-    """Images a second of each contender, by batch size."""
+    """Images a second of each candidate, by batch size."""
     measured = result["by_batch_size"]
     figure = Figure(figsize=(7, 4.2), facecolor="white", layout="constrained")
     axes = figure.add_subplot()

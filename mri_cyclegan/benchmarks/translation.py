@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
-from mri_cyclegan.benchmarks.measurement import machine, processors, spread, summarize
+from mri_cyclegan.benchmarks.measurement import machine, median_and_range, processors, summarize
 from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.checks import checked
 from mri_cyclegan.configuration.schema import compose_training
@@ -247,9 +247,9 @@ def print_table(result: Mapping[str, Any], output_dir: Path) -> None:
     table.add_column("times the network's", justify="right")
     for part, label in {**PARTS, "total": "file to file"}.items():
         times = seconds[part]["median"] / seconds["network"]["median"]
-        table.add_row(label, spread(seconds[part], 3), f"{times:.3f}", end_section=part == "writing")
+        table.add_row(label, median_and_range(seconds[part], 3), f"{times:.3f}", end_section=part == "writing")
     console.print(table)
-    console.print(f"total / network   {spread(result['total_over_network'], 3)}", highlight=False)
+    console.print(f"total / network   {median_and_range(result['total_over_network'], 3)}", highlight=False)
     if result["peak_gpu_memory_bytes"] is not None:
         console.print(f"GPU memory        {result['peak_gpu_memory_bytes'] / 2**20:.0f} MiB", highlight=False)
     console.print(f"numbers           {output_dir / 'translate.json'}", soft_wrap=True, highlight=False)

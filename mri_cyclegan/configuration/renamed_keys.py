@@ -15,6 +15,9 @@ RENAMED = {
     "model.fades.structure": "extra_loss.structure.decay",
     "model.fades.nce": "extra_loss.nce.decay",
     "model.fades.paired": "extra_loss.paired.decay",
+    "callbacks.divergence.max_in_a_row": "callbacks.divergence.max_consecutive_skips",
+    "callbacks.divergence.max_returns": "callbacks.divergence.max_rollbacks",
+    "train.peer": "train.reference",
 }
 
 

@@ -71,7 +71,7 @@ class CachedVolume:
 
     @property
     def warnings(self) -> list[Finding]:
-        """What is doubtful about the scan's file."""
+        """Warnings about the scan's file."""
         return [replace(Finding.from_json(content), path=self.scan.path) for content in self.record.get("warnings", [])]
 
     def is_complete(self) -> bool:

@@ -80,8 +80,8 @@ class UnfitData(ValueError):
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """What is doubtful about an image, before it is known which file it is of.
+class ImageWarning:
+    """Warnings about an image, before it is known which file it is of.
 
     Attributes:
         problem: see :class:`Finding`.

@@ -7,8 +7,8 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from mri_cyclegan.data.background import Background, find_background
-from mri_cyclegan.data.findings import Doubt
-from mri_cyclegan.data.foreground_doubts import doubts_about
+from mri_cyclegan.data.findings import ImageWarning
+from mri_cyclegan.data.foreground_warnings import foreground_warnings
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Foreground:
         mask: (X, Y, Z) bool; all False when the array is constant.
         array: (X, Y, Z) float32, the volume with every background dark: as it was, but for padding, and for a
             background that was not darker than the head.
-        doubts: what is not certain about it.
+        warnings: what is not certain about it.
     """
 
     mask: np.ndarray
     array: np.ndarray
-    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[ImageWarning, ...] = ()
 
 
 def foreground_mask(array: np.ndarray) -> np.ndarray:
@@ -56,11 +56,11 @@ def find_foreground(array: np.ndarray) -> Foreground:
     low, high = background.limits
     limited = dark.clip(np.float32(low), np.float32(high))
     labels, head = _parts(limited)
-    doubts = doubts_about(background, dark, limited, labels, head)
+    warnings = foreground_warnings(background, dark, limited, labels, head)
     mask = _filled(labels == head) if head else np.zeros(image.shape, bool)
     for level in padding:
         mask &= ~level
-    return Foreground(mask.reshape(array.shape), dark.reshape(array.shape), tuple(doubts))
+    return Foreground(mask.reshape(array.shape), dark.reshape(array.shape), tuple(warnings))
 
 
 def _with_dark_background(image: np.ndarray, background: Background, padding: list[np.ndarray]) -> np.ndarray:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mri_cyclegan.data.findings import Doubt
+from mri_cyclegan.data.findings import ImageWarning
 from mri_cyclegan.data.foreground import find_foreground
 from mri_cyclegan.data.volume import Volume
 
@@ -22,7 +22,7 @@ class ScaledVolume:
         foreground: (X, Y, Z) bool.
         low: intensity in the file's units that became 0.
         high: likewise 1.
-        doubts: what is not certain about its foreground, and so about the scale.
+        warnings: warnings about its foreground, and so about the scale.
     """
 
     array: np.ndarray
@@ -30,7 +30,7 @@ class ScaledVolume:
     foreground: np.ndarray
     low: float
     high: float
-    doubts: tuple[Doubt, ...] = ()
+    warnings: tuple[ImageWarning, ...] = ()
 
 
 def scale_intensities(volume: Volume) -> ScaledVolume:
@@ -49,4 +49,4 @@ def scale_intensities(volume: Volume) -> ScaledVolume:
     if not low < high:
         raise ValueError("the foreground has no contrast")
     scaled = (found.array - np.float32(low)) / np.float32(high - low)
-    return ScaledVolume(scaled.clip(0, 1, out=scaled), volume.affine, found.mask, low, high, found.doubts)
+    return ScaledVolume(scaled.clip(0, 1, out=scaled), volume.affine, found.mask, low, high, found.warnings)

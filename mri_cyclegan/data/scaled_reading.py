@@ -22,7 +22,7 @@ def read_scaled(
         remedy: end of the message about a scan that shows nothing.
 
     Returns:
-        The scan, and what is doubtful about it.
+        The scan, and warnings about it.
 
     Raises:
         UnfitFile: it cannot be read; :class:`mri_cyclegan.data.findings.EmptyScan`: it shows nothing.
@@ -37,4 +37,4 @@ def scaled_with_findings(volume: Volume, path: Path, remedy: str = LEFT_OUT) -> 
         scaled = scale_intensities(volume)
     except ValueError as error:
         raise EmptyScan(path, str(error), remedy) from error
-    return scaled, [*volume.warnings, *(doubt.of(path) for doubt in scaled.doubts)]
+    return scaled, [*volume.warnings, *(warning.of(path) for warning in scaled.warnings)]

@@ -48,7 +48,7 @@ class SliceCache:
     Args:
         folder: made if it does not exist.
         preprocessing: how volumes become slices.
-        options: how doubtful files are read.
+        options: how incomplete or unusual files are read.
     """
 
     def __init__(self, folder: str | Path, preprocessing: Preprocessing, options: ReadOptions = ReadOptions()) -> None:

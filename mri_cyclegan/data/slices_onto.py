@@ -20,7 +20,7 @@ def slices_onto(
         moving: slices of the scan where it lies itself.
         fixed: the other slices.
         rule: see :data:`mri_cyclegan.data.pairs.RULES`.
-        options: how doubtful files are read.
+        options: how incomplete or unusual files are read.
 
     Returns:
         ``slices`` (N, H, W) float32 in [-1, 1], ``foreground`` and ``common`` (where both scans reach), bool; and the

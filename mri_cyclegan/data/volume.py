@@ -18,7 +18,7 @@ class Volume:
     Attributes:
         array: (X, Y, Z) float32, in the file's own intensity units.
         affine: (4, 4) float64, voxel indices to RAS+ millimetres.
-        warnings: what is doubtful about the file it was read from.
+        warnings: warnings about the file it was read from.
     """
 
     array: np.ndarray

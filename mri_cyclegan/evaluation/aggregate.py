@@ -130,7 +130,7 @@ def _feature_distance(results: DirectionResults) -> dict[str, Any] | None:
     return feature_distance(torch.from_numpy(outputs), torch.from_numpy(results.target_features))
 
 
-def judge(results: DirectionResults) -> list[Audit]:
+def assess_direction(results: DirectionResults) -> list[Audit]:
     """Every audit of one direction."""
     direction = results.direction
 

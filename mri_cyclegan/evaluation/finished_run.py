@@ -77,7 +77,7 @@ class FinishedRun:
 
     @property
     def read_options(self) -> ReadOptions:
-        """How doubtful files were read."""
+        """How incomplete or unusual files were read."""
         kinds = {"volume_index": int | None, "nonfinite": str, "assume_orientation": str | None, "series_uids": list}
         index, nonfinite, orientation, uids = (self.setting(f"data.{key}", kind) for key, kind in kinds.items())
         try:

@@ -106,7 +106,7 @@ def evaluate_predictions(
     cases = match_files(prediction, target, source)
     if options.pairs == "grid":
         _refuse_other_grids(cases)
-    references, doubts = _fit(cases)
+    references, warnings = _fit(cases)
     settings = {
         "version": [VERSION, version("mri-cyclegan")],
         "protocol": PROTOCOL_VERSION,
@@ -132,7 +132,7 @@ def evaluate_predictions(
         records=gathered,
         audits=[],
         uncertainty_kind=None,
-        warnings=[*_warnings(cases), *doubts],
+        warnings=[*_warnings(cases), *warnings],
         provenance=provenance()
         | {"predictions": str(prediction), "targets": str(target), "sources": str(source)}
         | {"prediction range": sorted({"{:g} to {:g}".format(*options.range_of(case.prediction)) for case in cases})},
@@ -172,17 +172,17 @@ def _refuse_other_grids(cases: Sequence[PredictionFiles]) -> None:
 def _fit(cases: Sequence[PredictionFiles]) -> tuple[References, list[str]]:
     """Reference methods, and what is not certain about the targets and sources."""
     fit, histograms = LookUpTableFit(), []
-    doubts: list[str] = []
+    warnings: list[str] = []
     for case in cases:
         target = _read_real(case.target)
-        doubts += [str(doubt.of(case.target)) for doubt in target.doubts]
+        warnings += [str(warning.of(case.target)) for warning in target.warnings]
         histograms.append(histogram(target.array[target.foreground]))
         if case.source is not None:
             source = _read_real(case.source)
-            doubts += [str(doubt.of(case.source)) for doubt in source.doubts]
+            warnings += [str(warning.of(case.source)) for warning in source.warnings]
             array, foreground = on_grid(target, grid_of(source))
             fit.add(source.array, array, foreground)
-    return References(pooled(histograms), None, fit.table() if fit.counts.any() else None), doubts
+    return References(pooled(histograms), None, fit.table() if fit.counts.any() else None), warnings
 
 
 def _measure(case: PredictionFiles, references: References, options: PredictionOptions) -> Record:

@@ -11,10 +11,10 @@ from typing import Any
 
 from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.aggregate import (
+    assess_direction,
     choose_cases,
     compare_without_pairs,
     directions_of,
-    judge,
     summarize,
     uncertainty_of,
 )
@@ -119,8 +119,8 @@ def assemble(
     measured = directions_of(records, directions)
     names = {d.direction: [contrasts["ab".index(letter)] for letter in d.direction] for d in measured}
     summary = {results.direction: summarize(results) for results in measured}
-    judged = [audit.as_json() for results in measured for audit in judge(results)]
-    judged += [audit.as_json() for audit in audits]
+    assessed = [audit.as_json() for results in measured for audit in assess_direction(results)]
+    assessed += [audit.as_json() for audit in audits]
     subjects = [_subject(record) for record in records]
     chosen_on = sorted({subject["subject"] for subject in subjects} & set(chose_epoch))
     content = {
@@ -136,11 +136,11 @@ def assemble(
         "method": method,
         "methods": list(next((of_direction for of_direction in summary.values() if of_direction), {method: None})),
         "metrics": metrics_as_json(),
-        "verdict": verdict(names, summary, judged),
+        "verdict": verdict(names, summary, assessed),
         "summary": summary,
         "subjects": subjects,
         "unpaired": {results.direction: compare_without_pairs(results) for results in measured},
-        "audits": judged,
+        "audits": assessed,
         "uncertainty": uncertainty_of(measured, uncertainty_kind),
         "warnings": [*remarks(names, subjects, chosen_on), *warnings],
         "provenance": provenance,

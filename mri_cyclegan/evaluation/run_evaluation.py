@@ -23,7 +23,7 @@ from mri_cyclegan.evaluation.fit_baselines import fit_references
 from mri_cyclegan.evaluation.metrics.features import find_weights, load_feature_network
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
 from mri_cyclegan.evaluation.results import Evaluation, assemble, require_output
-from mri_cyclegan.evaluation.run_metrics import METHOD, VERSION, RunMeasuring
+from mri_cyclegan.evaluation.run_metrics import METHOD, VERSION, RunMetrics
 from mri_cyclegan.evaluation.subjects.labels import label_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, unaligned
@@ -109,7 +109,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     settings["references"] = {direction: of_direction.digest() for direction, of_direction in references.items()}
     records = RecordFolder(output / "subjects", settings)
     network = None if features is None else load_feature_network(features).to(device)
-    measuring = RunMeasuring(run, translating, references, network)
+    measuring = RunMetrics(run, translating, references, network)
     gathered, refused = _gather(subjects, records, measuring, root, run.name)
     errors = [finding for finding in refused if finding.severity == "error"]
     if errors and not options.skip_unfit:
@@ -129,7 +129,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         uncertainty_kind=_kind(len(runs), len(views)),
         warnings=[
             *warnings,
-            *(doubt for record in gathered for doubt in record.values["doubts"]),
+            *(warning for record in gathered for warning in record.values["doubts"]),
             *_out_of_domain(gathered, run.model.contrasts),
         ],
         provenance=provenance(device) | _provenance_of(runs) | {"look-up table fitted on": fitted_on},
@@ -141,7 +141,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
 
 
 def _gather(
-    subjects: Sequence[Subject], records: RecordFolder, measuring: RunMeasuring, root: Path, name: str
+    subjects: Sequence[Subject], records: RecordFolder, measuring: RunMetrics, root: Path, name: str
 ) -> tuple[list[Record], list[Finding]]:
     """Records of all subjects, measured now where there are none, and what is wrong with those that have none."""
     gathered, refused = [], []

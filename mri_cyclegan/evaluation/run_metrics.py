@@ -35,7 +35,7 @@ NUM_AUDITED_SLICES = 16
 
 
 @dataclass(frozen=True)
-class RunMeasuring:
+class RunMetrics:
     """Makes the record of a subject.
 
     Attributes:
@@ -67,7 +67,9 @@ class RunMeasuring:
             "pairing": pairing,
             "real": {letter: self._describe_real(volume, letter, arrays) for letter, volume in scaled.items()},
             "doubts": [
-                str(doubt.of(subject.scans[letter].path)) for letter, one in scaled.items() for doubt in one.doubts
+                str(warning.of(subject.scans[letter].path))
+                for letter, volume in scaled.items()
+                for warning in volume.warnings
             ],
             "ways": {},
         }

@@ -90,6 +90,6 @@ def _metrics(images: SubjectImages, predictions: Mapping[str, np.ndarray]) -> di
 
 
 def _uncertainty(images: SubjectImages) -> dict[str, Any] | None:
-    if images.spread is None or images.target is None:
+    if images.std is None or images.target is None:
         return None
-    return measure_uncertainty(images.spread, images.output - images.target, images.foreground)
+    return measure_uncertainty(images.std, images.output - images.target, images.foreground)

@@ -38,12 +38,12 @@ def below(of_direction: Mapping[str, Any]) -> dict[str, list[str]]:
     Args:
         of_direction: method → region → metric → statistics; the judged method comes first.
     """
-    judged, *references = of_direction
+    assessed, *references = of_direction
     lost = {
         reference: [
             METRICS[metric].label
             for metric in JUDGED_BY
-            if _mean(of_direction, judged, metric) <= _mean(of_direction, reference, metric)
+            if _mean(of_direction, assessed, metric) <= _mean(of_direction, reference, metric)
         ]
         for reference in references
         if reference != ORACLE
@@ -56,19 +56,19 @@ def _of_direction(name: str, of_direction: Mapping[str, Any]) -> str:
         return (
             f"{name}: no pairs, so nobody knows how near the outputs are to the truth; see the figures without pairs."
         )
-    judged, *references = of_direction
+    assessed, *references = of_direction
     lost = below(of_direction)
     beaten = [reference for reference in references if reference != ORACLE and reference not in lost]
     words = [f"below {reference} in {' and '.join(metrics)}" for reference, metrics in lost.items()]
     words += [f"above {_listed(beaten)} in PSNR and SSIM"] if beaten else []
-    words += [_beside_oracle(of_direction, judged)] if ORACLE in references else []
+    words += [_beside_oracle(of_direction, assessed)] if ORACLE in references else []
     return f"{name}: {'; '.join(words) or 'measured without a reference'}."
 
 
-def _beside_oracle(of_direction: Mapping[str, Any], judged: str) -> str:
+def _beside_oracle(of_direction: Mapping[str, Any], assessed: str) -> str:
     parts = []
     for metric in JUDGED_BY:
-        difference = _mean(of_direction, judged, metric) - _mean(of_direction, ORACLE, metric)
+        difference = _mean(of_direction, assessed, metric) - _mean(of_direction, ORACLE, metric)
         info = METRICS[metric]
         side = "above" if difference > 0 else "below"
         parts.append(f"{info.label} {abs(difference):.{info.digits}f}{' ' + info.unit if info.unit else ''} {side}")

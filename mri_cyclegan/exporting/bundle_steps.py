@@ -24,7 +24,7 @@ from mri_cyclegan.inference.writer import OutputSettings, write_translation
 
 
 def datalist(model: PortableModel, direction: str, dataset_dir: str, output_dir: str) -> list[dict[str, str]]:
-    """Scans to translate, one entry each: ``image``, ``place``, ``target`` and ``doubt`` of its job.
+    """Scans to translate, one entry each: ``image``, ``place``, ``target`` and ``warning`` of its job.
 
     Args:
         model: that will translate them.
@@ -38,7 +38,7 @@ def datalist(model: PortableModel, direction: str, dataset_dir: str, output_dir:
     source, output = Path(dataset_dir).expanduser(), Path(output_dir).expanduser()
     jobs = plan(source, output, model.contrasts, direction).jobs
     return [
-        {"image": str(job.source), "place": job.place, "target": str(job.target), "doubt": job.doubt} for job in jobs
+        {"image": str(job.source), "place": job.place, "target": str(job.target), "doubt": job.warning} for job in jobs
     ]
 
 

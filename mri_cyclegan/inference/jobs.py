@@ -19,7 +19,7 @@ from mri_cyclegan.inference.names import (
     PICTURE_OUTPUT,
     is_translation,
     name_of_sidecar,
-    name_of_spread,
+    name_of_std,
     name_of_translation,
 )
 from mri_cyclegan.inference.scan_direction import direction_of, named_direction
@@ -37,24 +37,24 @@ class Job:
         place: its path in what the user gave.
         direction: ``"ab"`` or ``"ba"``.
         target: image file to write.
-        doubt: what speaks against the direction; empty if nothing does.
+        warning: what speaks against the direction; empty if nothing does.
     """
 
     source: Path
     place: str
     direction: str
     target: Path
-    doubt: str = ""
+    warning: str = ""
 
     @property
-    def spread(self) -> Path:
+    def std(self) -> Path:
         """File of the standard deviation."""
-        return self.target.with_name(name_of_spread(self.target.name))
+        return self.target.with_name(name_of_std(self.target.name))
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """Every file that may be written: target, spread, and the sidecars of both."""
-        return (self.target, self.spread, sidecar_of(self.target), sidecar_of(self.spread))
+        return (self.target, self.std, sidecar_of(self.target), sidecar_of(self.std))
 
 
 def sidecar_of(image: Path) -> Path:
@@ -119,9 +119,9 @@ def _single(source: Path, output: Path, contrasts: Sequence[str], given: str | N
         raise ValueError(f"{source} does not exist. Give a scan or a folder of scans.")
     if (found := format_of(source)) is None:
         raise unknown_type(source)
-    named, doubt = named_direction(source, contrasts), ""
+    named, warning = named_direction(source, contrasts), ""
     if given is not None and named not in (None, given):
-        doubt = f"its name says {_origin(str(named), contrasts)}, but {_origin(given, contrasts)} is asked for"
+        warning = f"its name says {_origin(str(named), contrasts)}, but {_origin(given, contrasts)} is asked for"
     direction = given or direction_of(source, contrasts)
     kinds = (*NIFTI_SUFFIXES, PICTURE_OUTPUT) if found.is_picture else NIFTI_SUFFIXES
     if output.name.lower().endswith(kinds) and not output.is_dir():
@@ -130,7 +130,7 @@ def _single(source: Path, output: Path, contrasts: Sequence[str], given: str | N
         target = output / _name(source, direction, contrasts)
     else:
         raise ValueError(f"{output}: cannot be written. Expected a folder, or a name in {' or '.join(kinds)}.")
-    return Job(source, source.name, direction, target, doubt)
+    return Job(source, source.name, direction, target, warning)
 
 
 def _bids(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:

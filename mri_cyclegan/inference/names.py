@@ -8,9 +8,9 @@ from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suffix
 
 PICTURE_OUTPUT = ".png"
-LABEL, SPREAD = "synth", "spread"
+LABEL, STD = "synth", "spread"
 
-_LABELLED = re.compile(rf"_?desc-[A-Za-z0-9]*{LABEL}(?P<spread>{SPREAD})?_(?P<contrast>.*)$", re.IGNORECASE)
+_LABELLED = re.compile(rf"_?desc-[A-Za-z0-9]*{LABEL}(?P<spread>{STD})?_(?P<contrast>.*)$", re.IGNORECASE)
 
 
 def name_of_translation(source: Path, origin: str, target: str) -> str:
@@ -40,16 +40,16 @@ def name_of_translation(source: Path, origin: str, target: str) -> str:
     return "_".join(filter(None, (words, f"desc-{label}", target))) + suffix
 
 
-def name_of_spread(name: str) -> str:
+def name_of_std(name: str) -> str:
     """File name of the standard deviation that belongs to a translation.
 
-    >>> name_of_spread("a_desc-synth_T2w.nii.gz"), name_of_spread("mine.png")
+    >>> name_of_std("a_desc-synth_T2w.nii.gz"), name_of_std("mine.png")
     ('a_desc-synthspread_T2w.nii.gz', 'mine_spread.png')
     """
     if _LABELLED.search(strip_suffix(name)):
-        return re.sub(rf"(desc-[A-Za-z0-9]*{LABEL})_", rf"\1{SPREAD}_", name, count=1, flags=re.IGNORECASE)
+        return re.sub(rf"(desc-[A-Za-z0-9]*{LABEL})_", rf"\1{STD}_", name, count=1, flags=re.IGNORECASE)
     stem = strip_suffix(name)
-    return f"{stem}_{SPREAD}{name[len(stem) :]}"
+    return f"{stem}_{STD}{name[len(stem) :]}"
 
 
 def name_of_sidecar(name: str) -> str:
@@ -62,7 +62,7 @@ def is_translation(name: str) -> bool:
     return _LABELLED.search(strip_suffix(name)) is not None
 
 
-def is_spread(name: str) -> bool:
+def is_std(name: str) -> bool:
     """Whether a file's name says that it is the spread of a translation."""
     found = _LABELLED.search(strip_suffix(name))
     return found is not None and found["spread"] is not None

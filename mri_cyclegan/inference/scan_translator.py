@@ -18,7 +18,7 @@ from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.inference.description import ModelDescription
 from mri_cyclegan.inference.flicker import slice_flicker
 from mri_cyclegan.inference.scan_direction import direction_of
-from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_spread
+from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_std
 
 # Of all slices of a volume: as many as 256 of 1024 × 1024. More would not fit into the memory of a laptop.
 MAX_PIXELS = 2**28
@@ -30,28 +30,28 @@ class Translation:
 
     Attributes:
         array: (X, Y, Z) float32, in [0, 1], on the scan's grid; 0 where the scan shows background.
-        spread: (X, Y, Z) float32, standard deviation over models and views; None of a single output.
+        std: (X, Y, Z) float32, standard deviation over models and views; None of a single output.
         affine: (4, 4), of the scan.
         models: descriptions of those that made it.
         num_outputs: of which ``array`` is the mean: models times views.
         direction: ``"ab"`` or ``"ba"``.
         source_low: intensity of the scan, in its file's units, that was the lower end of the scale.
         source_high: likewise the upper end.
-        doubts: what is doubtful about the scan's file, a clause each.
+        warnings: warnings about the scan's file, a clause each.
         unlike_training: in what it is unlike the scans that a model was trained on, a clause each.
         output_flicker: see :func:`mri_cyclegan.inference.flicker.slice_flicker`.
         source_flicker: likewise, of the scan.
     """
 
     array: np.ndarray
-    spread: np.ndarray | None
+    std: np.ndarray | None
     affine: np.ndarray
     models: Sequence[ModelDescription]
     num_outputs: int
     direction: str
     source_low: float
     source_high: float
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
     unlike_training: tuple[str, ...]
     output_flicker: float | None
     source_flicker: float | None
@@ -144,16 +144,16 @@ class ScanTranslator:
         num_slices = self._num_slices(path)
         self._report_to(on_progress, num_slices)
         scaled, findings = read_scaled(path, self.options, "It shows nothing to translate.")
-        array, spread = translate_with_spread(self.translators, scaled, direction, self.views)
-        return self._described(direction, scaled, [finding.problem for finding in findings], array, spread)
+        array, std = translate_with_std(self.translators, scaled, direction, self.views)
+        return self._described(direction, scaled, [finding.problem for finding in findings], array, std)
 
     def _described(
         self,
         direction: str,
         scaled: ScaledVolume,
-        doubts: Sequence[str],
+        warnings: Sequence[str],
         array: np.ndarray,
-        spread: np.ndarray | None,
+        std: np.ndarray | None,
     ) -> Translation:
         """An output with everything that is to be known of it."""
         seen = appearance(scaled)
@@ -163,14 +163,14 @@ class ScanTranslator:
         output_flicker, source_flicker = (slice_flicker(one, scaled.foreground, axis) for one in (array, scaled.array))
         return Translation(
             array=array,
-            spread=spread,
+            std=std,
             affine=scaled.affine,
             models=self.descriptions,
             num_outputs=self.num_outputs,
             direction=direction,
             source_low=scaled.low,
             source_high=scaled.high,
-            doubts=tuple(doubts),
+            warnings=tuple(warnings),
             unlike_training=tuple(unlike),
             output_flicker=output_flicker,
             source_flicker=source_flicker,

@@ -40,12 +40,12 @@ def synthetic_image(translation: Translation, value_range: str = "unit") -> niba
     return _image(array, translation, description_of(translation))
 
 
-def spread_image(translation: Translation, value_range: str = "unit") -> nibabel.Nifti1Image:
+def std_image(translation: Translation, value_range: str = "unit") -> nibabel.Nifti1Image:
     """Standard deviation of the translation over models and views, in the same units, as a float32 image."""
-    assert translation.spread is not None
+    assert translation.std is not None
     low, high = limits(translation, value_range)
     return _image(
-        translation.spread * np.float32(high - low), translation, description_of(translation, "SD of the output")
+        translation.std * np.float32(high - low), translation, description_of(translation, "SD of the output")
     )
 
 
@@ -105,7 +105,7 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
             "Normalisation": "0.5th and 99.5th percentile of the source's foreground are the ends of its scale",
         },
         "SliceFlicker": {"Output": translation.output_flicker, "Source": translation.source_flicker},
-        "Doubts": list(translation.doubts),
+        "Doubts": list(translation.warnings),
         "UnlikeTraining": list(translation.unlike_training),
     }
 

@@ -77,7 +77,7 @@ class Outcome:
         num_synthetic: images left out, since they are translations themselves.
         interrupted: whether the user stopped it.
         failed: a sentence for each scan or folder that could not be translated.
-        warnings: a sentence for each doubt about a scan that was.
+        warnings: a sentence for each warning about a scan that was.
     """
 
     written: list[Path] = field(default_factory=list)
@@ -152,18 +152,18 @@ def _translate(
         outcome.failed.append(f"{job.source}: cannot be translated ({type(error).__name__}: {reason}). {remedy}")
     else:
         outcome.written.append(job.target)
-        outcome.warnings += [f"{job.source}: {doubt}." for doubt in _doubts(job, translation)]
+        outcome.warnings += [f"{job.source}: {warning}." for warning in _warnings(job, translation)]
 
 
-def _doubts(job: Job, translation: Translation) -> list[str]:
+def _warnings(job: Job, translation: Translation) -> list[str]:
     """Why a translation should be looked at with care, a clause each."""
-    doubts = [*([job.doubt] if job.doubt else []), *translation.doubts]
+    warnings = [*([job.warning] if job.warning else []), *translation.warnings]
     if translation.unlike_training:
-        doubts.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
+        warnings.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
     output, source = translation.output_flicker, translation.source_flicker
     if flickers(output, source):
-        doubts.append(f"brightness jumps by {output:.3f} from slice to slice of the output, {source:.3f} of the scan")
-    return doubts
+        warnings.append(f"brightness jumps by {output:.3f} from slice to slice of the output, {source:.3f} of the scan")
+    return warnings
 
 
 def _of_planes(models: Sequence[PortableModel], planes: Sequence[str]) -> list[PortableModel]:

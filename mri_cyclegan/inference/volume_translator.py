@@ -168,7 +168,7 @@ class View:
 TEST_TIME_VIEWS = (View(), View(flip=True), View(shift=(2, 2)), View(shift=(-2, -2)), View(flip=True, shift=(2, -2)))
 
 
-def translate_with_spread(
+def translate_with_std(
     translators: Sequence[VolumeTranslator], scaled: ScaledVolume, direction: str, views: Sequence[View]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Mean and standard deviation, voxel by voxel, over models and views.

@@ -27,7 +27,7 @@ from mri_cyclegan.inference.synthetic_image import (
     description_of,
     recipe,
     sidecar,
-    spread_image,
+    std_image,
     synthetic_image,
 )
 
@@ -35,7 +35,7 @@ BIDS_VERSION = "1.10.0"
 DATASET_FILE = "dataset_description.json"
 
 # How the description of a spread begins.
-OF_SPREAD = "Standard deviation of the output"
+STD_DESCRIPTION = "Standard deviation of the output"
 
 # Free space that is left for others.
 SPARE_BYTES = 2**24
@@ -70,7 +70,7 @@ def write_translation(translation: Translation, job: Job, settings: OutputSettin
     """
     folder = job.target.parent
     folder.mkdir(parents=True, exist_ok=True)
-    _require_space(folder, translation.array.nbytes * (1 if translation.spread is None else 2))
+    _require_space(folder, translation.array.nbytes * (1 if translation.std is None else 2))
     with ExitStack() as renamed_in_reverse:
         for path, write in _files(translation, job, settings).items():
             write(renamed_in_reverse.enter_context(atomic_file(path)))
@@ -80,30 +80,30 @@ def write_translation(translation: Translation, job: Job, settings: OutputSettin
 def _files(translation: Translation, job: Job, settings: OutputSettings) -> dict[Path, Write]:
     """What to write and how, the image first."""
     entries = _entries(translation, job, settings)
-    files: dict[Path, Write] = {job.target: _writer(translation, job, settings, is_spread=False)}
-    if translation.spread is not None:
-        files[job.spread] = _writer(translation, job, settings, is_spread=True)
-        of_spread = {**entries, "Description": f"{OF_SPREAD}: {entries['Description']}"}
-        files[sidecar_of(job.spread)] = partial(Path.write_bytes, data=_as_json(of_spread))
+    files: dict[Path, Write] = {job.target: _writer(translation, job, settings, is_std=False)}
+    if translation.std is not None:
+        files[job.std] = _writer(translation, job, settings, is_std=True)
+        std_entries = {**entries, "Description": f"{STD_DESCRIPTION}: {entries['Description']}"}
+        files[sidecar_of(job.std)] = partial(Path.write_bytes, data=_as_json(std_entries))
     files[sidecar_of(job.target)] = partial(Path.write_bytes, data=_as_json(entries))
     return files
 
 
-def _writer(translation: Translation, job: Job, settings: OutputSettings, is_spread: bool) -> Write:
+def _writer(translation: Translation, job: Job, settings: OutputSettings, is_std: bool) -> Write:
     if job.target.name.lower().endswith(PICTURE_OUTPUT):
-        if translation.spread is not None and is_spread:
+        if translation.std is not None and is_std:
             description = description_of(translation, "SD of the output")
-            return partial(write_picture, array=translation.spread, description=description)
+            return partial(write_picture, array=translation.std, description=description)
         return partial(write_picture, array=translation.array, description=description_of(translation))
-    image = (spread_image if is_spread else synthetic_image)(translation, settings.value_range)
+    image = (std_image if is_std else synthetic_image)(translation, settings.value_range)
     return partial(nibabel.save, as_int16(image) if settings.as_int16 else image)
 
 
 def _entries(translation: Translation, job: Job, settings: OutputSettings) -> dict[str, Any]:
     """Of the sidecar."""
     entries = sidecar(translation, ("bids:raw:" if settings.is_bids else "") + job.place, settings.value_range)
-    if job.doubt:
-        entries["Doubts"] = [job.doubt, *entries["Doubts"]]
+    if job.warning:
+        entries["Doubts"] = [job.warning, *entries["Doubts"]]
     if settings.is_bids:
         entries["SpatialReference"] = entries["Sources"][0]
         # BIDS asks for it. A scan as acquired is not, and a scan that is should say so.
@@ -114,23 +114,23 @@ def _entries(translation: Translation, job: Job, settings: OutputSettings) -> di
 
 def _make_way(translation: Translation, job: Job, settings: OutputSettings) -> None:
     """Remove what is replaced, image first: an old image never stands beside a new sidecar."""
-    existing = existing_outputs(job, translation.spread is not None)
+    existing = existing_outputs(job, translation.std is not None)
     if existing and not settings.overwrite:
         raise FileExistsError(errno.EEXIST, f"{existing[0].name} appeared meanwhile")
     job.target.unlink(missing_ok=True)
-    if translation.spread is None and is_ours(sidecar_of(job.spread)):
-        job.spread.unlink(missing_ok=True)
-        sidecar_of(job.spread).unlink(missing_ok=True)
+    if translation.std is None and is_ours(sidecar_of(job.std)):
+        job.std.unlink(missing_ok=True)
+        sidecar_of(job.std).unlink(missing_ok=True)
 
 
-def existing_outputs(job: Job, with_spread: bool) -> list[Path]:
+def existing_outputs(job: Job, with_std: bool) -> list[Path]:
     """Files that writing a translation would replace.
 
     Spread and sidecars of ours without their image are what an interrupted translation left, and none of them.
     """
     if job.target.exists():
         return [job.target]
-    images = (job.target, job.spread) if with_spread else (job.target,)
+    images = (job.target, job.std) if with_std else (job.target,)
     others = [path for image in images if not is_ours(sidecar_of(image)) for path in (image, sidecar_of(image))]
     return [path for path in others if path.exists()]
 

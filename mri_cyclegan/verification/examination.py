@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 from PIL import Image
 
-from mri_cyclegan.data.findings import Doubt, EmptyScan, Finding, UnfitFile
+from mri_cyclegan.data.findings import EmptyScan, Finding, ImageWarning, UnfitFile
 from mri_cyclegan.data.foreground import find_foreground
 from mri_cyclegan.data.integrity import voxel_hash
 from mri_cyclegan.data.layouts import Scan
@@ -95,7 +95,7 @@ def examine(scan: Scan, options: ReadOptions) -> Examined:
     """Read a scan to its last byte and describe it; what is wrong with it is part of the answer, never an exception."""
     try:
         volume = read_volume(scan.path, options)
-        facts, picture, doubts = _describe(volume)
+        facts, picture, warnings = _describe(volume)
     except UnfitFile as error:
         return Examined(scan, [error.finding])
     except MemoryError:
@@ -103,10 +103,10 @@ def examine(scan: Scan, options: ReadOptions) -> Examined:
         return Examined(scan, [Finding("error", scan.path, problem, remedy)])
     except ValueError as error:
         return Examined(scan, [EmptyScan(scan.path, str(error), "It is left out.").finding])
-    return Examined(scan, [*volume.warnings, *(doubt.of(scan.path) for doubt in doubts)], facts, picture)
+    return Examined(scan, [*volume.warnings, *(warning.of(scan.path) for warning in warnings)], facts, picture)
 
 
-def _describe(volume: Volume) -> tuple[Facts, str, tuple[Doubt, ...]]:
+def _describe(volume: Volume) -> tuple[Facts, str, tuple[ImageWarning, ...]]:
     found = find_foreground(volume.array)
     array, spacing = _canonical(volume, found.array)
     mask, _ = _canonical(volume, found.mask)
@@ -137,7 +137,7 @@ def _describe(volume: Volume) -> tuple[Facts, str, tuple[Doubt, ...]]:
     )
     middle = [int(step * np.flatnonzero(_any_but(head, axis)).mean()) for axis, step in enumerate(steps)]
     window = min(max(0.0, lowest), float(percentiles[0])), float(percentiles[-1])
-    return facts, _thumbnail(array, spacing, middle, window), found.doubts
+    return facts, _thumbnail(array, spacing, middle, window), found.warnings
 
 
 def _canonical(volume: Volume, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from mri_cyclegan.training.callbacks.divergence import Diverged, DivergenceGuard
 from mri_cyclegan.training.cyclegan import CycleGAN
 
 RATE = "learning_rate/generators"
-QUICK = ["evaluate=false", "callbacks.divergence.max_in_a_row=2", "trainer.max_epochs=4"]
+QUICK = ["evaluate=false", "callbacks.divergence.max_consecutive_skips=2", "trainer.max_epochs=4"]
 
 
 @pytest.fixture
@@ -78,7 +78,12 @@ def test_a_run_that_goes_on_stays_slow_unless_its_rates_change(
 ):
     caplog.set_level("INFO")
     spoil_weights(1)
-    words = [*toy_overrides, "evaluate=false", "callbacks.divergence.max_in_a_row=2", "optimization.constant_share=1"]
+    words = [
+        *toy_overrides,
+        "evaluate=false",
+        "callbacks.divergence.max_consecutive_skips=2",
+        "optimization.constant_share=1",
+    ]
     config = compose_run(tmp_path / "run", *words, "trainer.max_epochs=2")
     train(config)
     configured = config.optimization.learning_rate_generators
@@ -138,13 +143,16 @@ def test_it_stops_at_once_where_there_is_nothing_to_go_back_to(tmp_path, compose
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_in_a_row": 0}, r"callbacks\.divergence\.max_in_a_row: expected 1 or more steps, got 0"),
-        ({"max_returns": -1}, r"callbacks\.divergence\.max_returns: expected 0 or more, got -1"),
+        (
+            {"max_consecutive_skips": 0},
+            r"callbacks\.divergence\.max_consecutive_skips: expected 1 or more, got 0",
+        ),
+        ({"max_rollbacks": -1}, r"callbacks\.divergence\.max_rollbacks: expected 0 or more, got -1"),
         ({"learning_rate_factor": 0.0}, r"callbacks\.divergence\.learning_rate_factor: .*\(0, 1\], got 0\.0"),
         ({"learning_rate_factor": 1.1}, r"callbacks\.divergence\.learning_rate_factor: .*\(0, 1\], got 1\.1"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
-    settings = {"max_in_a_row": 20, "max_returns": 2, "learning_rate_factor": 0.5} | changes
+    settings = {"max_consecutive_skips": 20, "max_rollbacks": 2, "learning_rate_factor": 0.5} | changes
     with pytest.raises(ValueError, match=message):
         DivergenceGuard("folder", **settings)

@@ -613,8 +613,8 @@ def test_test_time_augmentation_has_a_spread(toy_run, tmp_path, command):
     assert status == 0, output
     content = read(tmp_path / "out")
     assert content["uncertainty"]["kind"] == "test-time augmentation"
-    spreads = [row["spread"] for row in content["uncertainty"]["ab"]["calibration"]]
-    assert spreads[-1] > 1e-3
+    stds = [row["spread"] for row in content["uncertainty"]["ab"]["calibration"]]
+    assert stds[-1] > 1e-3
     single = read(toy_run[0] / "evaluation")["summary"]["ab"]["CycleGAN"]["foreground"]["psnr"]["mean"]
     assert content["summary"]["ab"]["CycleGAN"]["foreground"]["psnr"]["mean"] > single, "a mean of views errs less"
 

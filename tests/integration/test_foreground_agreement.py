@@ -60,7 +60,7 @@ def clean_scans(real_data, tmp_path_factory) -> dict[str, list[Path]]:
 def differences(array: np.ndarray) -> list[float]:
     """Of each metric; 0 at once where mask and intensities are the same."""
     mask, found = version_1(array), find_foreground(array)
-    assert found.doubts == ()
+    assert found.warnings == ()
     if np.array_equal(array, found.array) and np.array_equal(mask, found.mask):
         return [0.0] * len(METRICS)
     prediction = prediction_of(array)
@@ -86,7 +86,7 @@ def test_faults_in_a_real_scan_move_nothing_or_are_told(real_data, contrast, nam
     expected, prediction = scale_intensities(volume), prediction_of(volume.array)
     faulty = (HARMLESS | DOUBTFUL)[name](volume.array, expected.foreground)
     found = find_foreground(faulty.array)
-    if name in DOUBTFUL and found.doubts:
+    if name in DOUBTFUL and found.warnings:
         return
     inner = tuple(slice(faulty.width, faulty.width + size) for size in volume.array.shape)
     mask = found.mask[inner]

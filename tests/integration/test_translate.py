@@ -114,10 +114,10 @@ def test_uncertainty_writes_a_second_file(model, tmp_path, command):
     names = [f"a_desc-{label}_T2w.{suffix}" for label in ("synth", "synthspread") for suffix in ("json", "nii.gz")]
     assert files(tmp_path / "out") == names
     assert json.loads((tmp_path / "out" / names[2]).read_text())["Description"].startswith("Standard deviation of")
-    spread = nibabel.load(tmp_path / "out" / names[3])
-    assert spread.header["descrip"].item() == b"SYNTHETIC T2w from T1w, SD of the output"
-    assert 0 < spread.get_fdata().max() < 1
-    np.testing.assert_array_equal(spread.affine, nibabel.load(source).affine)
+    std = nibabel.load(tmp_path / "out" / names[3])
+    assert std.header["descrip"].item() == b"SYNTHETIC T2w from T1w, SD of the output"
+    assert 0 < std.get_fdata().max() < 1
+    np.testing.assert_array_equal(std.affine, nibabel.load(source).affine)
 
 
 def test_several_models_and_planes(model, tmp_path, command):
@@ -129,8 +129,8 @@ def test_several_models_and_planes(model, tmp_path, command):
     np.testing.assert_allclose(
         voxels(tmp_path / "both" / "a_desc-synth_T2w.nii.gz"), np.mean(single, axis=0), atol=1e-6
     )
-    spread = voxels(tmp_path / "both" / "a_desc-synthspread_T2w.nii.gz")
-    np.testing.assert_allclose(spread, np.std(single, axis=0, ddof=1), atol=1e-6)
+    std = voxels(tmp_path / "both" / "a_desc-synthspread_T2w.nii.gz")
+    np.testing.assert_allclose(std, np.std(single, axis=0, ddof=1), atol=1e-6)
     assert command(*both, tmp_path / "one.nii.gz", "--planes", "sagittal")[0] == 0
     np.testing.assert_allclose(voxels(tmp_path / "one.nii.gz"), single[1], atol=1e-6)
     status, output = command(*both, tmp_path / "none.nii.gz", "--planes", "axial,coronal")
@@ -488,10 +488,10 @@ def test_doubts_are_told_and_kept(model, tmp_path, command):
     Image.fromarray(grey).save(tmp_path / "slice_T2w.jpg")
     assert command(model, tmp_path / "slice_T2w.jpg", tmp_path / "s.png", "--direction", "ab")[0] == 0
     _, output = command(model, tmp_path / "slice_T2w.jpg", tmp_path / "s.png", "--direction", "ab", "--overwrite")
-    doubts = ["its name says T2w, but T1w is asked for", "JPEG is lossy"]
-    assert json.loads((tmp_path / "s.json").read_text())["Doubts"] == doubts
-    for doubt in doubts:
-        assert f"slice_T2w.jpg: {doubt}." in output
+    warnings = ["its name says T2w, but T1w is asked for", "JPEG is lossy"]
+    assert json.loads((tmp_path / "s.json").read_text())["Doubts"] == warnings
+    for warning in warnings:
+        assert f"slice_T2w.jpg: {warning}." in output
 
 
 def test_visible_flicker_is_told(model, tmp_path, command, monkeypatch):

@@ -1,4 +1,4 @@
-"""What every format's affine must be, and what is doubtful about one."""
+"""What every format's affine must be, and warnings about one."""
 
 from pathlib import Path
 
@@ -52,16 +52,16 @@ def assumed_affine(
     return affine, Finding("warning", path, f"{unplaced}; {codes} is assumed", remedy)
 
 
-def affine_doubts(path: Path, affine: np.ndarray) -> list[Finding]:
+def affine_warnings(path: Path, affine: np.ndarray) -> list[Finding]:
     """Warnings of voxels that are sheared, or of no plausible size."""
-    doubts = []
+    warnings = []
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if lengths.min() < 0.05 or lengths.max() > 20:
-        doubts.append((f"voxels of {by(lengths)} mm are no plausible head scan", "Check the units in its header."))
+        warnings.append((f"voxels of {by(lengths)} mm are no plausible head scan", "Check the units in its header."))
     axes = affine[:3, :3] / lengths
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-2:
-        doubts.append(("the affine is sheared; slices keep the shear", "Resample it onto a straight grid."))
-    return [Finding("warning", path, problem, remedy) for problem, remedy in doubts]
+        warnings.append(("the affine is sheared; slices keep the shear", "Resample it onto a straight grid."))
+    return [Finding("warning", path, problem, remedy) for problem, remedy in warnings]
 
 
 def by(sizes: np.ndarray) -> str:

@@ -92,14 +92,14 @@ def _stack(folder: Path, headers: list[ImageHeader]) -> _Stack:
     if num_voxels > MAX_VOXELS:
         raise UnfitFile(folder, f"{num_voxels} voxels; expected {MAX_VOXELS} at most", "Crop or resample the series.")
     headers, affine, warnings = place_slices(folder, headers)
-    warnings += _count_doubts(folder, headers)
+    warnings += _count_warnings(folder, headers)
     if any(header.texts["LossyImageCompression"] == ("01",) for header in headers):
         remedy = "Use the originals if they exist."
         warnings.append(Finding("warning", folder, "its images were compressed with loss", remedy))
     return _Stack(headers, affine, warnings)
 
 
-def _count_doubts(folder: Path, headers: list[ImageHeader]) -> list[Finding]:
+def _count_warnings(folder: Path, headers: list[ImageHeader]) -> list[Finding]:
     """A warning where the scanner counted other than there are images: missing ones at an end leave no gap."""
     acquisitions = {header.texts["AcquisitionNumber"]: header.numbers["ImagesInAcquisition"] for header in headers}
     counts = [sum(count) for count in acquisitions.values()]

@@ -23,7 +23,7 @@ def place_slices(folder: Path, headers: list[ImageHeader]) -> tuple[list[ImageHe
         headers: checked, and of one size and orientation.
 
     Returns:
-        Headers in order, voxel to RAS+ affine in mm, and what is doubtful about the slices' places.
+        Headers in order, voxel to RAS+ affine in mm, and warnings about the slices' places.
 
     Raises:
         SeveralImages: several images of unlike kind lie at one place.
@@ -74,7 +74,7 @@ def _lone_thickness(folder: Path, header: ImageHeader) -> tuple[float, list[Find
 
 
 def even_step(folder: Path, positions: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, list[Finding]]:
-    """Displacement from each slice to the next, (3,), in mm, and what is doubtful about it.
+    """Displacement from each slice to the next, (3,), in mm, and warnings about it.
 
     Args:
         folder: of the series, for messages.

@@ -8,7 +8,7 @@ import numpy as np
 from nibabel.freesurfer.mghformat import DATA_OFFSET, MGHHeader
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
-from mri_cyclegan.data.formats.affine import affine_doubts, assumed_affine, require_invertible
+from mri_cyclegan.data.formats.affine import affine_warnings, assumed_affine, require_invertible
 from mri_cyclegan.data.formats.stored_voxels import AGAIN, StoredVoxels, locate_volume, open_stream, read_voxels, scaled
 from mri_cyclegan.data.volume import ReadOptions, Volume
 
@@ -79,4 +79,4 @@ def _affine(
         affine, warning = assumed_affine(path, "goodRASFlag is not set", np.ones(3), shape, options)
         warnings.append(warning)
     require_invertible(path, affine)
-    return affine, warnings + affine_doubts(path, affine)
+    return affine, warnings + affine_warnings(path, affine)

@@ -7,7 +7,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
-from mri_cyclegan.data.formats.affine import affine_doubts, assumed_affine, by, require_invertible
+from mri_cyclegan.data.formats.affine import affine_warnings, assumed_affine, by, require_invertible
 from mri_cyclegan.data.volume import ReadOptions
 
 # How far rounding may take a quaternion's squared length beyond 1: its rotation is still known to half a degree.
@@ -55,7 +55,7 @@ def voxel_affine(
     affine = np.asarray(affine, dtype=np.float64)
     num_axes = min(3, int(header["dim"][0]))
     warnings += _disagreements(path, affine, qform, spacing[:num_axes], shape)
-    return affine, warnings + affine_doubts(path, affine)
+    return affine, warnings + affine_warnings(path, affine)
 
 
 def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
@@ -96,16 +96,16 @@ def _shorten_quaternion(header: nibabel.Nifti1Header) -> None:
 def _disagreements(
     path: Path, affine: np.ndarray, qform: np.ndarray | None, spacing: np.ndarray, shape: tuple[int, ...]
 ) -> list[Finding]:
-    doubts = []
+    warnings = []
     if qform is not None:
         corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape], (1,))).reshape(4, -1)
         with np.errstate(over="ignore"):
             apart = float(np.linalg.norm(((affine - qform) @ corners)[:3], axis=0).max())
         if apart > 0.1:
             problem = f"sform and qform disagree by up to {apart:.1f} mm; the sform is used"
-            doubts.append((problem, "Harmless after a registration; else convert it again."))
+            warnings.append((problem, "Harmless after a registration; else convert it again."))
     existing = np.linalg.norm(affine[:3, :3], axis=0)[: len(spacing)]
     if not np.allclose(existing, spacing, rtol=0.02):
         problem = f"pixdim says {by(spacing)} mm, the affine {by(existing)} mm; the affine is used"
-        doubts.append((problem, "Convert it again, or correct pixdim."))
-    return [Finding("warning", path, problem, remedy) for problem, remedy in doubts]
+        warnings.append((problem, "Convert it again, or correct pixdim."))
+    return [Finding("warning", path, problem, remedy) for problem, remedy in warnings]

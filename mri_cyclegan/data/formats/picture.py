@@ -27,12 +27,12 @@ def read_picture(path: Path, options: ReadOptions) -> Volume:
     Raises:
         UnfitFile: it is broken, too large, or not grey.
     """
-    doubts: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
     with _open(path) as picture:
         if picture.format == "PNG":
             check_whole(path)
         else:
-            doubts = (Finding("warning", path, "JPEG is lossy", "Export the slices as PNG."),)
+            warnings = (Finding("warning", path, "JPEG is lossy", "Export the slices as PNG."),)
         # Of 16-bit pictures that are not plain grey Pillow hands out the high bytes alone.
         tiles = getattr(picture, "tile", [])
         if picture.mode != "I;16" and any(str(tile.args).endswith(";16B") for tile in tiles):
@@ -44,7 +44,7 @@ def read_picture(path: Path, options: ReadOptions) -> Volume:
             array = np.asarray(picture.convert("RGBA") if mode in ("P", "PA") else picture)
         except Exception as error:  # broken files make Pillow raise nearly anything
             raise UnfitFile(path, f"truncated or broken picture ({error})", "Export it again.") from error
-    return Volume(np.ascontiguousarray(_grey(path, array, mode)[None], dtype=np.float32), PICTURE_AFFINE, doubts)
+    return Volume(np.ascontiguousarray(_grey(path, array, mode)[None], dtype=np.float32), PICTURE_AFFINE, warnings)
 
 
 def picture_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:

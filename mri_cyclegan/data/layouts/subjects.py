@@ -59,10 +59,10 @@ class Identity(NamedTuple):
 
 
 class Identities(NamedTuple):
-    """One identity for each place, and what is in doubt about them, a sentence each."""
+    """One identity for each place, and warnings about them, a sentence each."""
 
     identities: list[Identity]
-    doubts: list[str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def identify(
     names = [_name_of(place, contrasts) for place in places]
     if names_identify is False:
         return Identities([Identity(f"{name.contrast}/{name.text}", name.session, False) for name in names], [])
-    names, doubts = _without_markers(_without_channels(names, contrasts), contrasts)
+    names, warnings = _without_markers(_without_channels(names, contrasts), contrasts)
     names = _one_spelling(_without_numbers(names, names_identify))
-    doubts += [*_many_scans(names, places), *_alike(names)]
-    return Identities([_identity(name, names_identify) for name in names], doubts)
+    warnings += [*_many_scans(names, places), *_alike(names)]
+    return Identities([_identity(name, names_identify) for name in names], warnings)
 
 
 def _identity(name: _Name, names_identify: bool | None) -> Identity:
@@ -187,8 +187,8 @@ def _without_markers(names: list[_Name], contrasts: Sequence[str]) -> tuple[list
         return names, []
     told = " and ".join(f"{' '.join(sorted(words)) or 'nothing'} in {contrast}" for contrast, words in markers.items())
     example = next(name.text for name in without if name.text in texts[0] & texts[1])
-    doubt = f"names differ only in {told}, so equal rests such as {example} are taken for one person"
-    return without, [doubt]
+    warning = f"names differ only in {told}, so equal rests such as {example} are taken for one person"
+    return without, [warning]
 
 
 def _without_numbers(names: list[_Name], names_identify: bool | None) -> list[_Name]:
@@ -223,7 +223,7 @@ def _one_spelling(names: list[_Name]) -> list[_Name]:
 
 
 def _many_scans(names: Sequence[_Name], places: Sequence[Place]) -> list[str]:
-    """A doubt about folders without a number that hold many numbered scans of a contrast."""
+    """A warning about folders without a number that hold many numbered scans of a contrast."""
     stems: dict[str, set[str]] = defaultdict(set)
     for name, place in zip(names, places, strict=True):
         text = strip_suffix(place.relative.name)
@@ -236,7 +236,7 @@ def _many_scans(names: Sequence[_Name], places: Sequence[Place]) -> list[str]:
 
 
 def _alike(names: Sequence[_Name]) -> list[str]:
-    """A doubt about subjects whose names begin with the same identifier, where few do."""
+    """A warning about subjects whose names begin with the same identifier, where few do."""
     subjects: dict[str, set[str]] = defaultdict(set)
     for name in names:
         if name.is_known and not name.is_entity and (start := leading_identifier(name.text)):

@@ -12,7 +12,7 @@ from mri_cyclegan.data.layouts.subjects import REMEDY, Identity, Place, identify
 def scans_of(
     root: Path, entries: Sequence[tuple[Path, str, Place]], settings: LayoutSettings, findings: Sequence[Finding]
 ) -> Found:
-    """Scans of files, and what is in doubt about whose they are.
+    """Scans of files, and warnings about whose they are.
 
     Args:
         root: folder of the data set.
@@ -21,14 +21,14 @@ def scans_of(
         findings: of the search.
     """
     places = [place for *_, place in entries]
-    identities, doubts = identify(
+    identities, warnings = identify(
         places, settings.contrasts, settings.subject_pattern, settings.names_identify_subjects
     )
     scans = [
-        Scan(_subject(who, part), who.session, place.contrast, path, part, who.is_known and not doubts)
+        Scan(_subject(who, part), who.session, place.contrast, path, part, who.is_known and not warnings)
         for (path, part, place), who in zip(entries, identities, strict=True)
     ]
-    told = [Finding("warning", root, doubt, REMEDY) for doubt in doubts]
+    told = [Finding("warning", root, warning, REMEDY) for warning in warnings]
     num_unknown = sum(not who.is_known for who in identities)
     if num_unknown and settings.names_identify_subjects is None:
         problem = (

@@ -87,16 +87,16 @@ def assess_slice_consistency(
         return Audit(
             NAME, direction, Level.UNKNOWN, "real slices do not differ", "Check the scans of the target contrast."
         )
-    judged = paired or measured
-    ratio = fmean(record["output"] for record in judged) / fmean(targets)
-    level, meaning = _judgement(ratio)
-    figure = f"neighbouring slices differ {ratio:.2f} times as much as real ones; {_farthest(judged, fmean(targets))}"
+    assessed = paired or measured
+    ratio = fmean(record["output"] for record in assessed) / fmean(targets)
+    level, meaning = _assessment(ratio)
+    figure = f"neighbouring slices differ {ratio:.2f} times as much as real ones; {_farthest(assessed, fmean(targets))}"
     return Audit(NAME, direction, level, figure, meaning, {"ratio": ratio})
 
 
-def _farthest(judged: Sequence[Mapping[str, Any]], mean_target: float) -> str:
+def _farthest(assessed: Sequence[Mapping[str, Any]], mean_target: float) -> str:
     """The subject whose ratio is farthest from 1."""
-    ratios = [(record["output"] / (record["target"] or mean_target), record["subject"]) for record in judged]
+    ratios = [(record["output"] / (record["target"] or mean_target), record["subject"]) for record in assessed]
     ratio, subject = max(ratios, key=lambda pair: _farness(pair[0]))
     return f"farthest from 1: {subject}, {ratio:.2f}"
 
@@ -105,7 +105,7 @@ def _farness(ratio: float) -> float:
     return max(ratio, 1 / ratio) if ratio > 0 else float("inf")
 
 
-def _judgement(ratio: float) -> tuple[Level, str]:
+def _assessment(ratio: float) -> tuple[Level, str]:
     if _farness(ratio) <= GREEN_RATIO:
         return Level.GREEN, "Neighbouring slices of the output fit each other as real ones do."
     level = Level.AMBER if _farness(ratio) <= AMBER_RATIO else Level.RED

@@ -11,28 +11,28 @@ MAX_VOXELS = 100_000
 SEED = 0
 
 
-def measure_uncertainty(spread: np.ndarray, error: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
+def measure_uncertainty(std: np.ndarray, error: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
     """Compare the spread with the error, at 100,000 random voxels of a mask, or at all if it has fewer.
 
     Args:
-        spread: (N, H, W), standard deviation of the output over an ensemble, in units of intensity.
+        std: (N, H, W), standard deviation of the output over an ensemble, in units of intensity.
         error: (N, H, W), output − target, or its magnitude.
         mask: (N, H, W) bool, at least 10 voxels.
 
     Returns:
         ``spearman``, rank correlation of spread and |error|, in [-1, 1], 0 when either is constant; ``calibration``,
-        ten bins of equally many voxels by growing spread, each with its mean ``spread``, its mean |``error``| and its
+        ten bins of equally many voxels by growing spread, each with its mean ``std``, its mean |``error``| and its
         ``share`` of the voxels. Where the spread tells the error, both grow together.
     """
-    spread, error = spread[mask], np.abs(error[mask])
-    assert spread.size >= NUM_BINS
+    std, error = std[mask], np.abs(error[mask])
+    assert std.size >= NUM_BINS
     # In random order: voxels of equal spread then share their bins by chance, not by where in the head they lie.
-    chosen = np.random.default_rng(SEED).permutation(spread.size)[:MAX_VOXELS]
-    spread, error = spread[chosen].astype(np.float64), error[chosen].astype(np.float64)
-    bins = np.array_split(np.argsort(spread, kind="stable"), NUM_BINS)
+    chosen = np.random.default_rng(SEED).permutation(std.size)[:MAX_VOXELS]
+    std, error = std[chosen].astype(np.float64), error[chosen].astype(np.float64)
+    bins = np.array_split(np.argsort(std, kind="stable"), NUM_BINS)
     return {
-        "spearman": _rank_correlation(spread, error),
-        "calibration": [_row(spread, error, voxels) for voxels in bins],
+        "spearman": _rank_correlation(std, error),
+        "calibration": [_row(std, error, voxels) for voxels in bins],
     }
 
 
@@ -47,15 +47,15 @@ def pooled_uncertainty(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _rank_correlation(spread: np.ndarray, error: np.ndarray) -> float:
-    if np.ptp(spread) == 0 or np.ptp(error) == 0:
+def _rank_correlation(std: np.ndarray, error: np.ndarray) -> float:
+    if np.ptp(std) == 0 or np.ptp(error) == 0:
         return 0.0
-    return float(stats.spearmanr(spread, error).statistic)
+    return float(stats.spearmanr(std, error).statistic)
 
 
-def _row(spread: np.ndarray, error: np.ndarray, voxels: np.ndarray) -> dict[str, float]:
+def _row(std: np.ndarray, error: np.ndarray, voxels: np.ndarray) -> dict[str, float]:
     return {
-        "spread": float(spread[voxels].mean()),
+        "spread": float(std[voxels].mean()),
         "error": float(error[voxels].mean()),
-        "share": len(voxels) / len(spread),
+        "share": len(voxels) / len(std),
     }

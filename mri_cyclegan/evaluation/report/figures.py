@@ -91,15 +91,15 @@ def calibration_curve(points: Sequence[Mapping[str, float]]) -> Figure:
     """Mean error against stated uncertainty, beside the diagonal on which they are equal.
 
     Args:
-        points: bins of voxels, each with ``spread``, ``error`` and ``share`` of all voxels; areas show the shares.
+        points: bins of voxels, each with ``std``, ``error`` and ``share`` of all voxels; areas show the shares.
     """
     figure = _figure(height=2.9)
     axes = _axes(figure)
-    spreads, errors, shares = (np.array([point[key] for point in points]) for key in ("spread", "error", "share"))
-    most = 1.08 * max(spreads.max(), errors.max(), 1e-6)
+    stds, errors, shares = (np.array([point[key] for point in points]) for key in ("spread", "error", "share"))
+    most = 1.08 * max(stds.max(), errors.max(), 1e-6)
     axes.plot([0, most], [0, most], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), label="equal")
-    axes.plot(spreads, errors, color=COLOURS[0], linewidth=1.4)
-    axes.scatter(spreads, errors, s=12 + 160 * shares, color=COLOURS[0], linewidths=0, label="measured", zorder=3)
+    axes.plot(stds, errors, color=COLOURS[0], linewidth=1.4)
+    axes.scatter(stds, errors, s=12 + 160 * shares, color=COLOURS[0], linewidths=0, label="measured", zorder=3)
     axes.set(xlim=(0, most), ylim=(0, most), xlabel="uncertainty (standard deviation)", ylabel="mean absolute error")
     axes.grid(color="#d0d7de", linewidth=0.6)
     axes.legend(frameon=False, fontsize=8.5)

@@ -25,7 +25,7 @@ class SubjectImages:
         tissue_names: label to name.
         lesions: (N, H, W) bool; None where nobody marked them.
         covered: (N, H, W) bool, where a resampled target reaches; None for everywhere.
-        spread: (N, H, W), standard deviation of the output over an ensemble; None for a single output.
+        std: (N, H, W), standard deviation of the output over an ensemble; None for a single output.
     """
 
     subject: str
@@ -39,4 +39,4 @@ class SubjectImages:
     tissue_names: Mapping[int, str] = field(default_factory=dict)
     lesions: np.ndarray | None = None
     covered: np.ndarray | None = None
-    spread: np.ndarray | None = None
+    std: np.ndarray | None = None

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.inference.names import is_spread, name_of_sidecar
+from mri_cyclegan.inference.names import is_std, name_of_sidecar
 from mri_cyclegan.inference.sidecars import read_json, says_ours
-from mri_cyclegan.inference.writer import OF_SPREAD
+from mri_cyclegan.inference.writer import STD_DESCRIPTION
 
 
 def own_range(image: Path) -> tuple[float, float] | None:
@@ -35,9 +35,9 @@ def own_source(image: Path) -> str | None:
     return sources[0].removeprefix("bids:raw:")
 
 
-def is_own_spread(image: Path) -> bool:
+def is_own_std(image: Path) -> bool:
     """Whether an image is the spread of a translation, by its name, or by its sidecar where the name is the user's."""
-    return is_spread(image.name) or str(_sidecar(image).get("Description", "")).startswith(OF_SPREAD)
+    return is_std(image.name) or str(_sidecar(image).get("Description", "")).startswith(STD_DESCRIPTION)
 
 
 def _sidecar(image: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES
 from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suffix
 from mri_cyclegan.data.layouts.subjects import Place, identify
 from mri_cyclegan.data.walking import walk
-from mri_cyclegan.evaluation.subjects.own_translations import is_own_spread, own_source
+from mri_cyclegan.evaluation.subjects.own_translations import is_own_std, own_source
 from mri_cyclegan.evaluation.subjects.records import record_key
 from mri_cyclegan.inference.names import PICTURE_OUTPUT, contrast_of_translation, truth_stems
 
@@ -76,7 +76,7 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
         ValueError: a folder is none or empty.
         UnfitData: predictions without a target or source, or with one target for several; all of them by name.
     """
-    predictions = {name: path for name, path in _files(prediction).items() if not is_own_spread(path)}
+    predictions = {name: path for name, path in _files(prediction).items() if not is_own_std(path)}
     targets = _files(target, besides=prediction)
     sources = {} if source is None else _files(source, besides=prediction)
     cases, findings = [], []

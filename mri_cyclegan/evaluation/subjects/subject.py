@@ -65,7 +65,7 @@ def unaligned(subjects: Sequence[Subject], options: ReadOptions, rule: str) -> d
 
     Args:
         subjects: to look at.
-        options: how doubtful files are read.
+        options: how incomplete or unusual files are read.
         rule: see :data:`mri_cyclegan.data.pairs.RULES`.
     """
     findings = {}

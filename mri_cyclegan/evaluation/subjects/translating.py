@@ -20,7 +20,7 @@ from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.labels import read_lesions, read_tissues
 from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import Subject
-from mri_cyclegan.inference.volume_translator import View, VolumeTranslator, translate_with_spread
+from mri_cyclegan.inference.volume_translator import View, VolumeTranslator, translate_with_std
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Translating:
     Attributes:
         translators: of the models; several make an ensemble.
         views: how each of them sees a volume; several are test-time augmentation.
-        options: how doubtful files are read.
+        options: how incomplete or unusual files are read.
         labels_root: folder of the data set whose derivatives may hold labels.
         rule: how scans on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`.
     """
@@ -76,7 +76,7 @@ class Translating:
     def _images(
         self, subject: Subject, source: ScaledVolume, target: ScaledVolume | None, direction: str
     ) -> SubjectImages:
-        output, spread = translate_with_spread(self.translators, source, direction, self.views)
+        output, std = translate_with_std(self.translators, source, direction, self.views)
         grid = grid_of(source)
         truth, foreground = (None, source.foreground) if target is None else on_grid(target, grid)
         lesions = read_lesions(self.labels_root, subject.name, subject.session, subject.scan, grid)
@@ -93,7 +93,7 @@ class Translating:
             tissue_names={} if tissues is None else tissues[1],
             lesions=None if lesions is None else self.slices(lesions, grid),
             covered=None if target is None else self.slices(covered(grid_of(target), grid), grid),
-            spread=None if spread is None else self.slices(spread, grid),
+            std=None if std is None else self.slices(std, grid),
         )
 
     def slices(self, array: np.ndarray, grid: Grid) -> np.ndarray:

@@ -54,7 +54,7 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         self.folder = Path(folder)
         self.every_minutes = every_minutes
         self.signal = 0
-        self.is_doubtful = False
+        self.has_skipped_steps = False
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Remove what a killed process left half-written, and see that there is room.
@@ -130,10 +130,10 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
             logger.save()
         trainer.save_checkpoint(self.folder / NEXT)
         if trainer.is_global_zero:
-            if (self.folder / LAST).exists() and not self.is_doubtful:
+            if (self.folder / LAST).exists() and not self.has_skipped_steps:
                 (self.folder / LAST).replace(self.folder / PREVIOUS)
             (self.folder / NEXT).replace(self.folder / LAST)
-        self.is_doubtful = pl_module.skipped_steps.num_consecutive > 0
+        self.has_skipped_steps = pl_module.skipped_steps.num_consecutive > 0
 
     @staticmethod
     def _any(trainer: Any, decision: bool) -> bool:

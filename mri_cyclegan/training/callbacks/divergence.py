@@ -33,38 +33,42 @@ class DivergenceGuard(pl.Callback):
 
     Args:
         folder: of the checkpoints.
-        max_in_a_row: skipped steps of one side, generators or discriminators, after which to go back.
-        max_returns: so often in a run; the next time it stops.
+        max_consecutive_skips: skipped steps of one side, generators or discriminators, after which to go back.
+        max_rollbacks: so often in a run; the next time it stops.
         learning_rate_factor: on both learning rates each time, in (0, 1].
 
     Raises:
         ValueError: a value is out of range.
     """
 
-    def __init__(self, folder: str, max_in_a_row: int, max_returns: int, learning_rate_factor: float) -> None:
-        if max_in_a_row < 1:
-            raise ValueError(f"callbacks.divergence.max_in_a_row: expected 1 or more steps, got {max_in_a_row}.")
-        if max_returns < 0:
-            raise ValueError(f"callbacks.divergence.max_returns: expected 0 or more, got {max_returns}.")
+    def __init__(
+        self, folder: str, max_consecutive_skips: int, max_rollbacks: int, learning_rate_factor: float
+    ) -> None:
+        for name, value, least in (
+            ("max_consecutive_skips", max_consecutive_skips, 1),
+            ("max_rollbacks", max_rollbacks, 0),
+        ):
+            if value < least:
+                raise ValueError(f"callbacks.divergence.{name}: expected {least} or more, got {value}.")
         if not 0 < learning_rate_factor <= 1:
             raise ValueError(
                 f"callbacks.divergence.learning_rate_factor: expected a share in (0, 1], got {learning_rate_factor}."
             )
         self.folder = Path(folder)
-        self.max_in_a_row, self.max_returns = max_in_a_row, max_returns
+        self.max_consecutive_skips, self.max_rollbacks = max_consecutive_skips, max_rollbacks
         self.learning_rate_factor = learning_rate_factor
-        self.num_returns, self.rates_from = 0, (0.0, 0.0)
+        self.num_rollbacks, self.rates_from = 0, (0.0, 0.0)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Slow down as before, where the run goes on with the rates that were too high."""
         if self.rates_from != pl_module.optimization.learning_rates:
-            self.num_returns, self.rates_from = 0, pl_module.optimization.learning_rates
-        pl_module.learning_rate_factor = self.learning_rate_factor**self.num_returns
-        if self.num_returns:
+            self.num_rollbacks, self.rates_from = 0, pl_module.optimization.learning_rates
+        pl_module.learning_rate_factor = self.learning_rate_factor**self.num_rollbacks
+        if self.num_rollbacks:
             log.info("Learning rates are %g times those configured: %s", pl_module.learning_rate_factor, self._why())
 
     def _why(self) -> str:
-        return f"training has gone back {self.num_returns} times, of at most {self.max_returns}."
+        return f"training has gone back {self.num_rollbacks} times, of at most {self.max_rollbacks}."
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Look, now and then and at the end of an epoch.
@@ -79,14 +83,16 @@ class DivergenceGuard(pl.Callback):
         steps = pl_module.skipped_steps.take()
         if steps and trainer.is_global_zero:
             log.warning("%s These steps are skipped.", described(trainer, steps))
-        if pl_module.skipped_steps.num_consecutive >= self.max_in_a_row:
-            self._go_back(trainer, pl_module, steps)
+        if pl_module.skipped_steps.num_consecutive >= self.max_consecutive_skips:
+            self._roll_back(trainer, pl_module, steps)
 
-    def _go_back(self, trainer: Any, pl_module: Any, steps: Sequence[Step]) -> None:
-        checkpoint = trainer.strategy.broadcast(before_the_row(self.folder) if trainer.is_global_zero else None)
-        if checkpoint is None or self.num_returns == self.max_returns:
-            raise Diverged(diagnosis(trainer, pl_module, steps, self.num_returns, checkpoint))
-        self.num_returns += 1
+    def _roll_back(self, trainer: Any, pl_module: Any, steps: Sequence[Step]) -> None:
+        checkpoint = trainer.strategy.broadcast(
+            last_checkpoint_before_skips(self.folder) if trainer.is_global_zero else None
+        )
+        if checkpoint is None or self.num_rollbacks == self.max_rollbacks:
+            raise Diverged(diagnosis(trainer, pl_module, steps, self.num_rollbacks, checkpoint))
+        self.num_rollbacks += 1
         log.warning(
             "%d steps in a row: going back to %s, with %g times the learning rates; %s",
             pl_module.skipped_steps.num_consecutive,
@@ -98,12 +104,12 @@ class DivergenceGuard(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """How often it went back, for a run that goes on."""
-        return {"folder": str(self.folder), "num_returns": self.num_returns, "rates_from": list(self.rates_from)}
+        return {"folder": str(self.folder), "num_returns": self.num_rollbacks, "rates_from": list(self.rates_from)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take what this run has done; another one starts afresh from its checkpoint."""
         if state_dict["folder"] == str(self.folder):
-            self.num_returns, self.rates_from = state_dict["num_returns"], tuple(state_dict["rates_from"])
+            self.num_rollbacks, self.rates_from = state_dict["num_returns"], tuple(state_dict["rates_from"])
 
 
 def roll_back(model: Any, checkpoint: dict[str, Any], learning_rate_factor: float) -> None:
@@ -126,7 +132,7 @@ def roll_back(model: Any, checkpoint: dict[str, Any], learning_rate_factor: floa
     model.skipped_steps = SkippedSteps()
 
 
-def before_the_row(folder: Path) -> Path | None:
+def last_checkpoint_before_skips(folder: Path) -> Path | None:
     """The newest checkpoint that is whole and was not written while steps were skipped, or else the newest whole one.
 
     Args:
@@ -175,23 +181,23 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(unique[:MAX_NAMED]) + more
 
 
-def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_returns: int, checkpoint: Path | None) -> str:
+def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_rollbacks: int, checkpoint: Path | None) -> str:
     """Why training stops, and what may help.
 
     Args:
         trainer: at work.
         model: that it trains.
         steps: the last ones that were skipped.
-        num_returns: how often it has gone back.
+        num_rollbacks: how often it has gone back.
         checkpoint: the last good one; None where there is none yet.
     """
     words = [
         f"Training has diverged: in {model.skipped_steps.num_consecutive} steps in a row "
         "a loss or gradient was not finite."
     ]
-    if num_returns:
+    if num_rollbacks:
         words.append(
-            f"Going back to a good checkpoint {num_returns} times did not help, at last with "
+            f"Going back to a good checkpoint {num_rollbacks} times did not help, at last with "
             f"{model.learning_rate_factor:g} times the configured learning rates."
         )
     elif checkpoint is None:

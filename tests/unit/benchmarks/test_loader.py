@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mri_cyclegan.benchmarks.loader import NUM_WARM_UP, benchmark_loader, measure_epochs, summarize, waiting_share
-from mri_cyclegan.benchmarks.loader_contenders import contenders, write_volumes
+from mri_cyclegan.benchmarks.loader_candidates import candidates, write_volumes
 
 
 def batches_that_take(*seconds: float):
@@ -23,7 +23,7 @@ def test_all_contenders_load_all_slices_and_only_augmented_ones_are_changed(tmp_
     assert [volume.num_slices for volume in volumes[0]] == [100, 10]
     on_disk = {image.tobytes() for volume in volumes[0] for image in volume.slices}
     assert len(on_disk) == 110
-    for name, make in contenders(*volumes, 4).items():
+    for name, make in candidates(*volumes, 4).items():
         loaded = list(make(0)())
         images = np.concatenate([np.asarray(batch["a"]) for batch in loaded])
         assert images.shape == np.concatenate([np.asarray(batch["b"]) for batch in loaded]).shape == (110, 1, 32, 32)

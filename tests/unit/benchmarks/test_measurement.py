@@ -13,11 +13,11 @@ CPU = torch.device("cpu")
 def test_contenders_take_turns():
     order = []
 
-    def contender(name):
+    def candidate(name):
         order.append(name)
         return len(order)
 
-    found = take_turns({name: partial(contender, name) for name in "ab"}, 3)
+    found = take_turns({name: partial(candidate, name) for name in "ab"}, 3)
     assert order == ["a", "b"] * 3
     assert found == {"a": [1, 3, 5], "b": [2, 4, 6]}
 

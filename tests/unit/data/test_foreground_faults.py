@@ -34,7 +34,7 @@ def clean(request):
     scaled = scale_intensities(Volume(array, np.diag([SPACING_MM] * 3 + [1])))
     blurred = ndimage.gaussian_filter(scaled.array, 1)
     prediction = blurred * 0.93 + np.random.default_rng(2).normal(0.02, 0.02, SHAPE)
-    assert scaled.doubts == ()
+    assert scaled.warnings == ()
     return array, scaled, prediction.clip(0, 1)
 
 
@@ -73,7 +73,7 @@ def test_faults_around_the_head_move_nothing(clean, name):
 @pytest.mark.parametrize("name", DOUBTFUL)
 def test_faults_of_the_head_itself_are_told_or_move_nothing(clean, name):
     faulty = DOUBTFUL[name](clean[0], clean[1].foreground)
-    if not find_foreground(faulty.array).doubts:
+    if not find_foreground(faulty.array).warnings:
         box, scale, decibel = deviations(clean, faulty)
         assert box <= 5
         assert scale <= 0.02
@@ -81,7 +81,7 @@ def test_faults_of_the_head_itself_are_told_or_move_nothing(clean, name):
 
 
 def words_of(array: np.ndarray) -> str:
-    return " ".join(f"{doubt.problem} {doubt.remedy}" for doubt in find_foreground(array).doubts)
+    return " ".join(f"{warning.problem} {warning.remedy}" for warning in find_foreground(array).warnings)
 
 
 @pytest.mark.parametrize(
@@ -118,4 +118,4 @@ def test_a_background_that_was_not_dark_becomes_dark():
     z_scored = HARMLESS["z-scored, 0 outside"](array, array > 0).array
     scaled = scale_intensities(Volume(z_scored, np.eye(4)))
     assert not scaled.array[z_scored == 0].any()
-    assert scaled.doubts == ()  # one value at the border leaves no doubt
+    assert scaled.warnings == ()  # one value at the border leaves no doubt

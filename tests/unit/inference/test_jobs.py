@@ -45,7 +45,7 @@ def test_names_of_translations(tmp_path, source, direction, name):
 
 
 @pytest.mark.parametrize(
-    ("target", "sidecar", "spread"),
+    ("target", "sidecar", "std"),
     [
         ("sub-1_desc-synth_T2w.nii.gz", "sub-1_desc-synth_T2w.json", "sub-1_desc-synthspread_T2w.nii.gz"),
         ("a_desc-preprocSynth_T2w.nii", "a_desc-preprocSynth_T2w.json", "a_desc-preprocSynthspread_T2w.nii"),
@@ -53,9 +53,9 @@ def test_names_of_translations(tmp_path, source, direction, name):
         ("my.slice.png", "my.slice.json", "my.slice_spread.png"),
     ],
 )
-def test_names_of_what_lies_beside_a_translation(tmp_path, target, sidecar, spread):
+def test_names_of_what_lies_beside_a_translation(tmp_path, target, sidecar, std):
     job = Job(tmp_path / "x.nii", "x.nii", "ab", tmp_path / target)
-    assert (sidecar_of(job.target).name, job.spread.name) == (sidecar, spread)
+    assert (sidecar_of(job.target).name, job.std.name) == (sidecar, std)
 
 
 def test_one_scan_goes_to_the_named_file_or_into_a_folder(tmp_path):
@@ -80,8 +80,8 @@ def test_one_scan_goes_to_the_named_file_or_into_a_folder(tmp_path):
 def test_a_direction_against_the_name_is_doubted(tmp_path):
     source = touch(tmp_path, "a_T2w.nii.gz") / "a_T2w.nii.gz"
     (job,) = plan(source, tmp_path / "out", CONTRASTS, "ab").jobs
-    assert (job.direction, job.doubt) == ("ab", "its name says T2w, but T1w is asked for")
-    assert plan(source, tmp_path / "out", CONTRASTS, "ba").jobs[0].doubt == ""
+    assert (job.direction, job.warning) == ("ab", "its name says T2w, but T1w is asked for")
+    assert plan(source, tmp_path / "out", CONTRASTS, "ba").jobs[0].warning == ""
 
 
 def test_the_folder_speaks_where_the_name_does_not(tmp_path):

@@ -102,8 +102,8 @@ def test_several_models_of_several_planes_are_averaged_with_a_spread(model, head
     translation = ScanTranslator(models)(path)
     scaled = scale_intensities(read_volume(path))
     np.testing.assert_allclose(translation.array, 0.6 * scaled.array, atol=1e-6)
-    np.testing.assert_allclose(translation.spread, 0.4 * scaled.array, atol=1e-6)
-    assert ScanTranslator(models[:1])(path).spread is None
+    np.testing.assert_allclose(translation.std, 0.4 * scaled.array, atol=1e-6)
+    assert ScanTranslator(models[:1])(path).std is None
     other = replace(models[1], description=models[1].description.model_copy(deep=True))
     object.__setattr__(other.description.contrasts, "b", "PD")
     with pytest.raises(ValueError, match=r"coronal: translates T1w and PD, but .*axial T1w and T2w"):
@@ -114,9 +114,9 @@ def test_uncertainty_is_the_spread_over_views(model, head, save_nifti, tmp_path)
     path = save_nifti(tmp_path / "a_T1w.nii.gz", head((20, 22, 9)))
     ramp = torch.linspace(-0.8, 0.8, 48).expand(48, 48)
     translation = ScanTranslator([model({"ab": lambda x: ramp.expand_as(x)})], uncertainty=True)(path)
-    assert translation.spread is not None
-    assert translation.spread[10, 11, 4] > 0.01
-    assert ScanTranslator([model()], uncertainty=True)(path).spread.max() < 1e-6
+    assert translation.std is not None
+    assert translation.std[10, 11, 4] > 0.01
+    assert ScanTranslator([model()], uncertainty=True)(path).std.max() < 1e-6
 
 
 def test_a_scan_unlike_those_trained_on_is_told(tmp_path, head, save_nifti):

@@ -9,7 +9,7 @@ from example_model.models import make_model
 
 from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.inference.scan_translator import Translation
-from mri_cyclegan.inference.synthetic_image import as_int16, sidecar, spread_image, synthetic_image
+from mri_cyclegan.inference.synthetic_image import as_int16, sidecar, std_image, synthetic_image
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def translation(tmp_path):
     model = load_model(tmp_path / "model")
     return Translation(
         array=array,
-        spread=array / 10,
+        std=array / 10,
         affine=affine,
         models=[model.description],
         num_outputs=5,
         direction="ab",
         source_low=12.0,
         source_high=812.0,
-        doubts=("a doubt",),
+        warnings=("a doubt",),
         unlike_training=("too dark",),
         output_flicker=0.1,
         source_flicker=0.2,
@@ -67,8 +67,8 @@ def test_ranges(translation):
     expected = 30 + 1000 * translation.array  # of the target contrast's training scans
     np.testing.assert_allclose(reference[translation.array > 0], expected[translation.array > 0], rtol=1e-6)
     assert reference[0, 0, 0] == 0
-    np.testing.assert_allclose(spread_image(translation, "reference").get_fdata(), 100 * translation.array, rtol=1e-5)
-    np.testing.assert_array_equal(spread_image(translation).get_fdata(), translation.array / np.float32(10))
+    np.testing.assert_allclose(std_image(translation, "reference").get_fdata(), 100 * translation.array, rtol=1e-5)
+    np.testing.assert_array_equal(std_image(translation).get_fdata(), translation.array / np.float32(10))
     model = translation.models[0]
     scans = model.training.b.model_copy(update={"intensity_low": -5.0})
     training = model.training.model_copy(update={"b": scans})

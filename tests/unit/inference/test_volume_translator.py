@@ -11,7 +11,7 @@ from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import Volume
 from mri_cyclegan.inference.resampling import to_scan_grid
-from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_spread
+from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_std
 
 
 def centre(stack):
@@ -161,18 +161,18 @@ def test_mean_and_spread_of_an_ensemble(head):
     preprocessing = Preprocessing("axial", 1.0, 16)
     gains = (0.1, 0.4, 0.7)
     translators = [VolumeTranslator({"ab": lambda x, gain=gain: gain * (x + 1) - 1}, preprocessing) for gain in gains]
-    mean, spread = translate_with_spread(translators, scaled, "ab", [View()])
+    mean, std = translate_with_std(translators, scaled, "ab", [View()])
     members = np.stack([gain * scaled.array for gain in gains])
     np.testing.assert_allclose(mean, members.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(spread, members.std(axis=0, ddof=1), atol=1e-6)
+    np.testing.assert_allclose(std, members.std(axis=0, ddof=1), atol=1e-6)
 
 
 def test_a_network_that_does_not_mind_flips_has_no_spread(head):
     scaled = scale_intensities(Volume(head((12, 14, 6)), np.eye(4)))
     translator = VolumeTranslator(IDENTITY, Preprocessing("axial", 1.0, 24))
-    mean, spread = translate_with_spread([translator], scaled, "ab", TEST_TIME_VIEWS)
+    mean, std = translate_with_std([translator], scaled, "ab", TEST_TIME_VIEWS)
     np.testing.assert_allclose(mean, scaled.array, atol=1e-6)
-    assert spread.max() < 1e-6
+    assert std.max() < 1e-6
 
 
 def test_a_scaled_volume_is_not_changed(head):
@@ -212,14 +212,14 @@ def test_every_view_counts(head):
     scaled = scale_intensities(Volume(head((12, 14, 6)), np.eye(4)))
     place = torch.linspace(-0.8, 0.9, 24).expand(24, 24)
     translator = VolumeTranslator({"ab": lambda x: place.expand_as(x)}, Preprocessing("axial", 1.0, 24))
-    mean, spread = translate_with_spread([translator], scaled, "ab", TEST_TIME_VIEWS)
+    mean, std = translate_with_std([translator], scaled, "ab", TEST_TIME_VIEWS)
     prepared = translator.preprocessing.slices_of(scaled)
     answer = np.broadcast_to(place.numpy(), prepared.slices.shape).copy()
     members = np.stack([translator.on_scan_grid(view.undo(answer), prepared) for view in TEST_TIME_VIEWS])
     assert len(members) == 5
     np.testing.assert_allclose(mean, members.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(spread, members.std(axis=0, ddof=1), atol=1e-6)
-    assert spread.min() > 0.01
+    np.testing.assert_allclose(std, members.std(axis=0, ddof=1), atol=1e-6)
+    assert std.min() > 0.01
 
 
 def test_background_stays_background(head):
@@ -231,9 +231,9 @@ def test_background_stays_background(head):
     stripped = scale_intensities(Volume(np.where(noisy.foreground, array, 0), np.eye(4)))
     place = torch.linspace(-0.8, 0.9, 32).expand(32, 32)
     uneven = VolumeTranslator({"ab": lambda x: place.expand_as(x)}, Preprocessing("axial", 1.0, 32))
-    spread = translate_with_spread([uneven], stripped, "ab", TEST_TIME_VIEWS)[1]
-    assert spread[~stripped.foreground].max() == 0 < spread[stripped.foreground].min()
-    for output in (painting(stripped, "ab"), translate_with_spread([painting], stripped, "ab", TEST_TIME_VIEWS)[0]):
+    std = translate_with_std([uneven], stripped, "ab", TEST_TIME_VIEWS)[1]
+    assert std[~stripped.foreground].max() == 0 < std[stripped.foreground].min()
+    for output in (painting(stripped, "ab"), translate_with_std([painting], stripped, "ab", TEST_TIME_VIEWS)[0]):
         np.testing.assert_array_equal(output[~stripped.foreground], 0)
         np.testing.assert_allclose(output[stripped.foreground], 0.7, rtol=1e-6)
 

@@ -77,16 +77,16 @@ def test_what_appeared_meanwhile_stays(translation, job):
 
 
 def test_what_is_in_the_way(translation, job):
-    assert existing_outputs(job, with_spread=True) == []
+    assert existing_outputs(job, with_std=True) == []
     write_translation(translation(), job, OutputSettings())
-    assert existing_outputs(job, with_spread=True) == [job.target]
+    assert existing_outputs(job, with_std=True) == [job.target]
     job.target.unlink()
-    assert existing_outputs(job, with_spread=True) == [], "interrupted: the rest is ours"
-    sidecar_of(job.spread).write_text("[]")
-    assert existing_outputs(job, with_spread=True) == [job.spread, sidecar_of(job.spread)]
-    assert existing_outputs(job, with_spread=False) == []
+    assert existing_outputs(job, with_std=True) == [], "interrupted: the rest is ours"
+    sidecar_of(job.std).write_text("[]")
+    assert existing_outputs(job, with_std=True) == [job.std, sidecar_of(job.std)]
+    assert existing_outputs(job, with_std=False) == []
     sidecar_of(job.target).write_text('{"GeneratedBy": [{"Name": "scanner"}]}')
-    assert existing_outputs(job, with_spread=False) == [sidecar_of(job.target)]
+    assert existing_outputs(job, with_std=False) == [sidecar_of(job.target)]
 
 
 @pytest.mark.parametrize("content", ["", "[" * 99999, "null", "{}", '{"GeneratedBy": []}', '{"GeneratedBy": ["x"]}'])
@@ -99,17 +99,17 @@ def test_what_does_not_say_that_it_is_ours_is_not(tmp_path, content):
 def test_pictures_have_their_spread_too(translation, job, tmp_path):
     job = Job(job.source, job.place, "ab", tmp_path / "out" / "a_desc-synth_T2w.png")
     write_translation(translation((1, 4, 5)), job, OutputSettings())
-    with Image.open(job.target) as picture, Image.open(job.spread) as spread:
+    with Image.open(job.target) as picture, Image.open(job.std) as std:
         assert picture.text["Description"].endswith("not for diagnostic use")
-        assert spread.text["Description"] == "SYNTHETIC T2w from T1w, SD of the output"
-        np.testing.assert_allclose(np.asarray(spread), np.asarray(picture) / 10, atol=1)
+        assert std.text["Description"] == "SYNTHETIC T2w from T1w, SD of the output"
+        np.testing.assert_allclose(np.asarray(std), np.asarray(picture) / 10, atol=1)
 
 
 def test_space_is_needed_for_the_spread_too(translation, job, monkeypatch):
     volume = translation((30, 40, 50))
     free = 3 * volume.array.nbytes // 2 + writer.SPARE_BYTES
     monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, free))
-    write_translation(translation((30, 40, 50), with_spread=False), job, OutputSettings())
+    write_translation(translation((30, 40, 50), with_std=False), job, OutputSettings())
     with pytest.raises(OSError, match="MB are needed"):
         write_translation(volume, job, OutputSettings(overwrite=True))
 

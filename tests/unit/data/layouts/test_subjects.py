@@ -13,8 +13,8 @@ CONTRASTS = ("T1w", "T2w")
 def who(*names, contrasts=CONTRASTS, pictures=False, pattern=None, names_identify=None):
     """Subjects of paths ``CONTRAST/…``, and the doubts."""
     places = [Place(name.split("/")[0], PurePath(*name.split("/")[1:]), pictures) for name in names]
-    identities, doubts = identify(places, contrasts, pattern, names_identify)
-    return [identity.subject if identity.is_known else "?" for identity in identities], doubts
+    identities, warnings = identify(places, contrasts, pattern, names_identify)
+    return [identity.subject if identity.is_known else "?" for identity in identities], warnings
 
 
 @pytest.mark.parametrize(
@@ -58,21 +58,21 @@ def test_words_that_all_names_of_one_contrast_have_are_dropped_and_told():
     names = [
         f"{contrast}/{number}_{word}.nii" for contrast, word in (("T1w", "pre"), ("T2w", "post")) for number in "123"
     ]
-    subjects, doubts = who(*names)
+    subjects, warnings = who(*names)
     assert subjects == [*"123", *"123"]
-    assert len(doubts) == 1 and "pre in T1w and post in T2w" in doubts[0]
+    assert len(warnings) == 1 and "pre in T1w and post in T2w" in warnings[0]
 
 
 def test_two_sites_with_people_of_their_own_are_not_made_one():
     names = [f"T1w/Guys-IXI{n}.nii" for n in range(10, 14)] + [f"T2w/HH-IXI{n}.nii" for n in range(20, 24)]
-    subjects, doubts = who(*names)
-    assert len(set(subjects)) == 8 and doubts == []
+    subjects, warnings = who(*names)
+    assert len(set(subjects)) == 8 and warnings == []
 
 
 def test_visits_of_one_person_are_one_person():
     names = [f"{c}/BraTS-GLI-0000{n}-00{v}/scan.nii" for c in CONTRASTS for n in (1, 2, 3) for v in range(1 + (n == 2))]
-    subjects, doubts = who(*names)
-    assert set(subjects) == {"BraTS-GLI-00001-000", "BraTS-GLI-00002", "BraTS-GLI-00003-000"} and doubts == []
+    subjects, warnings = who(*names)
+    assert set(subjects) == {"BraTS-GLI-00001-000", "BraTS-GLI-00002", "BraTS-GLI-00003-000"} and warnings == []
     places = [Place(name.split("/")[0], PurePath(*name.split("/")[1:])) for name in names]
     sessions = {(who.subject, who.session) for who in identify(places, CONTRASTS, None, None).identities}
     assert ("BraTS-GLI-00002", "000") in sessions and ("BraTS-GLI-00002", "001") in sessions
@@ -121,5 +121,5 @@ def test_the_users_word_counts():
     ],
 )
 def test_names_that_may_be_one_person_are_in_doubt(names, words):
-    _, (doubt,) = who(*names)
-    assert words in doubt
+    _, (warning,) = who(*names)
+    assert words in warning

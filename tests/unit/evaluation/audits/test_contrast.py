@@ -20,7 +20,7 @@ def tissue_images(subject_images, output, target=TARGET, seed=0, **changes):
     return subject_images(picture(output), picture(target), tissues=labels, tissue_names=NAMES, **changes)
 
 
-def judged(*images):
+def assessed(*images):
     return assess_contrast([measure_contrast(one) for one in images], "ab")
 
 
@@ -47,34 +47,34 @@ def test_means_of_quantile_bins_are_measured_without_labels(subject_images):
 
 
 def test_the_right_contrast_is_green(subject_images):
-    audit = judged(tissue_images(subject_images, {"gm": 0.52, "wm": 0.33, "csf": 0.85}))
+    audit = assessed(tissue_images(subject_images, {"gm": 0.52, "wm": 0.33, "csf": 0.85}))
     assert audit.values == pytest.approx({"rank_correlation": 1, "drift": (0.02 + 0.03 + 0.05) / 3}, abs=1e-5)
     assert audit.level is Level.GREEN
 
 
 def test_inverted_contrast_is_red(subject_images):
-    audit = judged(tissue_images(subject_images, {"gm": 0.5, "wm": 0.55, "csf": 0.45}))
+    audit = assessed(tissue_images(subject_images, {"gm": 0.5, "wm": 0.55, "csf": 0.45}))
     assert audit.values["rank_correlation"] == -1
     assert audit.level is Level.RED
 
 
 def test_inverted_contrast_is_red_without_labels(subject_images):
     target = np.random.default_rng(0).uniform(0.45, 0.55, (6, 16, 16))
-    audit = judged(subject_images(1 - target, target))
+    audit = assessed(subject_images(1 - target, target))
     assert audit.values["drift"] < 0.07
     assert audit.values["rank_correlation"] == pytest.approx(-1)
     assert audit.level is Level.RED
 
 
 def test_two_tissues_that_swap_places_are_amber(subject_images):
-    audit = judged(tissue_images(subject_images, {"gm": 0.38, "wm": 0.4, "csf": 0.88}))
+    audit = assessed(tissue_images(subject_images, {"gm": 0.38, "wm": 0.4, "csf": 0.88}))
     assert audit.values["rank_correlation"] == pytest.approx(0.5)
     assert audit.level is Level.AMBER
 
 
 def test_a_constant_picture_is_red(subject_images):
     target = np.random.default_rng(0).uniform(0.3, 0.4, (6, 16, 16))
-    audit = judged(subject_images(np.full_like(target, 1 / 3), target))
+    audit = assessed(subject_images(np.full_like(target, 1 / 3), target))
     assert audit.values["drift"] < 0.07
     assert audit.values["rank_correlation"] == 0
     assert audit.level is Level.RED
@@ -82,13 +82,13 @@ def test_a_constant_picture_is_red(subject_images):
 
 @pytest.mark.parametrize(("offset", "level"), [(0.06, "green"), (0.08, "amber"), (-0.08, "amber"), (0.16, "red")])
 def test_drift_has_its_own_thresholds(subject_images, offset, level):
-    audit = judged(tissue_images(subject_images, {name: mean + offset for name, mean in TARGET.items()}))
+    audit = assessed(tissue_images(subject_images, {name: mean + offset for name, mean in TARGET.items()}))
     assert audit.values == pytest.approx({"rank_correlation": 1, "drift": abs(offset)}, abs=1e-5)
     assert audit.level.value == level
 
 
 def test_a_global_intensity_error_of_15_percent_is_seen(subject_images):
-    audit = judged(tissue_images(subject_images, {name: 1.15 * mean for name, mean in TARGET.items()}))
+    audit = assessed(tissue_images(subject_images, {name: 1.15 * mean for name, mean in TARGET.items()}))
     assert audit.level is Level.AMBER
 
 
@@ -99,13 +99,13 @@ def test_subjects_of_different_brightness_are_ranked_each_by_itself(subject_imag
         tissue_images(subject_images, {name: mean - 0.05 for name, mean in TARGET.items()}),
         tissue_images(subject_images, {name: mean + 0.05 for name, mean in bright.items()}, target=bright),
     ]
-    assert judged(*images).values["rank_correlation"] == pytest.approx(1)
+    assert assessed(*images).values["rank_correlation"] == pytest.approx(1)
 
 
 def test_the_subject_with_the_lowest_correlation_is_named(subject_images):
     right = tissue_images(subject_images, TARGET, subject="sub-01")
     wrong = tissue_images(subject_images, {"gm": 0.5, "wm": 0.55, "csf": 0.45}, subject="sub-02")
-    audit = judged(right, wrong)
+    audit = assessed(right, wrong)
     assert audit.values["rank_correlation"] == 0
     assert "sub-02, -1.00" in audit.figure
 
@@ -135,4 +135,4 @@ def test_it_needs_pairs(subject_images):
 
 def test_a_single_class_has_no_order(subject_images):
     target = np.full((2, 8, 8), 0.5)
-    assert judged(subject_images(target, target)).level is Level.UNKNOWN
+    assert assessed(subject_images(target, target)).level is Level.UNKNOWN

@@ -18,7 +18,7 @@ def heads(seed, num_subjects=3):
     return sources, [1 - source for source in sources]
 
 
-def judged(images, domain, direction="ab"):
+def assessed(images, domain, direction="ab"):
     return assess_copying(
         [measure_copying(one) for one in images],
         [histogram(one.output[one.foreground]) for one in images],
@@ -29,7 +29,7 @@ def judged(images, domain, direction="ab"):
 
 def test_an_identity_generator_is_red(subject_images):
     sources, _ = heads(0)
-    audit = judged([subject_images(source, source=source) for source in sources], domain=heads(1)[1])
+    audit = assessed([subject_images(source, source=source) for source in sources], domain=heads(1)[1])
     assert audit.level is Level.RED
     assert audit.values["to_source"] == 0
     assert audit.direction == "ab"
@@ -39,13 +39,13 @@ def test_a_slightly_changed_copy_is_red_too(subject_images):
     sources, _ = heads(0)
     noise = np.random.default_rng(2).normal(0, 0.05, sources[0].shape)
     images = [subject_images(np.clip(0.9 * source + 0.05 + noise, 0, 1), source=source) for source in sources]
-    assert judged(images, domain=heads(1)[1]).level is Level.RED
+    assert assessed(images, domain=heads(1)[1]).level is Level.RED
 
 
 def test_a_translation_is_green(subject_images):
     sources, translations = heads(0)
     images = [subject_images(output, source=source) for output, source in zip(translations, sources)]
-    assert judged(images, domain=heads(1)[1]).level is Level.GREEN
+    assert assessed(images, domain=heads(1)[1]).level is Level.GREEN
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_a_translation_is_green(subject_images):
 def test_the_two_distances_decide(subject_images, to_domain, level):
     """The output is 48/256 brighter than its source, and the target domain is brighter still."""
     images = [subject_images(constant(80), source=constant(32))]
-    audit = judged(images, domain=[constant(80 + to_domain)])
+    audit = assessed(images, domain=[constant(80 + to_domain)])
     assert audit.values == pytest.approx({"to_source": 48 / 256, "to_domain": to_domain / 256}, abs=1e-6)
     assert audit.level is level
 
 
 def test_a_copy_is_one_also_where_both_domains_look_alike(subject_images):
-    assert judged([subject_images(constant(80), source=constant(80))], domain=[constant(80)]).level is Level.RED
+    assert assessed([subject_images(constant(80), source=constant(80))], domain=[constant(80)]).level is Level.RED
 
 
 def test_only_the_foreground_counts(subject_images):
@@ -77,7 +77,7 @@ def test_subjects_are_averaged_and_the_worst_is_named(subject_images):
         subject_images(constant(80), source=constant(source), subject=name)
         for name, source in (("sub-01", 16), ("sub-02", 76), ("sub-03", 32))
     ]
-    audit = judged(images, domain=[constant(90)])
+    audit = assessed(images, domain=[constant(90)])
     assert audit.values["to_source"] == pytest.approx((64 + 4 + 48) / 3 / 256, abs=1e-6)
     assert "sub-02" in audit.figure
 

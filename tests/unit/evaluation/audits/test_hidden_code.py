@@ -36,7 +36,7 @@ def measured(there, back, foreground=None):
     return measure_hidden_code(2 * real - 1, foreground, on_unit_range(there), on_unit_range(back))
 
 
-def judged(there, back):
+def assessed(there, back):
     return assess_hidden_code([measured(there, back)], "ab")
 
 
@@ -69,7 +69,7 @@ def read_detail(fake):
 
 
 def test_a_code_in_the_lowest_bits_is_red():
-    audit = judged(hide_in_low_bits, read_low_bits)
+    audit = assessed(hide_in_low_bits, read_low_bits)
     assert audit.values["clean"] > 80
     assert audit.values["quantised"] < 20
     assert audit.values["excess_quantised"] > 30
@@ -77,26 +77,26 @@ def test_a_code_in_the_lowest_bits_is_red():
 
 
 def test_hidden_detail_is_red_though_the_rest_is_plain_to_see():
-    audit = judged(hide_detail, read_detail)
+    audit = assessed(hide_detail, read_detail)
     assert audit.values["clean"] == pytest.approx(-20 * math.log10(0.03), abs=0.2)
     assert audit.level is Level.RED
 
 
 def test_the_same_picture_without_hidden_detail_is_green():
     """The cycle is worse than with the code, and honest."""
-    audit = judged(lambda real: 1 - block_means(real), lambda fake: 1 - fake)
+    audit = assessed(lambda real: 1 - block_means(real), lambda fake: 1 - fake)
     assert audit.values["clean"] < 25
     assert audit.level is Level.GREEN
 
 
 def test_a_copy_hides_nothing():
-    assert judged(lambda real: real, lambda fake: fake).level is Level.GREEN
+    assert assessed(lambda real: real, lambda fake: fake).level is Level.GREEN
 
 
 def test_an_honest_contrast_map_that_is_inverted_perfectly_is_green():
     """Dark and grey swap with bright; between the brightest tissues the way back is twice as steep."""
     source, target = [0.0, 0.5, 1.0], [1.0, 0.4, 0.15]
-    audit = judged(
+    audit = assessed(
         lambda real: interpolate(real, source, target), lambda fake: interpolate(fake, target[::-1], source[::-1])
     )
     assert audit.values["clean"] > 90
@@ -106,7 +106,7 @@ def test_an_honest_contrast_map_that_is_inverted_perfectly_is_green():
 @pytest.mark.parametrize(("gain", "level"), [(1.0, "green"), (2.0, "green"), (3.2, "amber"), (5.0, "red")])
 def test_what_a_perfect_cycle_may_lose_is_the_allowed_gain(gain, level):
     """All error after a perturbation is its own, times the gain: 20 · log10(gain / 2) dB more than allowed."""
-    audit = judged(lambda real: real / gain, lambda fake: fake * gain)
+    audit = assessed(lambda real: real / gain, lambda fake: fake * gain)
     for name in PERTURBATIONS:
         assert audit.values[f"excess_{name}"] == pytest.approx(20 * math.log10(gain / 2), abs=0.01)
     assert audit.values["noisy"] == pytest.approx(-20 * math.log10(0.01 * gain), abs=0.1)
@@ -170,7 +170,7 @@ def test_a_cycle_that_does_not_close_is_not_judged():
     def back(fake):
         return (1 - fake - 0.5) * 5 + 0.5
 
-    audit = judged(lambda real: real, back)
+    audit = assessed(lambda real: real, back)
     assert audit.values["clean"] < 15
     assert audit.level is Level.UNKNOWN
     assert "does not close" in audit.meaning

@@ -20,7 +20,7 @@ def brain(seed=0, shape=(32, 40, 40)):
     return (ndimage.gaussian_filter(clean, 0.5) + random.normal(0, 0.02, shape)).clip(0, 1)
 
 
-def judged(*images):
+def assessed(*images):
     return assess_invented_regions([measure_invented_regions(one) for one in images], "ab")
 
 
@@ -35,7 +35,7 @@ def test_one_bright_blob_in_every_head_is_red(subject_images, blob):
     for name in ("sub-01", "sub-02", "sub-03"):
         target = 0.4 + np.random.default_rng(0).normal(0, 0.03, SHAPE)
         images.append(subject_images(np.where(blob, 1.0, target), target, subject=name, spacing_mm=SPACING_MM))
-    audit = judged(*images)
+    audit = assessed(*images)
     assert audit.values["num_regions"] == 3
     assert audit.values["per_100_ml"] == pytest.approx(100 / (28**3 * 0.064))
     assert audit.values["per_100_ml"] < 0.08
@@ -45,7 +45,7 @@ def test_one_bright_blob_in_every_head_is_red(subject_images, blob):
 def test_a_blob_in_one_head_of_three_is_amber_and_the_head_is_named(subject_images, blob):
     target = np.full(SHAPE, 0.4)
     outputs = {"sub-01": target, "sub-02": np.where(blob, 1.0, target), "sub-03": target}
-    audit = judged(*[subject_images(o, target, subject=name, spacing_mm=SPACING_MM) for name, o in outputs.items()])
+    audit = assessed(*[subject_images(o, target, subject=name, spacing_mm=SPACING_MM) for name, o in outputs.items()])
     assert audit.values["affected_share"] == pytest.approx(1 / 3)
     assert "sub-02" in audit.figure
     assert audit.level is Level.AMBER
@@ -64,7 +64,7 @@ def test_an_honest_output_of_mediocre_quality_invents_nothing(subject_images, di
         "darker": target - 0.3,
         "gain": 1.2 * target,
     }[distortion].clip(0, 1)
-    audit = judged(subject_images(output, target))
+    audit = assessed(subject_images(output, target))
     assert audit.values["num_regions"] == 0
     assert audit.level is Level.GREEN
 

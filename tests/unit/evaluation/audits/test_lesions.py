@@ -26,7 +26,7 @@ def painted(tissue, masks, contrasts):
     return tissue + sum(contrast * mask for contrast, mask in zip(contrasts, masks))
 
 
-def judged(*images):
+def assessed(*images):
     return assess_lesions([measure_lesions(one) for one in images], "ab")
 
 
@@ -43,7 +43,7 @@ def test_contrast_is_measured_against_the_ring_and_its_noise(subject_images, tis
 
 def test_the_truth_itself_is_green(subject_images, tissue, masks):
     target = painted(tissue, masks, [0.3] * 4)
-    audit = judged(subject_images(target, target, lesions=sum(masks) > 0))
+    audit = assessed(subject_images(target, target, lesions=sum(masks) > 0))
     assert audit.values == {"lost_share": 0, "exaggerated_share": 0, "num_lesions": 4, "median_kept": 1}
     assert audit.level is Level.GREEN
 
@@ -59,29 +59,29 @@ def test_the_truth_itself_is_green(subject_images, tissue, masks):
 )
 def test_lesions_below_half_of_their_contrast_are_lost(subject_images, tissue, masks, contrasts, num_lost, level):
     target, output = painted(tissue, masks, [0.3] * 4), painted(tissue, masks, contrasts)
-    audit = judged(subject_images(output, target, lesions=sum(masks) > 0))
+    audit = assessed(subject_images(output, target, lesions=sum(masks) > 0))
     assert audit.values["lost_share"] == num_lost / 4
     assert audit.level.value == level
 
 
 def test_a_generator_that_removes_lesions_is_red(subject_images, tissue, masks):
     """What is healthy is reproduced perfectly."""
-    audit = judged(subject_images(tissue, painted(tissue, masks, [0.3] * 4), lesions=sum(masks) > 0))
+    audit = assessed(subject_images(tissue, painted(tissue, masks, [0.3] * 4), lesions=sum(masks) > 0))
     assert audit.values["median_kept"] == pytest.approx(0, abs=0.03)
     assert audit.level is Level.RED
 
 
 def test_dark_lesions_are_lesions(subject_images, tissue, masks):
     target = painted(tissue, masks, [-0.2] * 4)
-    assert judged(subject_images(target, target, lesions=sum(masks) > 0)).level is Level.GREEN
-    assert judged(subject_images(tissue, target, lesions=sum(masks) > 0)).level is Level.RED
+    assert assessed(subject_images(target, target, lesions=sum(masks) > 0)).level is Level.GREEN
+    assert assessed(subject_images(tissue, target, lesions=sum(masks) > 0)).level is Level.RED
 
 
 def test_a_blurred_and_noisy_output_is_not_red(subject_images, tissue, masks):
     target = painted(tissue, masks, [0.3] * 4)
     output = ndimage.gaussian_filter(target, 1) + np.random.default_rng(1).normal(0, 0.1, SHAPE)
     assert -10 * np.log10(((output - target) ** 2).mean()) < 20.5
-    assert judged(subject_images(output, target, lesions=sum(masks) > 0)).level is not Level.RED
+    assert assessed(subject_images(output, target, lesions=sum(masks) > 0)).level is not Level.RED
 
 
 def test_a_smooth_output_is_not_flattered(subject_images, masks, tissue):
@@ -89,7 +89,7 @@ def test_a_smooth_output_is_not_flattered(subject_images, masks, tissue):
     output = painted(np.full(SHAPE, 0.4), masks, [0.1] * 4)
     images = subject_images(output, painted(tissue, masks, [0.3] * 4), lesions=sum(masks) > 0)
     assert [one["output"] for one in measure_lesions(images)["lesions"]] == [pytest.approx(0.1 / NOISE, rel=0.1)] * 4
-    audit = judged(images)
+    audit = assessed(images)
     assert audit.values["median_kept"] == pytest.approx(1 / 3, abs=0.03)
     assert audit.level is Level.RED
 
@@ -103,9 +103,9 @@ def test_voxels_that_touch_at_a_corner_are_one_lesion(subject_images, tissue):
 
 def test_lesions_that_the_truth_does_not_show_do_not_count(subject_images, tissue, masks):
     target = painted(tissue, masks, [0.3, 0.005, 0.005, 0.005])
-    audit = judged(subject_images(tissue, target, lesions=sum(masks) > 0))
+    audit = assessed(subject_images(tissue, target, lesions=sum(masks) > 0))
     assert audit.values["num_lesions"] == 1
-    assert judged(subject_images(tissue, tissue, lesions=masks[0])).level is Level.UNKNOWN
+    assert assessed(subject_images(tissue, tissue, lesions=masks[0])).level is Level.UNKNOWN
 
 
 def test_a_neighbouring_lesion_is_not_taken_for_tissue(subject_images, ball, tissue):
@@ -139,14 +139,14 @@ def test_single_slices_and_thick_slices_are_measured_in_their_plane(subject_imag
 
 def test_a_truth_without_noise_is_no_division_by_zero(subject_images, masks):
     target = painted(np.full(SHAPE, 0.4), masks, [0.3] * 4)
-    audit = judged(subject_images(target, target, lesions=sum(masks) > 0))
+    audit = assessed(subject_images(target, target, lesions=sum(masks) > 0))
     assert audit.values["median_kept"] == pytest.approx(1)
 
 
 def test_subjects_are_pooled_and_the_worst_is_named(subject_images, tissue, masks):
     target, lesions = painted(tissue, masks, [0.3] * 4), sum(masks) > 0
     outputs = {"sub-01": [0.3, 0.3, 0.3, 0.3], "sub-02": [0.3, 0.0, 0.0, 0.3], "sub-03": [0.3, 0.3, 0.0, 0.3]}
-    audit = judged(
+    audit = assessed(
         *[
             subject_images(painted(tissue, masks, contrasts), target, lesions=lesions, subject=name)
             for name, contrasts in outputs.items()
@@ -170,7 +170,7 @@ def test_lesions_above_twice_their_contrast_are_exaggerated(
     subject_images, tissue, masks, contrasts, num_exaggerated, level
 ):
     target, output = painted(tissue, masks, [0.3] * 4), painted(tissue, masks, contrasts)
-    audit = judged(subject_images(output, target, lesions=sum(masks) > 0))
+    audit = assessed(subject_images(output, target, lesions=sum(masks) > 0))
     assert audit.values["exaggerated_share"] == num_exaggerated / 4
     assert f"{num_exaggerated} exaggerated" in audit.figure
     assert audit.level.value == level
@@ -182,8 +182,8 @@ def test_what_is_missing_is_named(subject_images, tissue, masks):
     without_mask = subject_images(tissue, target)
     empty_mask = subject_images(tissue, target, lesions=np.zeros(SHAPE, bool))
     unpaired = subject_images(tissue, lesions=masks[0])
-    figures = [judged(*some).figure for some in ([without_mask], [without_mask, empty_mask], [unpaired])]
+    figures = [assessed(*some).figure for some in ([without_mask], [without_mask, empty_mask], [unpaired])]
     assert figures == ["no mask given", "no visible lesions", "no pairs"]
-    assert judged(without_mask).level is judged(empty_mask).level is judged(unpaired).level is Level.UNKNOWN
+    assert assessed(without_mask).level is assessed(empty_mask).level is assessed(unpaired).level is Level.UNKNOWN
     with_mask = subject_images(target, target, lesions=sum(masks) > 0)
-    assert judged(without_mask, with_mask).figure.endswith("median contrast kept 100%; pairs without a mask: 1")
+    assert assessed(without_mask, with_mask).figure.endswith("median contrast kept 100%; pairs without a mask: 1")

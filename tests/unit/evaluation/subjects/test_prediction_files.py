@@ -5,7 +5,7 @@ import pytest
 
 from mri_cyclegan.evaluation.subjects.own_translations import own_range, own_source
 from mri_cyclegan.evaluation.subjects.prediction_files import match_files
-from mri_cyclegan.inference.writer import OF_SPREAD
+from mri_cyclegan.inference.writer import STD_DESCRIPTION
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_pictures_of_translate_find_their_targets_by_name_and_their_sources_by_t
     source = [place for place in predictions.values() if place]
     paths = folders(prediction=predictions, target=target, source=source)
     for place, origin in predictions.items():
-        meaning = "T2w image made from T1w." if origin else f"{OF_SPREAD}: T2w image made from T1w."
+        meaning = "T2w image made from T1w." if origin else f"{STD_DESCRIPTION}: T2w image made from T1w."
         entries = {"GeneratedBy": [{"Name": "mri-cyclegan"}], "Sources": [origin], "Description": meaning}
         (paths[0] / place).with_suffix(".json").write_text(json.dumps(entries))
     files = match_files(*paths)

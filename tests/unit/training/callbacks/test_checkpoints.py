@@ -8,7 +8,7 @@ import torch
 
 from mri_cyclegan.training.callbacks import checkpoints
 from mri_cyclegan.training.callbacks.checkpoints import Interrupted, LastCheckpoints, is_whole, last_good_checkpoint
-from mri_cyclegan.training.callbacks.divergence import before_the_row
+from mri_cyclegan.training.callbacks.divergence import last_checkpoint_before_skips
 
 
 @pytest.fixture(autouse=True)
@@ -105,14 +105,14 @@ def test_ones_written_while_steps_are_skipped_leave_the_one_before(tmp_path):
 
 
 def test_the_one_to_go_back_to_is_from_before_the_row(tmp_path):
-    assert before_the_row(tmp_path) is None
+    assert last_checkpoint_before_skips(tmp_path) is None
     last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
     torch.save({"skipped_in_a_row": 3}, last)
-    assert before_the_row(tmp_path) == last, "there is no other"
+    assert last_checkpoint_before_skips(tmp_path) == last, "there is no other"
     torch.save({"skipped_in_a_row": 0}, previous)
-    assert before_the_row(tmp_path) == previous
+    assert last_checkpoint_before_skips(tmp_path) == previous
     torch.save({"skipped_in_a_row": 0}, last)
-    assert before_the_row(tmp_path) == last
+    assert last_checkpoint_before_skips(tmp_path) == last
 
 
 def test_every_so_many_minutes(tmp_path, clock):

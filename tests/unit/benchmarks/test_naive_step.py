@@ -1,10 +1,10 @@
-"""The textbook's step is a fair opponent: it computes what ours computes."""
+"""The naive step is a fair opponent: it computes what ours computes."""
 
 import pytest
 import torch
 from example_training.cyclegans import fit, make_batches, make_cyclegan
 
-from mri_cyclegan.benchmarks.textbook import PlainPool, TextbookStep, plain_structure_loss
+from mri_cyclegan.benchmarks.naive_step import NaiveStep, PlainPool, plain_structure_loss
 from mri_cyclegan.losses.structure import structure_loss
 from mri_cyclegan.training.extra_losses import PairedLoss, StructureLoss
 
@@ -27,12 +27,12 @@ def weights_of(model):
 )
 def test_both_train_to_the_same_weights(settings):
     ours, batches = make_cyclegan(**settings), make_batches(3)
-    textbook = TextbookStep(ours, CPU)
+    naive = NaiveStep(ours, CPU)
     before = weights_of(ours)
     for batch in batches:
-        textbook(batch["a"], batch["b"])
+        naive(batch["a"], batch["b"])
     fit(ours, batches)
-    assert torch.allclose(weights_of(ours), weights_of(textbook), rtol=0, atol=1e-9)
+    assert torch.allclose(weights_of(ours), weights_of(naive), rtol=0, atol=1e-9)
     assert (weights_of(ours) - before).abs().max() > 1e-3
 
 
@@ -63,4 +63,4 @@ def test_the_plain_pool_shows_old_fakes_half_of_the_time():
 )
 def test_what_it_does_not_compute_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        TextbookStep(make_cyclegan(**settings), CPU)
+        NaiveStep(make_cyclegan(**settings), CPU)

@@ -1,4 +1,4 @@
-"""The training step as a textbook has it: what ours is measured against."""
+"""The training step as the recipe is written down: what ours is measured against."""
 
 import copy
 import random
@@ -13,7 +13,7 @@ from torch.nn import functional
 from mri_cyclegan.losses.structure import structure_loss
 
 
-class TextbookStep:
+class NaiveStep:
     """The nine steps, each pass by itself, in float32, without any of our ways to make them fast.
 
     It computes the same losses with the same weights: least squares, the mean absolute difference in cycle and
@@ -31,7 +31,7 @@ class TextbookStep:
     """
 
     def __init__(self, model: Any, device: torch.device) -> None:
-        _require_textbook(model)
+        _require_naive(model)
         networks = (model.generator_ab, model.generator_ba, model.discriminator_a, model.discriminator_b)
         copies = [copy.deepcopy(network).to(device) for network in networks]
         self.generator_ab, self.generator_ba, self.discriminator_a, self.discriminator_b = copies
@@ -133,18 +133,18 @@ def _patches(image: Tensor) -> Tensor:
     return functional.unfold(image, 32, stride=16).transpose(1, 2).reshape(-1, 1, 32, 32)
 
 
-def _require_textbook(model: Any) -> None:
+def _require_naive(model: Any) -> None:
     wanted = {"adversarial_loss": "lsgan", "cycle_loss": "l1", "gradient_penalty": None, "cycle_noise": 0.0}
     for name, value in wanted.items():
         if getattr(model, name) != value:
             raise ValueError(
-                f"train.overrides: the textbook's step has no model.{name}={getattr(model, name)}; "
+                f"train.overrides: the naive step has no model.{name}={getattr(model, name)}; "
                 f"leave it out, or take an experiment with {value}."
             )
     mechanics = {"accumulate_batches": 1, "num_discriminator_steps": 1, "clip_gradients": None}
     for name, value in mechanics.items():
         if getattr(model.optimization, name) != value:
-            raise ValueError(f"train.overrides: the textbook's step has no optimization.{name}. Leave it out.")
+            raise ValueError(f"train.overrides: the naive step has no optimization.{name}. Leave it out.")
     for name in model.extra_losses:
         if name != "structure":
-            raise ValueError(f"train.overrides: the textbook's step has no extra_loss.{name}. Set its weight to 0.")
+            raise ValueError(f"train.overrides: the naive step has no extra_loss.{name}. Set its weight to 0.")

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from mri_cyclegan.data.background import Background, Level
-from mri_cyclegan.data.findings import Doubt
+from mri_cyclegan.data.findings import ImageWarning
 
 # Voxels that are this many times the head's range below the background or above the head are no tissue.
 STRAY_BELOW, STRAY_ABOVE = 1.0, 5.0
@@ -24,9 +24,9 @@ AIR_SIDE, AIR_SIGMA, AIR_DISTANCE = 96, 1.5, 4
 MIN_AIR_VOXELS = 100
 
 
-def doubts_about(
+def foreground_warnings(
     background: Background, image: np.ndarray, limited: np.ndarray, labels: np.ndarray, head: int
-) -> Iterator[Doubt]:
+) -> Iterator[ImageWarning]:
     """List what the owner of a scan should look at.
 
     Args:
@@ -43,10 +43,10 @@ def doubts_about(
         yield from _about_air(background, limited, labels)
 
 
-def _about_background(background: Background) -> Iterator[Doubt]:
+def _about_background(background: Background) -> Iterator[ImageWarning]:
     level = background.level
     if level is None:
-        yield Doubt(
+        yield ImageWarning(
             "no value or narrow range of values is common at its border, so the head was told from its background by "
             "brightness alone",
             "Look at it in the report of verify; a wider field of view would show air around the head.",
@@ -54,19 +54,21 @@ def _about_background(background: Background) -> Iterator[Doubt]:
         return
     if background.paddings:
         values = ", ".join(f"{padding.middle:g}" for padding in background.paddings)
-        yield Doubt(
+        yield ImageWarning(
             f"the background around the head is {_words(level)}, but areas or whole slices have the value {values}",
             "These are taken for padding. Remove the padding if the head lies in them.",
         )
     if not background.is_dark and level.middle > background.high:
         problem = f"its background, {_words(level)}, is brighter than the head"
-        yield Doubt(problem, "It is made dark. Check that the image is not inverted.")
+        yield ImageWarning(problem, "It is made dark. Check that the image is not inverted.")
     elif not background.is_dark and not level.is_value:
         problem = f"its background, {_words(level)}, lies among the intensities of the head"
-        yield Doubt(problem, "It is made dark. Mask the head, or check where it was found in the report of verify.")
+        yield ImageWarning(
+            problem, "It is made dark. Mask the head, or check where it was found in the report of verify."
+        )
     elif background.is_dark and level.is_value and level.middle < 0 and background.height < FAR_BELOW:
         head = f"{background.low:.4g} to {background.high:.4g}"
-        yield Doubt(
+        yield ImageWarning(
             f"its background, {_words(level)}, is far darker than the head, {head}",
             "Should it stand for what was not measured, give it the intensity of the head's darkest voxels.",
         )
@@ -76,7 +78,7 @@ def _words(level: Level) -> str:
     return f"{level.middle:g}" if level.is_value else f"about {level.middle:.3g}"
 
 
-def _about_strays(background: Background, image: np.ndarray) -> Iterator[Doubt]:
+def _about_strays(background: Background, image: np.ndarray) -> Iterator[ImageWarning]:
     low = background.dark - STRAY_BELOW * background.range
     high = background.high + STRAY_ABOVE * background.range
     lowest, highest = float(image.min()), float(image.max())
@@ -85,14 +87,14 @@ def _about_strays(background: Background, image: np.ndarray) -> Iterator[Doubt]:
     if count:
         extremes = " and ".join(f"{value:g}" for value in (lowest, highest) if not low <= value <= high)
         voxels = "1 voxel lies" if count == 1 else f"{count} voxels lie"
-        yield Doubt(
+        yield ImageWarning(
             f"{voxels} far beyond all others, up to {extremes} where the head has {background.low:.4g} to "
             f"{background.high:.4g}",
             "They are ignored. Look for spikes or marks that were burnt in.",
         )
 
 
-def _about_parts(labels: np.ndarray, head: int) -> Iterator[Doubt]:
+def _about_parts(labels: np.ndarray, head: int) -> Iterator[ImageWarning]:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     shares = sizes / sizes[head]
@@ -106,13 +108,13 @@ def _about_parts(labels: np.ndarray, head: int) -> Iterator[Doubt]:
         if _face_each_other(boxes[part - 1], boxes[head - 1], labels.shape)
     ]
     if wrapped:
-        yield Doubt(
+        yield ImageWarning(
             f"the head is cut off at a border, and a part of {100 * shares[wrapped].sum():.1f} % of its size lies at "
             "the opposite one: it may be wrapped around",
             "Shift the image back, or crop the wrapped part away.",
         )
     elif shares.max() >= SECOND_PART:
-        yield Doubt(
+        yield ImageWarning(
             f"beside the head there is a part of {100 * shares.max():.0f} % of its size, which is left out",
             "Look at it in the report of verify: slices may be missing, or the head wrapped around.",
         )
@@ -125,7 +127,7 @@ def _face_each_other(part: tuple[slice, ...], head: tuple[slice, ...], shape: tu
     )
 
 
-def _about_air(background: Background, limited: np.ndarray, labels: np.ndarray) -> Iterator[Doubt]:
+def _about_air(background: Background, limited: np.ndarray, labels: np.ndarray) -> Iterator[ImageWarning]:
     every = tuple(slice(None, None, -(-size // AIR_SIDE)) for size in limited.shape)
     air = ~ndimage.binary_dilation(labels[every] > 0, iterations=AIR_DISTANCE)
     if background.level is None or np.count_nonzero(air) < MIN_AIR_VOXELS:
@@ -133,7 +135,7 @@ def _about_air(background: Background, limited: np.ndarray, labels: np.ndarray) 
     heights = ndimage.gaussian_filter(limited[every], AIR_SIGMA)[air]
     loud = float((heights - np.median(heights) > LOUD * background.range).mean())
     if loud > MAX_LOUD_SHARE:
-        yield Doubt(
+        yield ImageWarning(
             f"{100 * loud:.0f} % of its air is not empty: a ghost of the head, a wrapped part, or an artefact",
             "Look at it in the report of verify: the outline and the intensities of the head may be wrong.",
         )

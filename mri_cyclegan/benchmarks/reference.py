@@ -16,7 +16,7 @@ import torch
 from mri_cyclegan.configuration.schema import DictConfig, num_channels
 
 
-class Peer:
+class Reference:
     """Its training step with networks of the same kind and size, on noise that is on the device already.
 
     It has neither moving average nor structure loss, and trains in float32; our step computes both besides.
@@ -34,7 +34,7 @@ class Peer:
         self.folder = folder.expanduser().resolve()
         if not (self.folder / "models" / "cycle_gan_model.py").is_file():
             raise ValueError(
-                f"train.peer: {folder} has no models/cycle_gan_model.py. Give a checkout of "
+                f"train.reference: {folder} has no models/cycle_gan_model.py. Give a checkout of "
                 "https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix."
             )
         self.settings = {
@@ -53,7 +53,7 @@ class Peer:
         result = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if result.returncode:
             reason = (result.stderr.strip().splitlines() or [f"it ended with {result.returncode}"])[-1]
-            raise ValueError(f"train.peer: {self.folder} cannot be run: {reason}")
+            raise ValueError(f"train.reference: {self.folder} cannot be run: {reason}")
         return float(result.stdout.split()[-1])
 
 
@@ -66,7 +66,7 @@ def options(config: DictConfig, device: torch.device) -> dict[str, Any]:
     name = _name_of(config.generator)
     _require_patchgan(config.discriminator)
     if not config.model.lambda_cycle:
-        raise ValueError("train.peer: the reference has no training without a cycle. Raise model.lambda_cycle.")
+        raise ValueError("train.reference: the reference has no training without a cycle. Raise model.lambda_cycle.")
     channels = num_channels(config.data.num_adjacent_slices)
     generator, model = config.generator, config.model
     return {
@@ -104,7 +104,7 @@ def _name_of(generator: DictConfig) -> str:
     name = names.get((kind, generator.get("num_blocks", generator.get("depth"))))
     if name is None:
         raise ValueError(
-            "train.peer: the reference has ResNets of 6 and 9 blocks and U-Nets of depth 7 and 8, not "
+            "train.reference: the reference has ResNets of 6 and 9 blocks and U-Nets of depth 7 and 8, not "
             f'{dict(generator)}. Give train.overrides=["generator=resnet"].'
         )
     return name
@@ -115,7 +115,7 @@ def _require_patchgan(discriminator: DictConfig) -> None:
         discriminator.spectral_norm or discriminator.minibatch_stdev
     )
     if not plain:
-        raise ValueError("train.peer: the reference has a PatchGAN with instance normalization. Give one of these.")
+        raise ValueError("train.reference: it has a PatchGAN with instance normalization. Give one of these.")
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def write_volumes(folder: Path, contrast: str, num_slices: int, image_size: int)
     return volumes
 
 
-def contenders(
+def candidates(
     volumes_a: list[CachedVolume], volumes_b: list[CachedVolume], batch_size: int
 ) -> dict[str, Callable[[int], Batches]]:
     """What is measured, by name: each is made for a number of loader processes."""

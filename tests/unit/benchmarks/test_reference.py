@@ -4,7 +4,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from mri_cyclegan.benchmarks.peer import Peer, options
+from mri_cyclegan.benchmarks.reference import Reference, options
 from mri_cyclegan.configuration.schema import CONF_DIR, register
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ def checkout(folder, content=STAND_IN):
 def test_its_steps_are_timed_in_a_process_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = composed("+experiment=demo", "generator=resnet", "data.batch_size=3", "model.lambda_identity=0.5")
-    step_s = Peer(checkout(tmp_path), config, CPU).step_s(5)
+    step_s = Reference(checkout(tmp_path), config, CPU).step_s(5)
     assert 0.02 <= step_s < 0.1
     given = (tmp_path / "options.json").read_text()
     assert '"netG": "resnet_9blocks"' in given
@@ -75,12 +75,12 @@ def test_what_it_does_not_have_is_refused(tmp_path):
         options(composed("+experiment=baseline", "discriminator=pixel"), CPU)
     with pytest.raises(ValueError, match="no training without a cycle"):
         options(composed("+experiment=baseline", "model.lambda_cycle=0"), CPU)
-    with pytest.raises(ValueError, match=f"train.peer: {tmp_path} has no models/cycle_gan_model.py"):
-        Peer(tmp_path, composed("+experiment=baseline"), CPU)
+    with pytest.raises(ValueError, match=f"train.reference: {tmp_path} has no models/cycle_gan_model.py"):
+        Reference(tmp_path, composed("+experiment=baseline"), CPU)
 
 
 def test_its_error_is_told(tmp_path):
     config = composed("+experiment=baseline")
-    peer = Peer(checkout(tmp_path, "raise RuntimeError('too old')"), config, CPU)
+    reference = Reference(checkout(tmp_path, "raise RuntimeError('too old')"), config, CPU)
     with pytest.raises(ValueError, match=r"cannot be run: RuntimeError: too old"):
-        peer.step_s(1)
+        reference.step_s(1)

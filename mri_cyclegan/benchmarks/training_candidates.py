@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from mri_cyclegan.benchmarks.measurement import seconds, synchronize
-from mri_cyclegan.benchmarks.textbook import TextbookStep
+from mri_cyclegan.benchmarks.naive_step import NaiveStep
 from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.schema import DictConfig, num_channels
 from mri_cyclegan.train import precision_for
@@ -124,8 +124,8 @@ def random_batch(config: DictConfig, device: torch.device) -> dict[str, Tensor]:
     return {"a": a, "b": b}
 
 
-class Textbook:
-    """:class:`mri_cyclegan.benchmarks.textbook.TextbookStep` with the same kind of networks, on the same slices.
+class Naive:
+    """:class:`mri_cyclegan.benchmarks.naive.NaiveStep` with the same kind of networks, on the same slices.
 
     Args:
         config: of the training.
@@ -133,7 +133,7 @@ class Textbook:
     """
 
     def __init__(self, config: DictConfig, device: torch.device) -> None:
-        self.step = TextbookStep(build(config.model), device)
+        self.step = NaiveStep(build(config.model), device)
         self.batch, self.device = random_batch(config, device), device
         self.gpu_bytes: int | None = None
 
@@ -151,10 +151,10 @@ class Textbook:
             self.step(self.batch["a"], self.batch["b"])
 
 
-def count_flops(textbook: Textbook) -> int:
+def count_flops(naive: Naive) -> int:
     """Floating-point operations of one step's matrix products and convolutions, two for a multiply-add."""
     with FlopCounterMode(display=False) as counter:
-        textbook.run(1)
+        naive.run(1)
     return counter.get_total_flops()
 
 
