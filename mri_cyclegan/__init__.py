@@ -17,7 +17,7 @@ __all__ = ["__version__", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is heavy when it is first used, so that ``--help`` answers at once."""
+    """Import heavy modules on first use, so that ``--help`` answers at once."""
     if name == "load_model":
         from mri_cyclegan.inference.model import load_model
 

@@ -22,7 +22,7 @@ def main() -> None:
         sys.exit(0 if name in ("--help", "-h") else 2)
     sys.argv = [f"mri-cyclegan {name}", *sys.argv[2:]]
     command = importlib.import_module(f"mri_cyclegan.{name}")
-    # A training on several devices starts itself again, by the name of the main module.
+    # A training on several devices starts its other ranks by the name of the main module.
     sys.modules["__main__"].__spec__ = command.__spec__
     command.main()
 

@@ -1,6 +1,6 @@
-"""Several processes that train one model together: which one this is, and how the others keep out of its way.
+"""Distributed training: which rank this process is, and how the other ranks keep out of rank 0's way.
 
-The first process, rank 0, owns the run folder and the screen. The others only train.
+Rank 0 owns the run folder and the screen. The other ranks only train.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _AGREED = "MRI_CYCLEGAN_AGREED"
 
-# Between two looks at whether the parent still lives.
+# Interval between checks whether the parent is alive.
 INTERVAL_S = 0.5
 
 # Parents that this process is watching.
@@ -33,7 +33,7 @@ _watched: set[int] = set()
 
 
 def is_rank_zero() -> bool:
-    """Whether this process is the first or the only one, before there is a trainer to ask.
+    """Whether this process is rank 0 or the only process, before there is a trainer to ask.
 
     torchrun sets ``RANK``, Lightning's own launcher ``NODE_RANK`` and ``LOCAL_RANK``, SLURM's srun ``SLURM_PROCID``.
     """
@@ -46,9 +46,9 @@ def is_rank_zero() -> bool:
 
 @contextmanager
 def rank_overrides() -> Iterator[list[str]]:
-    """What to tell Hydra so that a further process leaves no folder and says nothing; for the first one, nothing.
+    """Hydra overrides that keep a non-zero rank from creating folders and printing; none for rank 0.
 
-    A further process ends with torchrun or the first process, if these started it.
+    A non-zero rank exits with torchrun or rank 0, if one of these started it.
 
     Yields:
         Overrides for the command line.
@@ -56,7 +56,7 @@ def rank_overrides() -> Iterator[list[str]]:
     if is_rank_zero():
         yield []
         return
-    # Whoever starts a process by hand may leave.
+    # A process started by hand may outlive its parent.
     if "TORCHELASTIC_RUN_ID" in os.environ or ("LOCAL_RANK" in os.environ and "RANK" not in os.environ):
         exit_with_parent(os.getppid())
     with TemporaryDirectory(prefix="mri_cyclegan_") as folder:
@@ -64,12 +64,12 @@ def rank_overrides() -> Iterator[list[str]]:
 
 
 def check_world_size(trainer: pl.Trainer) -> None:
-    """Refuse a launcher and a trainer that count differently: they would wait for each other, or train apart.
+    """Raise if launcher and trainer disagree on the number of processes: they would hang or train separately.
 
     Raises:
-        ValueError: torchrun or srun started another number of processes than the trainer expects.
+        ValueError: torchrun or srun did not start as many processes as the trainer expects.
     """
-    # torchrun first: it may run within a SLURM job. Lightning's launcher follows the trainer.
+    # torchrun first: it may run within a SLURM job. Lightning's own launcher starts what the trainer expects.
     counted_by = "WORLD_SIZE" if "RANK" in os.environ else "SLURM_NTASKS" if slurm.is_task() else ""
     started = os.environ.get(counted_by)
     if started is not None and int(started) != trainer.world_size:
@@ -81,18 +81,18 @@ def check_world_size(trainer: pl.Trainer) -> None:
 
 
 def run_on_rank_zero_first(trainer: pl.Trainer, prepare: Callable[[], None]) -> None:
-    """Run what makes files in the first process, then in one process of each other host, while all others wait.
+    """Run ``prepare`` on rank 0, then on one rank of each other host, while all other ranks wait.
 
-    So nothing is made twice on a shared disk, where the other hosts find it, and nothing is missing on disks of their
-    own. torchrun and srun start all processes at once: they join here, earlier than Lightning would make them.
-    Lightning's own launcher starts the others of this host at ``fit``, when everything is there: nobody waits.
+    So no file is made twice on a shared disk, and none is missing on a host's local disk. torchrun and srun start all
+    ranks at once: they join the process group here, earlier than Lightning would make them. Lightning's own launcher
+    starts the other ranks of this host at ``fit``, when all files exist, so none has to wait.
 
     Args:
-        trainer: not yet fitting.
-        prepare: raises where it fails.
+        trainer: before ``fit``.
+        prepare: makes files; raises if it fails.
 
     Raises:
-        ValueError: it failed in another process; the first one tells, the others end in silence.
+        ValueError: it failed on another rank; rank 0 reports the error, the others exit silently.
     """
     import torch.distributed as dist
     from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -104,7 +104,7 @@ def run_on_rank_zero_first(trainer: pl.Trainer, prepare: Callable[[], None]) -> 
             prepare()
         return
     trainer.strategy.setup_environment()
-    # A group of its own: it works without a GPU, and waits longer than the minutes that a training step may take.
+    # A separate group: it works without a GPU, and waits longer than the minutes that a training step may take.
     group: Any = dist.new_group(backend="gloo", timeout=timedelta(days=30))
     for my_turn in (trainer.is_global_zero, first_here and not trainer.is_global_zero):
         error = _failure(prepare) if my_turn else None
@@ -112,7 +112,7 @@ def run_on_rank_zero_first(trainer: pl.Trainer, prepare: Callable[[], None]) -> 
         dist.all_gather_object(messages, None if error is None else f"{type(error).__name__}: {error}", group=group)
         failed = [rank for rank, message in enumerate(messages) if message is not None]
         if failed and not trainer.is_global_zero:
-            # The first process tells. Launchers end all at the first that is gone: wait until it is that one.
+            # Rank 0 reports. Launchers end all ranks when the first one exits: wait, so that rank 0 exits first.
             with suppress(RuntimeError):
                 dist.barrier(group)
             sys.exit(1)
@@ -124,11 +124,11 @@ def run_on_rank_zero_first(trainer: pl.Trainer, prepare: Callable[[], None]) -> 
 
 
 def broadcast(trainer: pl.Trainer, text: str | None) -> str | None:
-    """What the first process says, in all of them; after :func:`run_on_rank_zero_first`.
+    """Broadcast rank 0's text to all ranks; call it after :func:`run_on_rank_zero_first`.
 
     Args:
-        trainer: not yet fitting.
-        text: of this process.
+        trainer: before ``fit``.
+        text: this rank's text.
     """
     import torch.distributed as dist
 
@@ -138,17 +138,17 @@ def broadcast(trainer: pl.Trainer, text: str | None) -> str | None:
         said = [text]
         dist.broadcast_object_list(said, src=0, device=trainer.strategy.root_device)
         return said[0]
-    # Lightning's own launcher starts the others at fit, with this process's environment.
+    # Lightning's own launcher starts the other ranks at fit, with this process's environment.
     if trainer.is_global_zero:
         os.environ[_AGREED] = text or ""
     return os.environ.get(_AGREED) or None
 
 
 def all_gather(value: Any) -> list[Any]:
-    """What each process holds, in order of their ranks; all must ask together.
+    """Collect the values of all ranks, in rank order; all ranks must call it.
 
     Args:
-        value: of this process, plain data and tensors of the host.
+        value: this rank's value, plain data and CPU tensors.
     """
     import torch.distributed as dist
 
@@ -168,7 +168,7 @@ def _failure(prepare: Callable[[], None]) -> Exception | None:
 
 
 def destroy(trainer: pl.Trainer) -> None:
-    """Leave the group after training; what the first process measures then is its own and waits for nobody."""
+    """Destroy the process group after training, so that what rank 0 measures afterwards waits for no other rank."""
     import torch.distributed as dist
 
     if dist.is_available() and dist.is_initialized():
@@ -177,14 +177,14 @@ def destroy(trainer: pl.Trainer) -> None:
 
 
 def end_child_ranks(trainer: pl.Trainer, patience_s: float = 10) -> None:
-    """See the processes end that Lightning's launcher started here.
+    """Wait for the ranks that Lightning's launcher started on this host to exit, and kill those that do not.
 
-    They end by themselves where they notice that this one has stopped. On a GPU they may wait for it for minutes, with
-    the GPU occupied.
+    They exit on their own once they notice that this process has stopped. On a GPU they may wait for it for minutes,
+    with the GPU occupied.
 
     Args:
-        trainer: that has stopped.
-        patience_s: after which they are killed.
+        trainer: a trainer that has stopped.
+        patience_s: seconds after which a rank is killed.
     """
     for process in getattr(trainer.strategy.launcher, "procs", []):
         try:
@@ -194,7 +194,7 @@ def end_child_ranks(trainer: pl.Trainer, patience_s: float = 10) -> None:
 
 
 def describe_batch(num_ranks: int, batch_size: int, accumulate_batches: int) -> str:
-    """How many slices move the weights together.
+    """Describe the effective batch size, for the log.
 
     Example:
         >>> describe_batch(2, 3, 1)
@@ -208,13 +208,13 @@ def describe_batch(num_ranks: int, batch_size: int, accumulate_batches: int) -> 
 
 
 def exit_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Watch the parent from a thread, and send this process a signal when it is gone.
+    """Watch the parent from a thread, and send this process a signal when the parent is gone.
 
-    A process that is killed takes none of its children along: they would go on, for nobody.
+    Children of a killed process would otherwise keep running.
 
     Args:
-        parent: number of the process that started this one; being gone already counts.
-        number: what ends this process.
+        parent: ID of the process that started this one; it may already be gone.
+        number: signal to send.
     """
     if parent not in _watched:
         _watched.add(parent)

@@ -1,4 +1,4 @@
-"""Evaluate: ``python -m mri_cyclegan.evaluate RUN_DIR`` tells how far a trained model can be trusted.
+"""Evaluate: ``python -m mri_cyclegan.evaluate RUN_DIR`` reports how far a trained model can be trusted.
 
 What is heavy is imported when it is needed, so that ``--help`` answers at once.
 """
@@ -108,7 +108,7 @@ def command(
 ) -> None:
     """Measure a trained model by a fixed protocol, beside trivial baselines, and audit what good scores hide.
 
-    Writes metrics.json, metrics.csv and report.html. Interrupted, it goes on where it stopped.
+    Writes metrics.json, metrics.csv and report.html. The same command resumes an interrupted evaluation.
 
     Exit status: 0 evaluated, 2 refused.
     """

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, room on the disk, and links that lead elsewhere."""
+"""Atomic files and folders, free disk space, and links that lead out of a folder."""
 
 import errno
 import fcntl
@@ -17,18 +17,18 @@ _OF_FILE = re.compile(rf"{re.escape(PREFIX)}\d+-(.+)")
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder to fill, which becomes ``folder`` when the block ends without an error.
+    """Yield a temporary folder to fill, which becomes ``folder`` when the block ends without an error.
 
     If another process made ``folder`` meanwhile, its copy stays: both come from the same settings.
 
     Args:
-        folder: must not exist; its parents are made.
+        folder: must not exist; its parents are created.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial, lock = _locked_folder(folder.parent)
     try:
         yield partial
-        partial.chmod(0o755)  # a temporary folder is its owner's alone
+        partial.chmod(0o755)  # mkdtemp makes folders that only their owner can read
         for path in (*partial.rglob("*"), partial):
             _sync(path)
         try:
@@ -43,7 +43,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove what killed processes left half-written in ``parent``; what is being written stays.
+    """Remove partial files and folders that killed processes left in ``parent``, not those still being written.
 
     Args:
         parent: a folder that only this package writes to.
@@ -60,33 +60,33 @@ def _remove_if_abandoned(partial: Path) -> None:
     try:
         _lock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
-    except OSError:  # its owner is alive
+    except OSError:  # its owner is alive, or the file system has no locks
         pass
     finally:
         os.close(lock)
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    r"""Write a small file that can be made again: whole or not at all, but not forced to disk at once.
+    r"""Write a small file that can be made again: atomically, but not forced to disk at once.
 
-    Names of files need not be UTF-8: what is not becomes an escape, such as ``\udce9``.
+    File names in the text need not be UTF-8: other bytes become an escape, such as ``\udce9``.
     """
     atomic_write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def atomic_write_bytes(path: Path, content: bytes) -> None:
-    """As :func:`atomic_write_text`."""
+    """Like :func:`atomic_write_text`, for bytes."""
     with atomic_file(path, sync=False) as partial:
         partial.write_bytes(content)
 
 
 @contextmanager
 def atomic_file(path: Path, sync: bool = True) -> Iterator[Path]:
-    """Give a temporary file to write, which takes the place of ``path`` when the block ends without an error.
+    """Yield a temporary file to write, which replaces ``path`` when the block ends without an error.
 
     Args:
-        path: in a folder that exists.
-        sync: whether to force it to disk before.
+        path: in an existing folder.
+        sync: whether to force the file to disk before it replaces ``path``.
     """
     partial = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
     lock = _locked_file(partial)
@@ -105,7 +105,7 @@ def atomic_file(path: Path, sync: bool = True) -> Iterator[Path]:
 
 
 def remove_abandoned_files(paths: Iterable[Path]) -> None:
-    """Remove what killed processes left half-written of certain files, and nothing else beside them."""
+    """Remove partial versions of the given files that killed processes left, and nothing else beside them."""
     names = defaultdict(set)
     for path in paths:
         names[path.parent].add(path.name)
@@ -117,18 +117,18 @@ def remove_abandoned_files(paths: Iterable[Path]) -> None:
 
 
 def _locked_file(path: Path) -> int:
-    """A new file, locked as long as this process lives, so that no other takes it for abandoned."""
+    """Create a file, locked for the lifetime of this process, so that no other process removes it as abandoned."""
     while True:
-        # Not through a link: whoever made the folder could have written elsewhere by it.
+        # Do not follow a link: the folder's creator could use it to redirect the write.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         _lock(file, fcntl.LOCK_EX)
         if path.exists():
             return file
-        os.close(file)  # another process cleaned it away before it was locked
+        os.close(file)  # another process removed it before it was locked
 
 
 def _lock(file: int, kind: int) -> None:
-    """Lock, where the file system can: some of clusters cannot, and there nobody may tell what is abandoned."""
+    """Lock if supported (some cluster file systems have no locks); otherwise never treat partial files as abandoned."""
     try:
         fcntl.flock(file, kind)
     except OSError as error:
@@ -139,7 +139,7 @@ def _lock(file: int, kind: int) -> None:
 
 
 def _locked_folder(parent: Path) -> tuple[Path, int]:
-    """A new folder, locked as long as this process lives, so that no other takes it for abandoned."""
+    """Create a folder, locked for the lifetime of this process, so that no other process removes it as abandoned."""
     while True:
         partial = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         try:
@@ -149,7 +149,7 @@ def _locked_folder(parent: Path) -> tuple[Path, int]:
             continue
         if partial.is_dir():
             return partial, lock
-        os.close(lock)  # another process cleaned it away before it was locked
+        os.close(lock)  # another process removed it before it was locked
 
 
 def _sync(path: Path) -> None:
@@ -161,16 +161,16 @@ def _sync(path: Path) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    """Room on the disk that a folder is on, or will be on when it is made."""
+    """Free space on the disk that a folder is on, or will be on once it is created."""
     existing = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
     return shutil.disk_usage(existing).free
 
 
 def require_writable(folder: Path, key: str) -> None:
-    """Make a folder, and see that files can be written there.
+    """Create a folder, and check that files can be written to it.
 
     Raises:
-        ValueError: they cannot; the message names the configuration key.
+        ValueError: the folder cannot be written; the message names the configuration key.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -183,5 +183,5 @@ def require_writable(folder: Path, key: str) -> None:
 
 
 def escapes(path: Path, folder: Path) -> bool:
-    """Whether a path resolves outside a folder, through a symbolic link on the way; it need not exist yet."""
+    """Whether a path resolves outside a folder, symbolic links followed; the path need not exist yet."""
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))

@@ -4,7 +4,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def environment() -> Environment:
-    """Where the pages' templates are found; a variable that a template misspells is an error."""
+    """Jinja environment of the package's templates; a misspelled variable in a template is an error."""
     return Environment(
         loader=PackageLoader("mri_cyclegan"),
         autoescape=True,

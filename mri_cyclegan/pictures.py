@@ -22,12 +22,12 @@ def sample_grid(rows: Sequence[Row], title: str) -> Figure:
     width, height = 1.9 * num_columns + 0.3, 2.05 * len(rows) + 0.35
     figure = Figure(figsize=(width, height), facecolor="white")
     figure.suptitle(title, fontsize=10, y=1 - 0.1 / height, verticalalignment="top")
-    # One area in inches for all of them: axes for each picture take ten times as long.
+    # One set of axes, in inches, for all pictures: separate axes take ten times as long.
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     for number, (label, pictures) in enumerate(rows):
         top = 0.55 + 2.05 * number
-        # A dollar in a name is no formula.
+        # A dollar sign in a name does not start a formula.
         axes.text(
             0.15, top + 0.9, terminal_safe(label), fontsize=7, parse_math=False, rotation=90, ha="center", va="center"
         )
@@ -46,10 +46,10 @@ def sample_grid(rows: Sequence[Row], title: str) -> Figure:
 
 
 def learning_curves(history: Sequence[Mapping[str, float]], baselines: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Losses and validation metrics by epoch.
+    """Plot losses and validation metrics by epoch.
 
     Args:
-        history: of each epoch, ``epoch`` and the values of ``loss/…`` and ``val/…``.
+        history: for each epoch, ``epoch`` and the values of ``loss/…`` and ``val/…``.
         baselines: method name to ``val/…`` values, drawn as dashed lines.
     """
     figure = Figure(figsize=(11, 6.5), facecolor="white")

@@ -1,4 +1,4 @@
-"""Parts of other installed packages, which name them as entry points; see ``docs/extending.md``."""
+"""Plugins: parts that other installed packages register as entry points; see ``docs/extending.md``."""
 
 from importlib.metadata import entry_points
 from typing import TypeVar
@@ -7,15 +7,15 @@ Part = TypeVar("Part")
 
 
 def plugins(group: str, kind: type[Part]) -> dict[str, Part]:
-    """What installed packages add to a group, by name.
+    """Load the parts that installed packages add to a group, by name.
 
     Args:
         group: such as ``formats``, for the entry points ``mri_cyclegan.formats``.
-        kind: what each must be.
+        kind: type that each part must have.
 
     Raises:
         ImportError: an entry point cannot be loaded.
-        TypeError: it is of another kind.
+        TypeError: a part is of another type.
     """
     found = {}
     for entry in sorted(entry_points(group=f"mri_cyclegan.{group}")):

@@ -1,4 +1,4 @@
-"""Where a run and its figures come from."""
+"""Provenance of a run and its figures: code, command, versions and machine."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ import torch
 
 PACKAGE = Path(__file__).parent
 
-# Where Linux tells the version of the loaded driver.
+# Where Linux shows the version of the loaded driver.
 GPU_DRIVER = Path("/sys/module/nvidia/version")
 
 PACKAGES = (
@@ -33,7 +33,7 @@ PACKAGES = (
 
 GIT_TIMEOUT_S = 5.0
 
-# What points Git at another repository than the one a folder lies in; a hook of that one sets them.
+# Variables that point Git at another repository than a folder's own; that repository's hooks set them.
 GIT_REPOSITORY_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -45,10 +45,10 @@ GIT_REPOSITORY_VARIABLES = (
 
 
 def provenance(device: torch.device | None = None) -> dict[str, Any]:
-    """Code, command, versions and machine of this process, plain JSON values.
+    """Code, command, versions and machine of this process, as plain JSON values.
 
     Args:
-        device: that networks run on; None where none does.
+        device: device that networks run on; None if none do.
     """
     found = {
         "code_version": version("mri-cyclegan"),
@@ -76,7 +76,7 @@ def provenance(device: torch.device | None = None) -> dict[str, Any]:
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command as one can type it again, without the folders that this program is installed in.
+    """The command as one can type it again, without the folder that this program is installed in.
 
     Args:
         arguments: as in ``sys.argv``.
@@ -91,7 +91,7 @@ def command_line(arguments: Sequence[str]) -> str:
     if script.is_relative_to(PACKAGE):
         module = script.relative_to(PACKAGE.parent).with_suffix("")
         program = f"python -m {'.'.join(module.parts)}"
-    elif arguments[0].startswith("mri-cyclegan "):  # both words stand in one, see __main__.py
+    elif arguments[0].startswith("mri-cyclegan "):  # __main__.py joins program and command in one argument
         program = arguments[0]
     else:
         program = shlex.quote(script.name if script.is_absolute() else arguments[0])
@@ -100,7 +100,7 @@ def command_line(arguments: Sequence[str]) -> str:
 
 @cache
 def _code() -> dict[str, Any] | None:
-    """The commit of the first question: a training of days evaluates with the code that it has started with."""
+    """The commit at the first call: a training of days evaluates with the code that it was started with."""
     return git_revision(PACKAGE.resolve())
 
 
@@ -113,15 +113,15 @@ def _gpu_versions() -> dict[str, Any]:
 
 
 def git_revision(package: Path) -> dict[str, Any] | None:
-    """Commit of the work tree that a package's own files are tracked in.
+    """Commit of the work tree that tracks a package's own files.
 
     Args:
         package: folder with an ``__init__.py``.
 
     Returns:
-        ``revision``, the commit; ``dirty``, whether a tracked file of the work tree has changed since, or the package
-        has files that are not tracked; None where that takes too long. None where the package is no repository's code,
-        as when it is installed (also within a repository's folder), or where Git is missing or refuses.
+        ``revision``, the commit; ``dirty``, whether a tracked file of the work tree has changed since or the package
+        has untracked files, or None if that takes too long. None instead of both if the package is not tracked, as when
+        installed (even within a repository's folder), or if Git is missing or refuses.
     """
     if _git(package, "ls-files", "--error-unmatch", "--", "__init__.py") is None:
         return None
@@ -135,11 +135,11 @@ def git_revision(package: Path) -> dict[str, Any] | None:
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
-    """What Git answers; None where it cannot, will not or takes too long."""
+    """Output of a Git command; None if Git is missing, fails or takes too long."""
     environment = {name: value for name, value in os.environ.items() if name not in GIT_REPOSITORY_VARIABLES}
     try:
         done = subprocess.run(
-            # No monitor of the file system is started, and no lock taken that a commit elsewhere would meet.
+            # Start no file-system monitor, and take no lock that could block a commit elsewhere.
             ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments],
             cwd=folder,
             env=environment,

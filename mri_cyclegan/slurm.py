@@ -1,8 +1,8 @@
-"""Whether SLURM started this process as one of several, or a person in a shell that SLURM gave out.
+"""Whether this process is one of several started by srun, or was started from a shell or script of a SLURM job.
 
-Lightning takes every process in a job with ``SLURM_NTASKS`` for one that srun started, unless the job is called "bash"
-or "interactive". A shell of any other name then waits for processes that nobody starts, and tasks that srun starts
-from a shell of these names train apart from each other.
+Lightning assumes that srun started every process with ``SLURM_NTASKS``, unless the job is named "bash" or
+"interactive". In a shell of a job with any other name, it then waits for processes that are never started; and tasks
+that srun starts from a shell of a job with one of these names train separately.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytorch_lightning.plugins.environments import ClusterEnvironment
 
-# Numbers from here on are no steps of srun's tasks: 0xfffffffb the batch script, 0xfffffffa the shell of salloc.
+# Step IDs from here on are not srun tasks: 0xfffffffb is the batch script, 0xfffffffa the shell of salloc.
 FIRST_RESERVED_STEP = 0xFFFFFFF0
 
 
 def is_task() -> bool:
     """Whether this is one of the processes that ``srun python …`` starts together.
 
-    The script of sbatch and the shell of salloc are not, nor is a shell of ``srun --pty``: its terminal tells it from
-    srun's tasks, which have none, also where these were started from such a shell and have its variables.
+    The script of sbatch and the shell of salloc are not, nor is a shell of ``srun --pty``: it has a terminal. srun's
+    tasks have none, even if they were started from such a shell and inherit its variables.
     """
     step = os.environ.get("SLURM_STEP_ID", "")
     if not step.isdecimal() or int(step) >= FIRST_RESERVED_STEP or has_terminal():
@@ -30,12 +30,12 @@ def is_task() -> bool:
 
 
 def _is_named_a_shell() -> bool:
-    """By Lightning's rule; needed where a shell's terminal is gone."""
+    """Lightning's rule by job name; needed for a shell that has lost its terminal."""
     return os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
 
 
 def has_terminal() -> bool:
-    """Whether a terminal controls this process, wherever its input and output go."""
+    """Whether this process has a controlling terminal, wherever its input and output go."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
@@ -44,16 +44,16 @@ def has_terminal() -> bool:
 
 
 def environment(num_nodes: int) -> ClusterEnvironment | None:
-    """What tells Lightning of the processes that train together; None where it finds that out by itself.
+    """Cluster environment to give Lightning; None if Lightning detects the right one itself.
 
     Args:
-        num_nodes: hosts of the training.
+        num_nodes: number of hosts of the training.
 
     Raises:
-        ValueError: a shell or script, which is on one host, is to train on several, or srun was not told how many
-            processes a host has.
+        ValueError: a shell or script, which runs on one host, is to train on several; or srun was not given the number
+            of processes per host.
     """
-    if "SLURM_NTASKS" not in os.environ or "RANK" in os.environ:  # torchrun counts for itself
+    if "SLURM_NTASKS" not in os.environ or "RANK" in os.environ:  # torchrun sets its own variables
         return None
     from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEnvironment
 
@@ -71,5 +71,5 @@ def environment(num_nodes: int) -> ClusterEnvironment | None:
             "hosts. Put srun before the command, as docs/slurm.sh does, or give trainer.num_nodes=1."
         )
     if num_tasks == "1" and not has_terminal():
-        return None  # a batch script, which Lightning puts back into the queue
+        return None  # a batch script, which Lightning requeues
     return LightningEnvironment()

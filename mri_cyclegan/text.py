@@ -1,16 +1,16 @@
-"""Text on the screen, whatever it holds and whatever the screen can show."""
+"""Text that is safe to print, whatever it contains and whatever characters the terminal supports."""
 
 import codecs
 import io
 import sys
 
-# One character for one: columns of tables stay in line.
+# One character for one, so that table columns stay aligned.
 PLAIN = {"→": ">", "↔": "-", "×": "x", "−": "-", "–": "-", "…": "~", "·": "*", "±": "~", "≥": ">"}
 ERRORS = "mri_cyclegan.plain"
 
 
 def terminal_safe(text: str) -> str:
-    r"""A text without what a terminal would obey, or could not show: names of files and entries may hold anything.
+    r"""Escape characters that a terminal would interpret or could not show: file and entry names may contain any.
 
     >>> terminal_safe("a\x1b[31mb\udce9 é → #")
     'a\\x1b[31mb\\udce9 é → #'
@@ -22,10 +22,10 @@ def terminal_safe(text: str) -> str:
 
 
 def replace_unencodable() -> None:
-    """Let the screen replace characters that its encoding lacks, where it would fail: the entry points' first call.
+    """Make stdout and stderr replace characters that their encoding lacks; entry points call this first.
 
     Not every terminal and log is UTF-8 (``LC_ALL=de_DE.ISO-8859-1``, ``PYTHONIOENCODING=ascii``), and hours of training
-    must not end in an arrow that it cannot show.
+    must not fail because an arrow cannot be printed.
     """
     codecs.register_error(ERRORS, _plain)
     for stream in (sys.stdout, sys.stderr):
@@ -34,7 +34,7 @@ def replace_unencodable() -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that an encoding lacks, and where the text continues: an error handler of codecs."""
+    """Codecs error handler: return what replaces characters that an encoding lacks, and where the text continues."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

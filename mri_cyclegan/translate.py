@@ -61,7 +61,7 @@ def command(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out scans whose output exists: go on where it stopped.")
+        bool, typer.Option("--skip-existing", help="Skip scans whose output exists, to resume after an interruption.")
     ] = False,
     num_parts: Annotated[int, typer.Option(min=1, help="Divide the scans among so many machines …")] = 1,
     part: Annotated[int, typer.Option(min=0, help="… and translate this share, from 0.")] = 0,
@@ -108,7 +108,7 @@ def command(
             outcome = translate_scans(folders, source.expanduser(), output.expanduser(), options, on_progress)
     except OSError as error:
         _refuse(f"{error.filename or 'The system'}: {error.strerror or error}.")
-    except (ValueError, RuntimeError) as error:  # a RuntimeError is what ~nobody raises
+    except (ValueError, RuntimeError) as error:  # a RuntimeError: the home directory of ~user is unknown
         _refuse(str(error))
     _print(outcome, output, perf_counter() - began)
     if outcome.interrupted:
@@ -124,7 +124,7 @@ def _refuse(message: str) -> NoReturn:
 
 @contextmanager
 def _progress() -> "Iterator[OnProgress]":
-    """A bar with files and time left; where the output is no terminal, a line for each file."""
+    """A progress bar with files and time left, or a line per file if the output is not a terminal."""
     console = Console(stderr=True)
     seen: set[str] = set()
     columns = (
@@ -147,7 +147,7 @@ def _progress() -> "Iterator[OnProgress]":
 
 
 def _print(outcome: "Outcome", output: Path, seconds: float) -> None:
-    """What became of the scans: doubts, failures, and where the results are."""
+    """Print warnings, failures, counts, and where the results are."""
     console = Console()
     lines = [(warning, "yellow") for warning in outcome.warnings]
     lines += [(f"Failed: {_in_options(failure)}", "red") for failure in outcome.failed]
@@ -159,7 +159,7 @@ def _print(outcome: "Outcome", output: Path, seconds: float) -> None:
     where = outcome.written[0] if len(outcome.written) == 1 else output
     lines.append((f"{', '.join(counts)} ({timedelta(seconds=round(seconds))}): {where}", ""))
     if outcome.interrupted:
-        lines.append(("Interrupted. The same command with --skip-existing goes on.", "yellow"))
+        lines.append(("Interrupted. Resume with the same command and --skip-existing.", "yellow"))
     if outcome.written:
         lines.append(("Synthetic images, not for diagnostic use.", "bold"))
     for line, style in lines:
@@ -167,7 +167,7 @@ def _print(outcome: "Outcome", output: Path, seconds: float) -> None:
 
 
 def _in_options(message: str) -> str:
-    """A message of the readers in the words of this command, which has options in place of a configuration.
+    """A message about reading a scan, with options of this command in place of configuration keys.
 
     >>> _in_options("Set data.volume_index to choose one, or data.nonfinite=zero.")
     'Set --volume-index to choose one, or --nonfinite zero.'

@@ -1,23 +1,23 @@
-"""Classes of other packages that the user has named, and that a configuration or a model may therefore have built.
+"""Classes of other packages that the user has named, and that a configuration or model may therefore build.
 
-Whatever else a configuration or a model names is refused: it may come from a stranger.
+Other classes outside the allowlist are rejected: a configuration or model may come from a stranger.
 """
 
 import importlib
 import re
 from collections.abc import Iterable
 
-# Named in this process.
+# Names trusted in this process.
 _trusted: set[str] = set()
 
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
 def trust(names: Iterable[str]) -> None:
-    """Let these classes be built in this process.
+    """Allow classes to be built in this process.
 
     Args:
-        names: with their modules, such as ``my_lab.nets.Generator``.
+        names: full names with module, such as ``my_lab.nets.Generator``.
 
     Raises:
         ValueError: a name has no module.
@@ -39,10 +39,10 @@ def is_trusted(name: str) -> bool:
 
 
 def import_class(name: str) -> type:
-    """The class of a name, such as ``my_lab.nets.Generator``; its module is imported, which runs it.
+    """Import a class by its full name, such as ``my_lab.nets.Generator``; this runs its module.
 
     Raises:
-        ValueError: there is no such module, or no such class in it.
+        ValueError: the module does not exist, or it has no such class.
     """
     module, _, attribute = name.rpartition(".")
     try:

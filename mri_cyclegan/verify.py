@@ -1,4 +1,4 @@
-"""Verify: ``python -m mri_cyclegan.verify DATA_ROOT`` tells all that is wrong with a data set, before training."""
+"""Verify: ``python -m mri_cyclegan.verify DATA_ROOT`` reports all that is wrong with a data set, before training."""
 
 import sys
 from dataclasses import replace
@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def command(
     root: Annotated[Path, typer.Argument(metavar="DATA_ROOT", help="Folder of the data set.")],
-    layout: Annotated[Layout | None, typer.Option(help="What kind it is; found out if not given.")] = None,
+    layout: Annotated[Layout | None, typer.Option(help="Layout of the data set; detected if not given.")] = None,
     contrasts: Annotated[str | None, typer.Option(metavar="A,B", help="Names of the two contrasts.")] = None,
     pattern_a: Annotated[str | None, typer.Option(help="As data.pattern_a, with --pattern-b.")] = None,
     pattern_b: Annotated[str | None, typer.Option(help="As data.pattern_b.")] = None,
@@ -36,7 +36,7 @@ def command(
         Path | None, typer.Option(help="Folder of the reports.  [default: outputs/verify/<name>/<date_time>]")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when there are warnings.")] = False,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one a core]")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes.  [default: one per core]")] = None,
     subject_pattern: Annotated[str | None, typer.Option(help="As data.subject_pattern.")] = None,
     bids_filters: Annotated[
         str | None, typer.Option(metavar="YAML", help="As data.bids_filters: '{T1w: {acq: highres}}'.")

@@ -1,1 +1,1 @@
-"""How fast it is, beside what else there is."""
+"""Speed benchmarks, compared with other implementations."""

@@ -1,4 +1,4 @@
-"""Part ``loader``: slices a second, and how long a device would wait for them."""
+"""Part ``loader``: slices per second, and how long a device would wait for them."""
 
 import json
 import tempfile
@@ -12,17 +12,17 @@ from mri_cyclegan.benchmarks.loader_report import print_table, waiting_chart
 from mri_cyclegan.benchmarks.measurement import machine, summarize
 from mri_cyclegan.pictures import save_png
 
-# Name of a ratio to what is divided by what.
+# Name of each ratio to its numerator and denominator.
 RATIOS = {
     "raw": ("ours, raw from disk", "MONAI, raw from memory"),
     "augmented on the CPU": ("ours, augmented on the CPU", "MONAI, augmented"),
     "ours augmented on the device": ("ours, raw from disk", "MONAI, augmented"),
 }
 
-# Batches at the start of an epoch that do not count when waiting is measured: some are ready in advance.
+# Batches at the start of an epoch that do not count when waiting is measured: some are loaded in advance.
 NUM_WARM_UP = 8
 
-# Candidate to number of loader processes to what was measured.
+# Candidate to number of loader processes to the summary of its speeds.
 Speeds = dict[str, dict[int, dict[str, float]]]
 
 
@@ -38,19 +38,19 @@ def benchmark_loader(
     """Measure, write ``loader.json`` and ``loader.png``, and print a table.
 
     Args:
-        output_dir: made if it does not exist.
+        output_dir: created if it does not exist.
         image_size: side of the square slices, in pixels.
-        batch_size: slices of each contrast in a batch.
+        batch_size: slices of each contrast per batch.
         num_workers: numbers of loader processes to try.
-        num_slices: on disk, half of them of each contrast.
-        repeats: epochs measured, after one that is not.
-        device_step_ms: times a device may take for a step.
+        num_slices: slices on disk, half of them of each contrast.
+        repeats: measured epochs, after one that is not measured.
+        device_step_ms: assumed times of a device for one step.
 
     Returns:
-        What ``loader.json`` holds.
+        Content of ``loader.json``.
 
     Raises:
-        ValueError: there is too little to measure.
+        ValueError: there are too few slices, repeats or numbers of loader processes.
     """
     _check(batch_size, num_workers, num_slices, repeats)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def _check(batch_size: int, num_workers: Sequence[int], num_slices: int, repeats
 def measure_speeds(
     makers: Mapping[str, Callable[[int], Batches]], num_workers: Sequence[int], num_slices: int, repeats: int
 ) -> Speeds:
-    """Slices a second of each candidate with each number of loader processes."""
+    """Slices per second of each candidate with each number of loader processes."""
     speeds: Speeds = {name: {} for name in makers}
     for number in num_workers:
         epochs_s = measure_epochs({name: make(number) for name, make in makers.items()}, repeats)
@@ -106,9 +106,9 @@ def measure_speeds(
 
 
 def measure_epochs(found: Mapping[str, Batches], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each candidate's epochs, from asking for the first batch to the last one; the first epoch is left out.
+    """Seconds per epoch of each candidate, from requesting the first batch to the last one, without the first epoch.
 
-    Candidates take turns, so that a machine that is busy for a while is so for all.
+    Candidates take turns, so that temporary load on the machine affects all of them.
     """
     epochs_s: dict[str, list[float]] = {name: [] for name in found}
     for _ in range(repeats + 1):
@@ -121,14 +121,14 @@ def measure_epochs(found: Mapping[str, Batches], repeats: int) -> dict[str, list
 
 
 def measure_waiting(batches: Batches, device_step_ms: Sequence[float]) -> list[float]:
-    """:func:`waiting_share` for each time of a step."""
+    """:func:`waiting_share` for each step time."""
     return [waiting_share(batches, step_ms / 1000) for step_ms in device_step_ms]
 
 
 def waiting_share(batches: Batches, step_s: float) -> float:
     """Share of an epoch that a device spends waiting for data, in [0, 1].
 
-    The device's step is a sleep: it computes elsewhere, and leaves the processors to the loader.
+    A sleep stands for the device's step, since a device leaves the CPU to the loader.
     """
     waited_s, steps_s = 0.0, 0.0
     asked = time.perf_counter()

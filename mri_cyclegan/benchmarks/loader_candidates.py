@@ -31,12 +31,12 @@ SLICES_PER_VOLUME = 100
 # As in conf/data/_shared.yaml: rotation in degrees, shift, scale, brightness, contrast.
 ROTATION, SHIFT, SCALE, BRIGHTNESS, CONTRAST = 8.0, 0.04, 0.05, 0.05, 0.1
 
-# Gives an epoch of batches each time it is called.
+# Returns one epoch of batches on each call.
 Batches = Callable[[], Iterator[dict[str, Tensor]]]
 
 
 def write_volumes(folder: Path, contrast: str, num_slices: int, image_size: int) -> list[CachedVolume]:
-    """Volumes of noise in a bright box on background, as the slice cache writes them."""
+    """Write volumes as the slice cache does: noise in a bright box on background."""
     volumes = []
     for number, start in enumerate(range(0, num_slices, SLICES_PER_VOLUME)):
         shape = (min(SLICES_PER_VOLUME, num_slices - start), image_size, image_size)
@@ -57,7 +57,7 @@ def write_volumes(folder: Path, contrast: str, num_slices: int, image_size: int)
 def candidates(
     volumes_a: list[CachedVolume], volumes_b: list[CachedVolume], batch_size: int
 ) -> dict[str, Callable[[int], Batches]]:
-    """What is measured, by name: each is made for a number of loader processes."""
+    """Loaders to measure, by name; each is created for a number of loader processes."""
     ours, monais = (partial(make, volumes_a, volumes_b, batch_size) for make in (our_batches, monai_batches))
     return {
         "ours, raw from disk": partial(ours, False),
@@ -70,7 +70,7 @@ def candidates(
 def our_batches(
     volumes_a: list[CachedVolume], volumes_b: list[CachedVolume], batch_size: int, augment: bool, num_workers: int
 ) -> Batches:
-    """The data module's loader; raw slices come with the changes that a device would still make."""
+    """The data module's loader; raw slices come with the augmentation parameters that a device would still apply."""
     augmentation = Augmentation(ROTATION, SHIFT, SCALE, True, BRIGHTNESS, CONTRAST)
     data = UnpairedSlices(volumes_a, volumes_b, 0.0, (0.0, 1.0), Matching("none", 0.0), 0, augmentation, seed=0)
     loader = training_loader(data, batch_size, num_workers, seed=0)
@@ -85,7 +85,7 @@ def our_batches(
 def monai_batches(
     volumes_a: list[CachedVolume], volumes_b: list[CachedVolume], batch_size: int, augment: bool, num_workers: int
 ) -> Batches:
-    """MONAI's usual way: slices kept in memory, random transforms one by one in the loader."""
+    """MONAI's usual setup: slices kept in memory, random transforms applied one by one in the loader."""
     places = ([(volume, index) for volume in of for index in range(volume.num_slices)] for of in (volumes_a, volumes_b))
     items = [{"a": a, "b": b} for a, b in zip(*places, strict=True)]
     keys = ("a", "b")
@@ -117,6 +117,6 @@ def monai_batches(
 
 
 def _read(place: tuple[CachedVolume, int]) -> np.ndarray:
-    """A slice in [0, 1], where background is 0."""
+    """Read a slice, in [0, 1] with background 0."""
     volume, index = place
     return (volume.stack(index, 0) + 1) / 2

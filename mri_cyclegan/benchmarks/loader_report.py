@@ -1,4 +1,4 @@
-"""Table and chart of the loader's benchmark."""
+"""Table and chart of the loader benchmark."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ from mri_cyclegan.benchmarks.measurement import median_and_range, processors
 
 
 def print_table(result: dict[str, Any], output_dir: Path) -> None:
-    """Print speeds, ratios, and where the files are.
+    """Print speeds, ratios, and the paths of the files.
 
     Args:
-        result: of :func:`mri_cyclegan.benchmarks.loader.benchmark_loader`.
-        output_dir: where it was written.
+        result: returned by :func:`mri_cyclegan.benchmarks.loader.benchmark_loader`.
+        output_dir: folder of the files.
     """
     settings, machine = result["settings"], result["machine"]
     console = Console()
@@ -39,7 +39,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
 
 
 def waiting_chart(result: dict[str, Any]) -> Figure:
-    """Share of an epoch spent waiting for data, by the device's time for a step."""
+    """Plot the share of an epoch spent waiting for data against the device's step time."""
     settings = result["settings"]
     figure = Figure(figsize=(7, 4.2), facecolor="white", layout="constrained")
     axes = figure.add_subplot()

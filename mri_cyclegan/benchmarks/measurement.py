@@ -1,4 +1,4 @@
-"""Clocks and circumstances that the benchmarks share."""
+"""Timing and machine description shared by the benchmarks."""
 
 import os
 import platform
@@ -10,28 +10,28 @@ from typing import Any
 
 import torch
 
-# Side of the square matrices that show what a device can do at most.
+# Side of the square matrices whose product gives a device's peak rate.
 MATRIX_SIDE_CPU, MATRIX_SIDE_GPU = 1024, 8192
 
 
 def summarize(values: Sequence[float]) -> dict[str, float]:
-    """Median, smallest and largest."""
+    """Median, smallest and largest value."""
     return {"median": median(values), "min": min(values), "max": max(values)}
 
 
 def median_and_range(of: Mapping[str, float], num_decimals: int) -> str:
-    """A summary in words: median (smallest to largest)."""
+    """A summary as text: median (smallest to largest)."""
     median_of, low, high = (f"{of[key]:.{num_decimals}f}" for key in ("median", "min", "max"))
     return f"{median_of} ({low} to {high})"
 
 
 def processors(of_machine: Mapping[str, Any]) -> str:
-    """What computed, in words; see :func:`machine`."""
+    """Cores and threads as text; see :func:`machine`."""
     return f"{of_machine['num_cores']} cores, {of_machine['num_threads']} threads"
 
 
 def take_turns(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """What each candidate returns, once a round: a machine that is busy for a while is so for all."""
+    """Call each candidate once per round and collect the results; temporary load on the machine affects all of them."""
     results: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, candidate in candidates.items():
@@ -40,13 +40,13 @@ def take_turns(candidates: Mapping[str, Callable[[], float]], rounds: int) -> di
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a device has done what it was told."""
+    """Wait until a device has finished its queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def seconds(work: Callable[[], Any], device: torch.device) -> float:
-    """How long some work takes, the device's part included."""
+    """Seconds that a function takes, including its work on the device."""
     synchronize(device)
     start = perf_counter()
     work()
@@ -55,7 +55,7 @@ def seconds(work: Callable[[], Any], device: torch.device) -> float:
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of a large matrix product, the best of five: what a device can do at most."""
+    """Peak rate of a device: floating-point operations per second of a large matrix product, the best of six."""
     side = MATRIX_SIDE_GPU if device.type == "cuda" else MATRIX_SIDE_CPU
     one, other = torch.rand(2, side, side, device=device).to(dtype)
     best_s = min(seconds(lambda: one @ other, device) for _ in range(6))
@@ -63,7 +63,7 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def machine(device: torch.device | None = None) -> dict[str, Any]:
-    """What the figures hold for."""
+    """Machine and versions that the figures were measured with."""
     names = ("mri-cyclegan", "torch", "pytorch-lightning", "monai", "numpy")
     return {
         "platform": platform.platform(),

@@ -1,4 +1,4 @@
-"""The training step as the recipe is written down: what ours is measured against."""
+"""The training step written exactly as the reference recipe, as a baseline for ours."""
 
 import copy
 import random
@@ -14,17 +14,17 @@ from mri_cyclegan.losses.structure import structure_loss
 
 
 class NaiveStep:
-    """The nine steps, each pass by itself, in float32, without any of our ways to make them fast.
+    """The nine steps with each pass computed separately, in float32, without any of our optimizations.
 
-    It computes the same losses with the same weights: least squares, the mean absolute difference in cycle and
-    identity, and a structure loss where there is one. What a weight of 0 asks for is not computed here either.
+    It computes the same losses with the same weights: least squares, the mean absolute difference for cycle and
+    identity, and a structure loss if there is one. As in our step, losses with weight 0 are not computed.
 
     Args:
-        model: CycleGAN whose networks, weights of losses and learning rates it copies; of other settings it has none.
-        device: where to compute.
+        model: CycleGAN whose networks, loss weights, learning rates, betas and pool sizes are used.
+        device: device to compute on.
 
     Raises:
-        ValueError: the model has a setting that is not computed here.
+        ValueError: the model has a setting that is not supported here.
 
     Reference:
         Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks", ICCV 2017.
@@ -48,7 +48,7 @@ class NaiveStep:
         self.pools = PlainPool(model.pool_a.size), PlainPool(model.pool_b.size)
 
     def __call__(self, real_a: Tensor, real_b: Tensor) -> None:
-        """One batch, each (B, C, H, W)."""
+        """Train on one batch, each tensor (B, C, H, W)."""
         fake_b, fake_a = self.generator_ab(real_a), self.generator_ba(real_b)
         loss = self._generators_loss(real_a, real_b, fake_a, fake_b)
         for_generators, for_discriminators = self.optimizers
@@ -89,10 +89,10 @@ class NaiveStep:
 
 
 class PlainPool:
-    """The image pool as a list.
+    """The image pool as a plain list.
 
     Args:
-        size: number of images kept.
+        size: maximum number of images kept.
     """
 
     def __init__(self, size: int) -> None:
@@ -100,7 +100,7 @@ class PlainPool:
         self.images: list[Tensor] = []
 
     def __call__(self, fakes: Tensor) -> Tensor:
-        """(B, C, H, W) to as many, each new or from the history."""
+        """(B, C, H, W) to the same shape; each image is new or from the pool."""
         shown = []
         for fake in fakes:
             if len(self.images) < self.size:
@@ -113,7 +113,7 @@ class PlainPool:
 
 
 def plain_structure_loss(kind: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """A structure loss as it would be put together from a library; for the kinds that have no such, ours."""
+    """A structure loss assembled from a library; ours for kinds that the library lacks."""
     if kind == "local_mutual_information":
         return lambda fake, source: _shared_information(_patches(fake), _patches(source), 16)
     if kind == "mutual_information":

@@ -1,4 +1,4 @@
-"""The reference implementation of CycleGAN, measured beside ours in a process of its own.
+"""The reference implementation of CycleGAN, measured beside ours in a separate process.
 
 It is not part of this package: give a checkout of https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix.
 """
@@ -17,17 +17,17 @@ from mri_cyclegan.configuration.schema import DictConfig, num_channels
 
 
 class Reference:
-    """Its training step with networks of the same kind and size, on noise that is on the device already.
+    """The reference's training step with networks of the same kind and size as ours, on noise already on the device.
 
-    It has neither moving average nor structure loss, and trains in float32; our step computes both besides.
+    It has neither moving average nor structure loss, both of which our step computes, and trains in float32.
 
     Args:
-        folder: the checkout; its code is run.
-        config: of our training.
-        device: where to compute.
+        folder: the checkout, whose code is run.
+        config: configuration of our training.
+        device: device to compute on.
 
     Raises:
-        ValueError: the folder is no such checkout, or it has no such generator.
+        ValueError: the folder is not such a checkout, or the reference does not support the configuration.
     """
 
     def __init__(self, folder: Path, config: DictConfig, device: torch.device) -> None:
@@ -44,10 +44,10 @@ class Reference:
         }
 
     def step_s(self, num_steps: int) -> float:
-        """Mean seconds of so many steps.
+        """Mean seconds per step, over ``num_steps`` steps.
 
         Raises:
-            ValueError: it fails; the message ends with its own.
+            ValueError: the reference fails; the message ends with its error.
         """
         words = [sys.executable, "-m", __name__, str(self.folder), json.dumps(self.settings | {"num_steps": num_steps})]
         result = subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", check=False)
@@ -58,10 +58,10 @@ class Reference:
 
 
 def options(config: DictConfig, device: torch.device) -> dict[str, Any]:
-    """What the reference calls the settings of a training.
+    """Translate a training configuration to the reference's options.
 
     Raises:
-        ValueError: it has no such generator.
+        ValueError: the reference does not support the generator, the discriminator or a training without a cycle loss.
     """
     name = _name_of(config.generator)
     _require_patchgan(config.discriminator)
@@ -119,7 +119,7 @@ def _require_patchgan(discriminator: DictConfig) -> None:
 
 
 def main() -> None:
-    """In the process of its own: measure, and print the seconds a step."""
+    """Entry point of the separate process: measure, and print the seconds per step."""
     sys.path.insert(0, sys.argv[1])
     settings = json.loads(sys.argv[2])
     from models.cycle_gan_model import CycleGANModel  # type: ignore[import-not-found]
@@ -127,7 +127,7 @@ def main() -> None:
     named = Namespace(**settings["options"])
     named.device = torch.device(f"cuda:{named.gpu_ids[0]}" if named.gpu_ids else "cpu")
     model = CycleGANModel(named)
-    for name in model.model_names:  # newer versions do it later, others have done it
+    for name in model.model_names:  # newer versions of the reference do this later, others already have
         getattr(model, f"net{name}").to(named.device)
     side = settings["image_size"]
     a, b = 2 * torch.rand(2, settings["batch_size"], named.input_nc, side, side, device=named.device) - 1

@@ -1,4 +1,4 @@
-"""Part ``startup``: how long a user waits before anything happens."""
+"""Part ``startup``: how long a user waits until something happens."""
 
 import json
 import subprocess
@@ -23,11 +23,11 @@ from mri_cyclegan.data.formats.nifti import write_volume
 
 HELP = ("--help",)
 
-# The demo with fewer subjects, since the phantom takes a while to make. All of those it validates on stay: they are
-# looked at before the first step.
+# The demo with fewer subjects, since the phantom takes a while to generate. All validation subjects stay: they are
+# used before the first step.
 DEMO = ("+experiment=demo", "data.phantom.num_train=4", "data.phantom.num_test=0")
 
-# Saves a checkpoint when the first step has ended.
+# Saves a checkpoint after the first step.
 FIRST_STEP = (
     "+callbacks.first_step._target_=pytorch_lightning.callbacks.ModelCheckpoint",
     "+callbacks.first_step.dirpath=${run_dir}",
@@ -35,11 +35,11 @@ FIRST_STEP = (
     "+callbacks.first_step.every_n_train_steps=1",
 )
 
-# Scans so small that nothing but their number takes time.
+# Scans so small that only their number matters.
 SIDE, SPACING_MM = 24, 8.0
 SCANS = ("data=bids", f"data.spacing_mm={SPACING_MM}", "data.image_size=32")
 
-# What is measured, for the table.
+# Measurement to its label in the table.
 LABELS = {
     "help": "train --help",
     "first_step": "train +experiment=demo, first step",
@@ -53,19 +53,19 @@ LABELS = {
 def benchmark_startup(output_dir: Path, num_volumes: int, repeats: int) -> dict[str, Any]:
     """Measure, write ``startup.json``, and print a table.
 
-    The first step is that of the demo, with phantom and slices made before, and with fewer subjects to train on. A
-    checkpoint shows from outside that the step has ended; its time counts too, so this is an upper bound.
+    The first step is that of the demo with fewer training subjects, after phantom and slices have been made. A
+    checkpoint shows from outside that the step has ended; saving it is included, so the time is an upper bound.
 
     Args:
-        output_dir: made if it does not exist.
+        output_dir: created if it does not exist.
         num_volumes: cached scans that a data module opens, half of them of each contrast.
-        repeats: how often each is measured.
+        repeats: number of measurements of each.
 
     Returns:
-        What ``startup.json`` holds.
+        Content of ``startup.json``.
 
     Raises:
-        ValueError: there is too little to measure, or a training ended before its first step.
+        ValueError: there are too few volumes or repeats, or a training ended before its first step.
     """
     if num_volumes < 6 or num_volumes % 2 or repeats < 1:
         given = f"{num_volumes} and {repeats}"
@@ -102,7 +102,7 @@ def _command(overrides: Sequence[str]) -> list[str]:
 
 
 def measure_help(folder: Path, repeats: int) -> list[float]:
-    """Seconds until ``--help`` has answered and ended; the first time, from disk, is left out."""
+    """Seconds until ``--help`` has answered and exited; drops the first run, which reads the program from disk."""
     taken = []
     for _ in range(repeats + 1):
         start = perf_counter()
@@ -112,18 +112,18 @@ def measure_help(folder: Path, repeats: int) -> list[float]:
 
 
 def measure_first_step(folder: Path, repeats: int) -> list[float]:
-    """Seconds from the command to the end of its first step, phantom and slices made before."""
+    """Seconds from the command to the end of its first step, after phantom and slices have been made."""
     data_module(DEMO, folder).prepare_data()
     return [first_step_s(folder, f"run-{number}") for number in range(repeats)]
 
 
 def first_step_s(folder: Path, run: str) -> float:
-    """As :func:`measure_first_step`, once; the training is ended then.
+    """Measure one first step as in :func:`measure_first_step`, then stop the training.
 
     Raises:
-        ValueError: it ended by itself before.
+        ValueError: the training ended before its first step.
     """
-    # Relative, since the path to here may hold what Hydra takes for its own.
+    # Relative paths, since the absolute path may contain characters that Hydra would interpret.
     overrides = [*DEMO, *FIRST_STEP, "data.root=data", "data.cache_root=cache", f"hydra.run.dir={run}"]
     with (folder / f"{run}.txt").open("w+", encoding="utf-8") as output:
         start = perf_counter()
@@ -141,14 +141,14 @@ def first_step_s(folder: Path, run: str) -> float:
 
 
 def data_module(overrides: Sequence[str], folder: Path) -> MRIDataModule:
-    """The data module of a training, its scans and slices in a folder."""
+    """The data module of a training, with its scans and cached slices in ``folder``."""
     config = compose_training(overrides)
     config.data.root, config.data.cache_root = str(folder / "data"), str(folder / "cache")
     return build(config.data)
 
 
 def measure_data_module(folder: Path, num_volumes: int, repeats: int) -> dict[str, list[float]]:
-    """Seconds of each step until the first batch, and of all, with every slice cached before."""
+    """Seconds of each step up to the first batch, and of all together, with all slices already cached."""
     write_scans(folder / "data", num_volumes)
     data_module(SCANS, folder).prepare_data()
     measured = [_until_first_batch(data_module(SCANS, folder)) for _ in range(repeats)]
@@ -156,7 +156,7 @@ def measure_data_module(folder: Path, num_volumes: int, repeats: int) -> dict[st
 
 
 def write_scans(root: Path, num_volumes: int) -> None:
-    """A BIDS data set of balls of noise, no two the same; each subject has both contrasts."""
+    """Write a BIDS data set of balls of noise, all different; each subject has both contrasts."""
     random = np.random.default_rng(0)
     axes = np.meshgrid(*[np.linspace(-1, 1, SIDE)] * 3, indexing="ij", sparse=True)
     ball = np.sqrt(sum(axis**2 for axis in axes)) < 0.8
@@ -181,7 +181,7 @@ def _until_first_batch(module: MRIDataModule) -> dict[str, float]:
 
 
 def print_table(result: Mapping[str, Any], output_dir: Path) -> None:
-    """Print the seconds, and where the file is."""
+    """Print the seconds, and the path of the file."""
     settings, of_machine = result["settings"], result["machine"]
     console = Console()
     table = Table(

@@ -1,4 +1,4 @@
-"""Part ``train``: images a second in training, beside the naive step and a reference implementation."""
+"""Part ``train``: images per second in training, compared with the naive step and a reference implementation."""
 
 import json
 import tempfile
@@ -34,17 +34,17 @@ def benchmark_training(
     """Measure, write ``train.json`` and ``train.png``, and print a table.
 
     Args:
-        output_dir: made if it does not exist.
-        experiment: whose networks, losses and data are trained.
-        overrides: further ones of a training.
-        batch_sizes: to measure one by one; None is the experiment's.
-        num_steps: measured in a round.
-        num_rounds: candidates take turns; the median over rounds counts.
-        end_to_end: whether to measure also with the real data and what a training does between its steps.
+        output_dir: created if it does not exist.
+        experiment: its networks, losses and data are used.
+        overrides: further training overrides.
+        batch_sizes: measured one after another; None is the experiment's.
+        num_steps: steps measured per round.
+        num_rounds: rounds in which candidates take turns; the median over rounds counts.
+        end_to_end: whether to also measure with the real data and the work between training steps.
         reference: checkout for :class:`mri_cyclegan.benchmarks.reference.Reference`, or None.
 
     Returns:
-        What ``train.json`` holds.
+        Content of ``train.json``.
 
     Raises:
         ValueError: a setting cannot be measured.
@@ -89,7 +89,7 @@ def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, 
 def _measure(
     config: DictConfig, num_steps: int, num_rounds: int, end_to_end: bool, reference: str | None
 ) -> dict[str, Any]:
-    """Every candidate with one batch size."""
+    """Measure every candidate with one batch size."""
     ours = OurStep(config)
     naive = Naive(config, ours.device)
     flops = count_flops(naive)

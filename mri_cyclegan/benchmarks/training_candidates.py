@@ -1,4 +1,4 @@
-"""What part ``train`` measures: each tells how many seconds one of its steps takes."""
+"""Candidates of part ``train``: each returns its mean seconds per step."""
 
 from time import perf_counter
 from typing import Any
@@ -13,22 +13,22 @@ from mri_cyclegan.benchmarks.measurement import seconds, synchronize
 from mri_cyclegan.benchmarks.naive_step import NaiveStep
 from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.schema import DictConfig, num_channels
-from mri_cyclegan.train import precision_for
+from mri_cyclegan.runs.training_run import precision_for
 from mri_cyclegan.training.callbacks.timing import StepTimer
 from mri_cyclegan.training.compilation import compile_networks
 
-# Steps before the clock starts, each time: worker processes have started then, and kernels are chosen.
+# Steps before the clock starts: by then worker processes have started and kernels are chosen.
 NUM_WARM_UP = 3
 
-# Counts as a long training, so that networks are compiled where they would be.
+# Number of batches of a long training, so that networks are compiled if they would be there.
 MANY_BATCHES = 1e6
 
-# Callbacks that work between epochs, not between steps; and the timer, which is asked here.
+# Callbacks left out: those that work between epochs, not between steps, and the timer, of which we use our own.
 BETWEEN_EPOCHS = ("timer", "last_checkpoint", "best_checkpoint", "samples", "curves", "best_validation")
 
 
 class StepMemory:
-    """What steps take of a GPU's memory beside all that was there before: activations, gradients, caches of kernels."""
+    """GPU memory of steps beyond what was allocated before them: activations, gradients, kernel caches."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -37,15 +37,15 @@ class StepMemory:
             self.before = torch.cuda.memory_allocated(device)
 
     def most_bytes(self) -> int | None:
-        """At most, since this was made; None without a GPU."""
+        """Peak since this object was created; None without a GPU."""
         return torch.cuda.max_memory_allocated(self.device) - self.before if self.device.type == "cuda" else None
 
 
 class Clock(pl.Callback):
-    """Seconds a step, from the end of the last one that does not count to the end of the training's last one."""
+    """Mean seconds per step, from the end of the last warm-up step to the end of the training's last step."""
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Look at the clock where it counts."""
+        """Read the clock after the last warm-up step and after the last step."""
         if batch_idx + 1 == NUM_WARM_UP or trainer.is_last_batch:
             synchronize(pl_module.device)
             now = perf_counter()
@@ -57,15 +57,15 @@ class Clock(pl.Callback):
 
 
 def device_of(config: DictConfig) -> torch.device:
-    """Where a training would run."""
+    """Device that a training would use."""
     return build(config.trainer, logger=False, precision=32).strategy.root_device
 
 
 class OurStep:
-    """The training step as a training runs it, on slices that are on the device already.
+    """Our training step as a training runs it, on slices already on the device.
 
     Args:
-        config: of a training.
+        config: training configuration.
     """
 
     def __init__(self, config: DictConfig) -> None:
@@ -81,7 +81,7 @@ class OurStep:
         self.gpu_bytes: int | None = None
 
     def step_s(self, num_steps: int) -> float:
-        """Mean seconds of so many steps."""
+        """Mean seconds per step, over ``num_steps`` steps."""
         clock = Clock()
         self._fit([clock], num_steps)
         self.gpu_bytes = clock.memory.most_bytes()
@@ -102,7 +102,7 @@ class OurStep:
         trainer.fit(self.model, DataLoader(batches, batch_size=None))
 
     def top_kernels(self, num_steps: int) -> list[dict[str, Any]]:
-        """The ten kernels that take most of the device's time, with their share."""
+        """The ten kernels that take the most device time, with their share."""
         activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
         with torch.profiler.profile(activities=activities) as profile:
             self._fit([], num_steps)
@@ -125,11 +125,11 @@ def random_batch(config: DictConfig, device: torch.device) -> dict[str, Tensor]:
 
 
 class Naive:
-    """:class:`mri_cyclegan.benchmarks.naive.NaiveStep` with the same kind of networks, on the same slices.
+    """:class:`mri_cyclegan.benchmarks.naive_step.NaiveStep` with the same kind of networks, on the same slices.
 
     Args:
-        config: of the training.
-        device: where to compute.
+        config: training configuration.
+        device: device to compute on.
     """
 
     def __init__(self, config: DictConfig, device: torch.device) -> None:
@@ -138,7 +138,7 @@ class Naive:
         self.gpu_bytes: int | None = None
 
     def step_s(self, num_steps: int) -> float:
-        """Mean seconds of so many steps."""
+        """Mean seconds per step, over ``num_steps`` steps."""
         self.run(NUM_WARM_UP)
         memory = StepMemory(self.device)
         total_s = seconds(lambda: self.run(num_steps), self.device)
@@ -146,23 +146,23 @@ class Naive:
         return total_s / num_steps
 
     def run(self, num_steps: int) -> None:
-        """Train."""
+        """Train for ``num_steps`` steps."""
         for _ in range(num_steps):
             self.step(self.batch["a"], self.batch["b"])
 
 
 def count_flops(naive: Naive) -> int:
-    """Floating-point operations of one step's matrix products and convolutions, two for a multiply-add."""
+    """Floating-point operations of one step's matrix products and convolutions; a multiply-add counts as two."""
     with FlopCounterMode(display=False) as counter:
         naive.run(1)
     return counter.get_total_flops()
 
 
 class EndToEnd:
-    """A real training: its data, its augmentation, its loggers, and the callbacks that work between steps.
+    """A real training with its data, augmentation, loggers, and the callbacks that work between steps.
 
     Args:
-        config: of the training; its data set is made and cached where it would be.
+        config: training configuration; its data set is made and cached in its usual folders.
     """
 
     def __init__(self, config: DictConfig) -> None:
@@ -177,14 +177,14 @@ class EndToEnd:
 
     @property
     def waiting_share(self) -> float:
-        """Of the time of all steps so far, what went into waiting for data."""
+        """Share of the time of all steps so far that was spent waiting for data, in [0, 1]."""
         return self.waiting_s / self.steps_s
 
     def step_s(self, num_steps: int) -> float:
-        """Mean seconds of so many steps, what lies between them included.
+        """Mean seconds per step over ``num_steps`` steps, including the work between them.
 
         Raises:
-            ValueError: the data has fewer batches.
+            ValueError: the data has too few batches.
         """
         num_batches = len(self.datamodule.train_slices) // self.datamodule.batch_size
         if num_batches < NUM_WARM_UP + num_steps:

@@ -1,4 +1,4 @@
-"""Table and chart of the training's benchmark."""
+"""Table and chart of the training benchmark."""
 
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from mri_cyclegan.benchmarks.measurement import median_and_range, processors
 
 
 def print_table(result: dict[str, Any], output_dir: Path) -> None:
-    """Print speeds, ratios, and where the files are.
+    """Print speeds, ratios, and the paths of the files.
 
     Args:
-        result: of :func:`mri_cyclegan.benchmarks.training.benchmark_training`.
-        output_dir: where it was written.
+        result: returned by :func:`mri_cyclegan.benchmarks.training.benchmark_training`.
+        output_dir: folder of the files.
     """
     settings, machine = result["settings"], result["machine"]
     console = Console()
@@ -52,7 +52,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
 
 
 def speed_chart(result: dict[str, Any]) -> Figure:
-    """Images a second of each candidate, by batch size."""
+    """Plot images per second of each candidate by batch size."""
     measured = result["by_batch_size"]
     figure = Figure(figsize=(7, 4.2), facecolor="white", layout="constrained")
     axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""Part ``translate``: a scan from file to file, beside its passes through the network."""
+"""Part ``translate``: time to translate a scan from file to file, compared with the network passes alone."""
 
 import json
 import math
@@ -29,7 +29,7 @@ from mri_cyclegan.inference.scan_translator import ScanTranslator, read_scaled
 from mri_cyclegan.inference.volume_translator import View, VolumeTranslator
 from mri_cyclegan.inference.writer import OutputSettings, write_translation
 
-# In the order of a translation; what each is, for the table.
+# Parts in the order of a translation, with their labels in the table.
 PARTS = {
     "reading": "reading and scaling",
     "preparing": "making batches",
@@ -38,7 +38,7 @@ PARTS = {
     "writing": "writing",
 }
 
-# What the head consists of, from the skin inwards: outer radius, intensity.
+# Layers of the head, from the skin inwards: outer radius, intensity.
 LAYERS = ((1.0, 320), (0.93, 50), (0.87, 120), (0.83, 450), (0.68, 700), (0.2, 100))
 
 
@@ -52,19 +52,19 @@ def benchmark_translation(
 ) -> dict[str, Any]:
     """Measure, write ``translate.json``, and print a table.
 
-    The parts are measured within the translations whose total is measured. Memory is, on a GPU alone: a process that
-    has done other work cannot tell what a translation added.
+    The parts and the total are measured in the same translations. Memory is measured on a GPU only: in a process that
+    has done other work, CPU memory does not show what a translation added.
 
     Args:
-        output_dir: made if it does not exist.
-        shape: of the scan, in voxels of 1 mm.
-        generator: network, an option of the group ``generator``; its weights are random.
-        overrides: of a training, that change it.
-        device: where to compute; None is a GPU if there is one.
-        repeats: translations measured, after one that is not.
+        output_dir: created if it does not exist.
+        shape: shape of the scan, in voxels of 1 mm.
+        generator: option of the config group ``generator``; its weights are random.
+        overrides: training overrides that modify it.
+        device: device to compute on; None is a GPU if there is one.
+        repeats: measured translations, after one that is not measured.
 
     Returns:
-        What ``translate.json`` holds.
+        Content of ``translate.json``.
 
     Raises:
         ValueError: a setting cannot be measured.
@@ -104,7 +104,7 @@ def benchmark_translation(
 
 
 def head(shape: Sequence[int]) -> np.ndarray:
-    """Nested ellipsoids with noise in them and none around, int16: compressing it takes as long as with most heads."""
+    """A head of nested ellipsoids with noise only inside, int16; compressing it takes as long as most real heads."""
     axes = [np.linspace(-1, 1, size, dtype=np.float32) for size in shape]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
     radius = np.sqrt((x / 0.75) ** 2 + (y / 0.9) ** 2 + (z / 0.85) ** 2)
@@ -118,16 +118,16 @@ def head(shape: Sequence[int]) -> np.ndarray:
 
 
 def save_untrained(folder: Path, generator: str, overrides: Sequence[str], scan: ScaledVolume) -> None:
-    """Write a model of random weights, for slices as large as the scan's, as if it were trained on that scan.
+    """Write a model with random weights for slices of the scan's size, as if it were trained on that scan.
 
     Args:
-        folder: of the model.
-        generator: an option of the group ``generator``.
-        overrides: of a training.
-        scan: of 1 mm.
+        folder: model folder.
+        generator: option of the config group ``generator``.
+        overrides: training overrides.
+        scan: scan with voxels of 1 mm.
 
     Raises:
-        ValueError: there is no such generator, or it does not fit its settings.
+        ValueError: the generator does not exist, or does not fit its settings.
     """
     config = checked(compose_training([f"generator={generator}", *overrides]))
     torch.manual_seed(0)
@@ -165,11 +165,11 @@ def save_untrained(folder: Path, generator: str, overrides: Sequence[str], scan:
 
 
 class PartClock:
-    """Seconds of each part of one translation; a part begins where the one before ended.
+    """Seconds of each part of one translation; a part begins when the previous one ends.
 
     Attributes:
-        seconds: of the parts that have ended.
-        began: when the part under way did.
+        seconds: seconds of each part that has ended.
+        began: when the current part began.
     """
 
     def __init__(self) -> None:
@@ -177,7 +177,7 @@ class PartClock:
         self.began = perf_counter()
 
     def end(self, part: str, network_s: float = 0.0) -> None:
-        """End a part now; seconds of the network in it count as the network's."""
+        """End the current part now; ``network_s`` seconds of it count as the part ``network``."""
         now = perf_counter()
         self.seconds[part] = now - self.began - network_s
         if network_s:
@@ -186,21 +186,21 @@ class PartClock:
 
 
 class ClockedTranslator(VolumeTranslator):
-    """Tells a clock when parts of its work end; all else is as it was.
+    """A volume translator that reports the end of each part to a clock.
 
     Attributes:
-        clock: of the translation under way.
+        clock: clock of the current translation.
     """
 
     clock: PartClock
 
     def __call__(self, scaled: ScaledVolume, direction: str, view: View | None = None) -> np.ndarray:
-        """As of any translator; that it is called ends the reading."""
+        """Translate as usual; the call marks the end of ``reading``."""
         self.clock.end("reading")
         return super().__call__(scaled, direction, view)
 
     def translate_slices(self, slices: np.ndarray, direction: str) -> np.ndarray:
-        """As of any translator."""
+        """Translate as usual, and end the part ``preparing``."""
         before_s = self.generator_s
         fakes = super().translate_slices(slices, direction)
         self.clock.end("preparing", self.generator_s - before_s)
@@ -210,9 +210,9 @@ class ClockedTranslator(VolumeTranslator):
 def measure_translations(
     model: PortableModel, job: Job, device: torch.device, repeats: int
 ) -> tuple[list[dict[str, float]], int | None]:
-    """Seconds of each part and ``total`` of each translation, and what tensors took at most on a GPU.
+    """Seconds of each part and ``total`` of each translation, and peak tensor memory on a GPU.
 
-    The first translation is left out. After it the scan is read from the operating system's memory, not from a disk.
+    The first translation is dropped; later ones read the scan from the operating system's file cache, not from disk.
     """
     settings = (model.networks, model.preprocessing, model.num_adjacent, device, model.slice_bytes)
     clocked = ClockedTranslator(*settings)
@@ -233,7 +233,7 @@ def measure_translations(
 
 
 def print_table(result: Mapping[str, Any], output_dir: Path) -> None:
-    """Print seconds of the parts, the ratio, and where the file is."""
+    """Print the seconds of the parts, the ratio, and the path of the file."""
     settings, of_machine, seconds = result["settings"], result["machine"], result["seconds"]
     console = Console()
     size = settings["image_size"]

@@ -1,1 +1,1 @@
-"""What a run is told: its schema, what is refused, and how overrides are read and explained."""
+"""Configuration of a run: its schema, its checks, and how overrides are parsed and explained."""

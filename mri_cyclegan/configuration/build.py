@@ -1,4 +1,4 @@
-"""Building what a checked configuration describes."""
+"""Instantiates checked configurations."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from omegaconf import DictConfig
 
 
 def build(node: DictConfig, **arguments: Any) -> Any:
-    """Build what a checked node describes.
+    """Instantiate a checked node.
 
     Raises:
-        ValueError: its constructor refuses a value; Hydra alone would wrap the message in its own.
+        ValueError: its constructor rejects a value; Hydra alone would wrap the message in its own.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
@@ -23,10 +23,10 @@ def build(node: DictConfig, **arguments: Any) -> Any:
 
 
 def build_each(config: DictConfig, key: str) -> dict[str, Any]:
-    """Build what a group describes by name, such as ``callbacks``; null switches one off.
+    """Instantiate the entries of a group such as ``callbacks``, by name; null disables an entry.
 
     Raises:
-        ValueError: there is something else under a name.
+        ValueError: an entry is neither a node with ``_target_`` nor null.
     """
     group = {name: node for name, node in config[key].items() if node is not None}
     for name, node in group.items():

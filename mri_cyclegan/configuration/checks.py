@@ -1,4 +1,4 @@
-"""What of a configuration would fail later or should not run at all is refused before anything starts."""
+"""Checks before anything starts: rejects configurations that would fail later or should not run at all."""
 
 import difflib
 import inspect
@@ -16,7 +16,7 @@ from mri_cyclegan.configuration.schema import RunConfig, in_sweep
 from mri_cyclegan.configuration.suggestions import did_you_mean
 from mri_cyclegan.trusted_classes import import_class, is_trusted
 
-# What a configuration may build. Hydra by itself would call anything, torch.load included.
+# What a configuration may build. Hydra alone would call anything, even torch.load.
 ALLOWED_TARGETS = (
     "mri_cyclegan.data.",
     "mri_cyclegan.networks.",
@@ -29,10 +29,10 @@ ALLOWED_TARGETS = (
 
 
 def checked(config: DictConfig) -> DictConfig:
-    """A configuration in plain values, after :func:`check_config`: what was checked is what will be built.
+    """Resolve a configuration to plain values and check them, so that what is checked is what will be built.
 
     Raises:
-        ValueError: see there; or a value is still a reference, whose meaning could change.
+        ValueError: see :func:`check_config`; or a value is still an interpolation, which could change later.
     """
     _require_values(config)
     plain = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
@@ -60,11 +60,11 @@ def _require_values(config: DictConfig) -> None:
 
 
 def check_config(config: DictConfig) -> None:
-    """Refuse what would fail later or should not run at all.
+    """Reject a configuration that would fail later or should not run at all.
 
     Raises:
         ValueError: a ``_target_`` outside the allowlist, a key that its constructor does not take, a missing value or
-            checkpoint, parts that do not fit each other, or sweep jobs of several devices; the message names the key.
+            checkpoint, parts that do not fit each other, or sweep jobs with several devices; the message names the key.
     """
     if in_sweep():
         require_one_device(config)
@@ -90,7 +90,7 @@ def check_config(config: DictConfig) -> None:
 
 
 def _check_trainer(config: DictConfig) -> None:
-    """Refuse what Lightning would refuse later, or cannot do with two optimizers."""
+    """Reject trainer settings that Lightning would reject later or does not support with two optimizers."""
     trainer = config.trainer
     for theirs, ours in (("gradient_clip_val", "clip_gradients"), ("accumulate_grad_batches", "accumulate_batches")):
         if trainer.get(theirs) is not None:
@@ -112,9 +112,9 @@ def _check_trainer(config: DictConfig) -> None:
 
 
 def _check_model(config: DictConfig) -> None:
-    """Refuse what the model's constructors refuse, and data that its networks and losses cannot take.
+    """Reject settings that the model's constructors reject, and data that its networks and losses do not support.
 
-    It is built without memory for its weights.
+    The model is built on the meta device, without memory for its weights.
     """
     import torch
 
@@ -173,7 +173,7 @@ def _check_node(key: str, node: DictConfig) -> None:
 
 
 def _allowed_class(key: str, target: str) -> type:
-    """The class of a target: of the allowlist, or a network, callback, logger or data module that the user named."""
+    """Import a target's class: on the allowlist, or a network, callback, logger or data module that the user named."""
     is_allowed = target.startswith(ALLOWED_TARGETS)
     if not (is_allowed or is_trusted(target)):
         raise ValueError(
@@ -185,7 +185,7 @@ def _allowed_class(key: str, target: str) -> type:
         found = import_class(target)
     except ValueError as error:
         raise ValueError(f"{key}._target_: {error}") from error
-    # Modules hold what they import, too.
+    # A module also exposes what it imports from other packages.
     package = target.partition(".")[0]
     if is_allowed and found.__module__.partition(".")[0] != package:
         raise ValueError(f"{key}._target_: {target} is no class of {package}, and may not be built.")
@@ -198,7 +198,7 @@ def _allowed_class(key: str, target: str) -> type:
 
 
 def _bases() -> tuple[type, ...]:
-    """What a class of another package must be to be built."""
+    """Base classes, one of which a class of another package must have to be built."""
     from pytorch_lightning import Callback, LightningDataModule
     from pytorch_lightning.loggers import Logger
     from torch import nn

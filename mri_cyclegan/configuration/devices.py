@@ -1,4 +1,4 @@
-"""How many devices a run asks for, and that a sweep's job asks for one."""
+"""How many devices a run requests, and the check that a sweep job requests only one."""
 
 import os
 from collections.abc import Sequence
@@ -6,19 +6,19 @@ from typing import Any
 
 
 def num_gpus() -> int:
-    """CUDA devices that this process may use."""
+    """Number of CUDA devices that this process may use."""
     import torch
 
     return torch.cuda.device_count()
 
 
 def num_devices(devices: Any, accelerator: str, num_visible: int) -> int:
-    """How many devices a value of ``trainer.devices`` asks for.
+    """Number of devices that a value of ``trainer.devices`` requests.
 
     Args:
         devices: as Lightning takes it: a number, a list of numbers, ``"0,1"``, ``"auto"``, -1 for all, or None.
-        accelerator: of the trainer, such as ``auto`` or ``cpu``.
-        num_visible: GPUs of this machine.
+        accelerator: the trainer's, such as ``auto`` or ``cpu``.
+        num_visible: number of GPUs of this machine.
 
     Example:
         >>> [num_devices(value, "auto", 8) for value in (1, "2", [3], "3,", "0,1", -1, "auto")]
@@ -34,14 +34,14 @@ def num_devices(devices: Any, accelerator: str, num_visible: int) -> int:
 
 
 def require_one_device(config: Any, num_visible: int | None = None) -> None:
-    """Refuse sweep jobs of several processes: each but the first would run the whole sweep again.
+    """Reject sweep jobs with several processes: every process but the first would run the whole sweep again.
 
     Args:
-        config: of a run.
-        num_visible: GPUs to count for ``auto`` and -1; None for those of this machine.
+        config: run configuration.
+        num_visible: number of GPUs that ``auto`` and -1 stand for; None for those of this machine.
 
     Raises:
-        ValueError: there is more than one device, node or process.
+        ValueError: the job has more than one device, node or process.
     """
     trainer = config.trainer
     devices, accelerator = trainer.get("devices"), str(trainer.get("accelerator", "auto"))

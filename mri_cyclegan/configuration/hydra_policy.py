@@ -1,6 +1,6 @@
-"""What Hydra itself may build and run: its own part of a configuration, which it acts on before any job starts.
+"""What Hydra itself may build and run from the ``hydra`` node, which it acts on before any job starts.
 
-An experiment is a file, perhaps of a stranger, and may hold a ``hydra`` node like any other.
+An experiment file may come from a stranger, and may contain a ``hydra`` node like any other.
 """
 
 import re
@@ -19,7 +19,7 @@ from mri_cyclegan.configuration.literal_overrides import literal_overrides
 from mri_cyclegan.configuration.named_targets import named_in_folders, named_in_overrides
 from mri_cyclegan.trusted_classes import trust
 
-# Classes that callbacks, launchers and sweepers may be, or have among their settings.
+# Classes allowed as callbacks, launchers and sweepers, or among their settings.
 ALLOWED_TARGETS = re.compile(
     r"mri_cyclegan\.sweeps\.callback\.SweepCallback"
     r"|hydra\._internal\.core_plugins\.basic_(launcher\.BasicLauncher|sweeper\.BasicSweeper)"
@@ -36,7 +36,7 @@ NOT_BY_REFERENCE = ("._target_", *BUILT_BY_LOGGING)
 LOG_FILE = re.compile(r"\$\{hydra\.runtime\.output_dir\}/([\w.-]|\$\{hydra\.job\.name\})+|hydra-\w+\.log")
 ALLOWED_STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 
-# Commands and environment of jobs: who types the command may give them, a file may not.
+# Commands and environment of jobs: allowed on the command line, but not in a file.
 TYPED_ONLY = (
     "job.env_set",
     "launcher.setup",
@@ -49,15 +49,15 @@ TYPED_ONLY = (
 
 
 def install() -> None:
-    """Let Hydra check every configuration that it composes from here on."""
+    """Make Hydra check every configuration that it composes from now on."""
     hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader  # type: ignore[misc]
 
 
 class CheckedLoader(ConfigLoaderImpl):
-    """Composes configurations as Hydra does, refuses some, and takes values that its grammar cannot read as text.
+    """Composes configurations like Hydra, but rejects unsafe ones and takes values that it cannot parse as text.
 
     Attributes:
-        typed: keys that the command line gives; a configuration could add to those that Hydra remembers.
+        typed: keys set on the command line; kept here since a configuration could add to Hydra's own list.
         named: classes that the user has named, see :mod:`mri_cyclegan.configuration.named_targets`.
     """
 
@@ -67,35 +67,35 @@ class CheckedLoader(ConfigLoaderImpl):
     def load_configuration(
         self, config_name: str | None, overrides: list[str], *args: Any, **kwargs: Any
     ) -> DictConfig:
-        """Compose.
+        """Compose and check a configuration.
 
         Raises:
-            ConfigCompositionException: Hydra would build or run what is not allowed.
+            ConfigCompositionException: Hydra would build or run something that is not allowed.
         """
         config = super().load_configuration(config_name, literal_overrides(overrides), *args, **kwargs)
         if self.typed is None:
             self.typed = [override.lstrip("+~").partition("=")[0] for override in overrides]
             self.named = named_in_overrides(overrides) | named_in_folders(self._config_dirs())
-        trust(self.named)  # in each process that composes, such as that of a sweep's job
+        trust(self.named)  # in each process that composes, such as a sweep job's
         if "hydra" in config:
             check_hydra_node(config.hydra, self.typed)
         return config
 
     def _config_dirs(self) -> list[Path]:
-        """Folders of ``--config-dir``."""
+        """Folders given by ``--config-dir``."""
         found = [element for element in self.config_search_path.get_path() if element.provider == "command-line"]
         return [Path(str(element.path).removeprefix("file://")) for element in found]
 
 
 def check_hydra_node(node: DictConfig, typed: Sequence[str]) -> None:
-    """Refuse what would run code, and replace references by what they mean now: they could mean something else later.
+    """Reject settings that would run code, and replace interpolations by their values, which could change later.
 
     Args:
-        node: Hydra's own part of a configuration.
-        typed: keys that the command line gives a value.
+        node: the ``hydra`` node of a configuration.
+        typed: keys set on the command line.
 
     Raises:
-        ConfigCompositionException: the message names the key.
+        ConfigCompositionException: a setting is not allowed; the message names the key.
     """
     for part in ("callbacks", "launcher", "sweeper"):
         for key, value in _made_plain(OmegaConf.select(node, part), f"hydra.{part}"):
@@ -106,7 +106,7 @@ def check_hydra_node(node: DictConfig, typed: Sequence[str]) -> None:
     for part in ("job_logging", "hydra_logging"):
         for key, value in _made_plain(OmegaConf.select(node, part), f"hydra.{part}"):
             _check_logging(key, str(value), typed)
-    for key in ("job.name", "output_subdir"):  # of a file and a folder below the run's
+    for key in ("job.name", "output_subdir"):  # a file name and a folder name inside the run folder
         name = OmegaConf.select(node, key)
         if name is not None and "/" in str(name):
             raise ConfigCompositionException(f"hydra.{key}: expected a name, got {name}.")
@@ -129,7 +129,7 @@ def _check_logging(key: str, text: str, typed: Sequence[str]) -> None:
 
 
 def _given(value: Any, key: str) -> Iterator[str]:
-    """Keys below which something is given: lists are given as a whole."""
+    """Keys below a node that have a value; a list counts as one value."""
     if isinstance(value, DictConfig):
         for name in value:
             yield from _given(value._get_node(name), f"{key}.{name!s}")
@@ -138,10 +138,10 @@ def _given(value: Any, key: str) -> Iterator[str]:
 
 
 def _made_plain(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Key and value of everything below a node that is neither a list nor a mapping.
+    """Yield key and value of every leaf below a node, with interpolations replaced by their values.
 
     Raises:
-        ConfigCompositionException: a value is now, or may become, a node of its own, or is what will be built.
+        ConfigCompositionException: an interpolation is or may become a node, or names something to be built.
     """
     if not isinstance(node, DictConfig | ListConfig) or node._is_none():
         yield key, node
@@ -157,12 +157,12 @@ def _made_plain(node: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def _referred(node: DictConfig | ListConfig, name: Any, place: str) -> Any:
-    """What a reference means, which takes its place; its text where that is not known yet, but will be a text."""
+    """Resolve an interpolation in place; if not possible yet, but it is part of a longer text, return that text."""
     text = node._get_node(name)._value()  # type: ignore[union-attr]
     try:
         value = node[name]
     except OmegaConfBaseException:
-        value = text if parse(text).getChild(0).getChildCount() > 1 else None  # a reference among words
+        value = text if parse(text).getChild(0).getChildCount() > 1 else None  # part of a longer text
     is_text_with_one = isinstance(value, str) and "${" in value and value != text
     is_plain = not (value is None or is_text_with_one or isinstance(value, DictConfig | ListConfig))
     if not is_plain or place.endswith(NOT_BY_REFERENCE):

@@ -1,4 +1,4 @@
-r"""Overrides whose values Hydra's grammar cannot read, such as ``data.subject_pattern=(sub-\d+)``: taken as text."""
+r"""Takes override values that Hydra's grammar cannot parse, such as ``data.subject_pattern=(sub-\d+)``, as text."""
 
 import re
 import shlex
@@ -9,14 +9,14 @@ from hydra.errors import HydraException
 
 from mri_cyclegan.configuration.quoting import quote_value
 
-# A value that begins like this was meant for the grammar: quotes, a list, a mapping, a function such as range().
+# A value that starts like this was meant as Hydra syntax: quotes, a list, a mapping, a function such as range().
 _GRAMMAR = re.compile(rf"[\"'\[{{]|({'|'.join(create_functions().definitions)})\s*\(")
 
 
 def literal_overrides(overrides: Sequence[str]) -> list[str]:
-    r"""Overrides as they are, with quotes around each value that the grammar refuses and that can only mean itself.
+    r"""Quote each value that the grammar cannot parse and that can only be plain text; leave others unchanged.
 
-    A comma may divide values of a sweep, and ``${`` may begin a reference: with them a value is left to the grammar.
+    A comma may separate sweep values, and ``${`` may start an interpolation: values with either are left unchanged.
 
     >>> literal_overrides([r"data.subject_pattern=(sub-\d+)", "data.root=/Müller (1)", "seed=1,2", "data.x=[1,2"])
     ['data.subject_pattern="(sub-\\d+)"', 'data.root="/Müller (1)"', 'seed=1,2', 'data.x=[1,2']
@@ -25,7 +25,7 @@ def literal_overrides(overrides: Sequence[str]) -> list[str]:
 
 
 def how_to_quote(override: str) -> str | None:
-    """What to type in a shell to give an unreadable value as text; None where the value is not what is unreadable."""
+    """What to type in a shell to give an unparsable value as text; None if quoting the value would not help."""
     return shlex.quote(_as_text(override)) if _has_unreadable_value(override) else None
 
 

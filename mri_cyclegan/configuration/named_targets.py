@@ -1,4 +1,4 @@
-"""Classes that the user has named for a configuration: on the command line, or in a folder of configurations."""
+"""Classes that the user has named, on the command line or in the files of ``--config-dir``."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,12 +9,12 @@ import yaml
 
 from mri_cyclegan.trusted_classes import DOTTED_NAME
 
-# What a run leaves beside its configuration, which is therefore not a folder of configurations of the user's own.
+# Files that a run leaves beside its configuration; a folder that has one is not the user's own configuration folder.
 OF_A_RUN = ("checkpoints", "model", "environment.json", "split.json", "hydra.yaml")
 
 
 def named_in_overrides(overrides: Iterable[str]) -> set[str]:
-    """Classes in overrides as typed.
+    """Classes that overrides, as typed, give as ``_target_``.
 
     >>> sorted(named_in_overrides(["generator._target_=my_lab.A,my_lab.B", "+callbacks.x={_target_: c.D}", "seed=1"]))
     ['c.D', 'my_lab.A', 'my_lab.B']
@@ -24,17 +24,17 @@ def named_in_overrides(overrides: Iterable[str]) -> set[str]:
 
 
 def named_in_folders(folders: Iterable[Path]) -> set[str]:
-    """Classes in the files of ``--config-dir``, but for those of a run, which may come from a stranger.
+    """Classes in the files of ``--config-dir``, except files of a run, which may come from a stranger.
 
     Args:
-        folders: that the command line gives.
+        folders: given by ``--config-dir``.
     """
     files = (path for folder in folders for path in sorted(folder.rglob("*.yaml")) if not _in_run(path, folder))
     return {name for path in files for name in _targets(_content(path))}
 
 
 def _in_run(path: Path, folder: Path) -> bool:
-    """Whether a file is a run's: in its folder or below, as far up as the folder above ``--config-dir``."""
+    """Whether a file lies in or below a run folder; looks as far up as the parent of ``--config-dir``."""
     levels: Sequence[Path] = path.parents
     above = levels[: levels.index(folder) + 2]
     return any((level / name).exists() for level in above for name in OF_A_RUN)
@@ -44,7 +44,7 @@ def _content(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
-        return None  # Hydra says what is wrong with it if it is used
+        return None  # Hydra reports the error if the file is used
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""Values quoted as Hydra's grammar needs them."""
+"""Quoting of values for Hydra's override grammar."""
 
 import re
 from collections.abc import Mapping, Sequence
 
 
 def quote_value(value: object) -> str:
-    r"""A value in Hydra's quotes where its grammar needs them.
+    r"""Write a value for an override, in quotes where Hydra's grammar needs them.
 
     >>> quote_value("/data/ixi-64"), quote_value("my scans"), quote_value("Prüfung"), quote_value(3)
     ('/data/ixi-64', '"my scans"', '"Prüfung"', '3')
@@ -19,11 +19,11 @@ def quote_value(value: object) -> str:
     text = str(value)
     if text and all((letter.isascii() and letter.isalnum()) or letter in "/._-+" for letter in text):
         return text
-    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # not a reference
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # escaped: not an interpolation
     text = re.sub(r'(\\*)"', r'\1\1\\"', text)
     return f'"{text}{_trailing_backslashes(text)}"'
 
 
 def _trailing_backslashes(text: str) -> str:
-    """So many more: one would escape the closing quote."""
+    """The trailing backslashes, to be doubled: otherwise the last one would escape the closing quote."""
     return text[len(text.rstrip("\\")) :]

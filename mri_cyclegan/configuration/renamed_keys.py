@@ -1,4 +1,4 @@
-"""Keys of earlier versions, and what each is called today."""
+"""Configuration keys of earlier versions, and their current names."""
 
 RENAMED = {
     "model.lambda_structure": "extra_loss.structure.weight",
@@ -22,7 +22,7 @@ RENAMED = {
 
 
 def now_called(key: str) -> str:
-    """The end of a message about an unknown key, if it has another name today; else an empty string.
+    """End of a message about an unknown key: its current name if it was renamed, else an empty string.
 
     >>> now_called("model.fades.cycle")
     ' It is model.decay.cycle now.'

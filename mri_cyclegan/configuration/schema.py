@@ -63,7 +63,7 @@ class BenchmarkConfig:
 
 
 def register() -> None:
-    """Tell Hydra about the schemas, the resolvers, and what it may not build."""
+    """Register the schemas and resolvers with Hydra, and install the check of what it may build."""
     ConfigStore.instance().store(name="run_schema", node=RunConfig)
     ConfigStore.instance().store(name="benchmark_schema", node=BenchmarkConfig)
     OmegaConf.register_new_resolver("sweep_label", sweep_label, replace=True)
@@ -73,22 +73,22 @@ def register() -> None:
 
 
 def num_channels(num_adjacent_slices: int) -> int:
-    """Channels of a slice with its neighbours on either side."""
+    """Number of channels of a slice with its neighbors on both sides."""
     return 2 * num_adjacent_slices + 1
 
 
 def sweep_label(overrides: str) -> str:
-    """Overrides of one sweep job as a folder name.
+    """Folder name of a sweep job, made from its overrides.
 
-    No "=" and no "," in it, so that a path in it can be given to Hydra without quotes; numbers with four digits.
+    Has no "=" and no ",", so that its path can be given to Hydra without quotes; drawn numbers have four digits.
 
     Args:
-        overrides: ``key=value`` of what varies over the sweep, one a line.
+        overrides: ``key=value`` for each key that varies over the sweep, one per line.
     """
     parts = []
     for override in overrides.splitlines():
         key, _, value = override.lstrip("+~").partition("=")
-        if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", value):  # drawn, not typed
+        if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", value):  # drawn by a sweeper, not typed
             value = f"{float(value):.4g}"
         value = "".join(letter if letter.isalnum() or letter in ".-_" else "-" for letter in value)
         parts.append(f"{key.partition('@')[0].split('.')[-1]}-{value}")
@@ -96,7 +96,7 @@ def sweep_label(overrides: str) -> str:
 
 
 def keys_of_overrides(overrides: Sequence[str]) -> dict[str, bool]:
-    """Each key of overrides, without "+" and "~", to whether it varies over the sweep.
+    """Map the key of each override, without "+" and "~", to whether it varies over the sweep.
 
     Args:
         overrides: as typed, such as ``+experiment=demo`` and ``model.lambda_cycle=5,10``.
@@ -106,10 +106,10 @@ def keys_of_overrides(overrides: Sequence[str]) -> dict[str, bool]:
 
 
 def in_sweep() -> bool:
-    """Whether this is a job of ``-m``."""
+    """Whether this is a job of a sweep (``-m``)."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def compose_training(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of a training from its overrides, within another command of Hydra."""
+    """Compose a training configuration from overrides, within another Hydra command."""
     return hydra.compose("train", overrides=list(overrides))

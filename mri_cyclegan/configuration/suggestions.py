@@ -1,4 +1,4 @@
-"""Overrides that mean nothing, and what they may have been meant to be."""
+"""Suggestions for overrides that are unknown or cannot be parsed."""
 
 import difflib
 import sys
@@ -13,7 +13,7 @@ from mri_cyclegan.configuration.literal_overrides import how_to_quote, literal_o
 from mri_cyclegan.configuration.renamed_keys import now_called
 from mri_cyclegan.configuration.schema import CONF_DIR
 
-# What is chosen by overrides that need a plugin of Hydra: the plugin's module, and the extra that installs it.
+# Overrides that need a Hydra plugin: the plugin's module, and the extra that installs it.
 PLUGINS = {
     "sweep=optuna": ("hydra_plugins.hydra_optuna_sweeper", "optuna"),
     "hydra/sweeper=optuna": ("hydra_plugins.hydra_optuna_sweeper", "optuna"),
@@ -28,11 +28,11 @@ PLUGINS = {
 
 
 def print_suggestions(stop: SystemExit, config_name: str = "train") -> None:
-    """Print which overrides are unknown or unreadable, where Hydra ended as it could not compose them.
+    """Print which overrides are unknown or cannot be parsed, if Hydra exited because it could not compose them.
 
     Args:
-        stop: how the command ends.
-        config_name: which configuration the overrides were meant for.
+        stop: exit of the command.
+        config_name: configuration that the overrides were meant for.
     """
     if not isinstance(stop.__context__, CompactHydraException):
         return
@@ -41,11 +41,11 @@ def print_suggestions(stop: SystemExit, config_name: str = "train") -> None:
 
 
 def suggestions_for(overrides: Sequence[str], config_name: str = "train") -> list[str]:
-    """A line for each key that does not exist, with those it resembles, each unreadable value, each missing plugin.
+    """One line for each unknown key, with similar keys, each value that cannot be parsed, and each missing plugin.
 
     Args:
         overrides: as typed, such as ``model.lambda_cyle=5``.
-        config_name: which configuration they were meant for.
+        config_name: configuration that they were meant for.
     """
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = compose(config_name)
@@ -68,7 +68,7 @@ def suggestions_for(overrides: Sequence[str], config_name: str = "train") -> lis
 
 
 def _closest(key: str, known: Sequence[str]) -> list[str]:
-    """The most similar names, and those that are nearly as similar: long names share much with all their neighbours."""
+    """The most similar name, and others only if nearly as similar, since long keys resemble all their neighbors."""
     matches = difflib.get_close_matches(key, known, n=3, cutoff=0.8)
     similarity = [difflib.SequenceMatcher(None, match, key).ratio() for match in matches]
     return [match for match, ratio in zip(matches, similarity, strict=True) if ratio > similarity[0] - 0.05]
@@ -86,7 +86,7 @@ def _missing_plugins(overrides: Sequence[str]) -> list[str]:
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # no plugin at all
+    except ModuleNotFoundError:  # no Hydra plugin is installed at all
         return False
 
 
@@ -102,5 +102,5 @@ def _keys(node: DictConfig, prefix: str) -> Iterator[str]:
 
 
 def did_you_mean(matches: Sequence[str]) -> str:
-    """The end of a message about an unknown name: what it resembles, if anything."""
+    """End of a message about an unknown name: the similar names, or an empty string if there are none."""
     return f" Did you mean {' or '.join(matches)}?" if matches else ""

@@ -1,4 +1,4 @@
-"""Two scans of one head in one place, whatever grids they are stored on."""
+"""Aligns two scans of the same head that may be stored on different grids."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +11,21 @@ from mri_cyclegan.data.grids import Grid, covered, grid_difference, resampled
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.register import Registration, register
 
-# Heads of one person in one place overlap in nearly all of their voxels, whatever the contrast.
+# Dice below which two scans count as unaligned: aligned heads of one person overlap almost entirely in any contrast.
 MIN_OVERLAP = 0.7
 
-# Share of a head that a scan on another grid must reach: of less, figures would be those of another head.
+# Share of the head that the field of view of a scan on another grid must cover for the metrics to describe that head.
 MIN_COVERED = 0.5
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """A scan of contrast b, brought to the place of one of contrast a.
+    """A scan of contrast b, aligned to one of contrast a.
 
     Attributes:
-        b: the scan, moved if it was registered; on its own grid still.
-        difference: in words how the two grids differ; empty if they are one.
-        registration: how it was moved; None if it was not.
+        b: the scan, moved if it was registered; still on its own grid.
+        difference: description of how the two grids differ; empty if they are the same.
+        registration: how the scan was moved; None if it was not.
     """
 
     b: ScaledVolume
@@ -33,7 +33,7 @@ class Aligned:
     registration: Registration | None
 
     def as_json(self) -> dict[str, Any] | None:
-        """Plain JSON values: ``difference`` and ``registration``; None on one grid."""
+        """Plain JSON values: ``difference`` and ``registration``; None if both scans are on the same grid."""
         if not self.difference:
             return None
         registration = None if self.registration is None else self.registration.as_json()
@@ -41,17 +41,17 @@ class Aligned:
 
 
 def align(a: ScaledVolume, b: ScaledVolume, rule: str, path_a: Path, path_b: Path) -> Aligned:
-    """Bring two scans to one place.
+    """Align scan b to scan a.
 
     Args:
-        a: the scan that stays.
-        b: the other one.
-        rule: see :data:`mri_cyclegan.data.pairs.RULES`; ``"register"`` registers what lies on different grids.
-        path_a: of a.
-        path_b: of b.
+        a: the fixed scan.
+        b: the moving scan.
+        rule: see :data:`mri_cyclegan.data.pairs.RULES`; ``"register"`` registers scans on different grids.
+        path_a: file of a, for messages.
+        path_b: file of b, for messages.
 
     Raises:
-        UnfitFile: the two show no common head.
+        UnfitFile: the two do not show the same head.
     """
     difference = grid_difference(grid_of(a), grid_of(b))
     registration = None
@@ -66,12 +66,12 @@ def align(a: ScaledVolume, b: ScaledVolume, rule: str, path_a: Path, path_b: Pat
 
 
 def grid_of(volume: ScaledVolume) -> Grid:
-    """Where the voxels of a volume lie."""
+    """Shape and affine of a volume."""
     return Grid(volume.array.shape, volume.affine)
 
 
 def on_grid(volume: ScaledVolume, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Intensities and foreground of a volume on another grid."""
+    """Intensities and foreground of a volume, resampled onto another grid."""
     foreground = resampled(volume.foreground.astype(np.float32), volume.affine, grid, order=0) > 0.5
     return resampled(volume.array, volume.affine, grid, order=1), foreground
 

@@ -1,4 +1,4 @@
-"""What a scan looks like in a few numbers, and whether it looks like those that a model was trained on."""
+"""Summary statistics of scans, and whether a scan resembles those that a model was trained on."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,14 +9,15 @@ import numpy as np
 from mri_cyclegan.data.histograms import histogram, pooled, wasserstein
 from mri_cyclegan.data.intensities import ScaledVolume
 
-# How far beyond the training scans' own range a number may lie, as a share of that range. A training set of a few dozen
-# scans does not show the whole range of its kind.
+# How far outside the training scans' range a statistic may lie, as a share of that range: a few dozen training scans do
+# not span the whole range of their population.
 MARGIN = 0.5
 
-# A range is taken for at least this share of its middle: nearly equal training scans would make every other one unlike.
+# A range counts as at least this share of its midpoint: else nearly identical training scans would flag all others.
 SMALLEST_RANGE = 0.2
 
-# A histogram may be this many times as far from the training histogram as the farthest training scan is.
+# A scan's histogram may be this many times as far from the training histogram as that of the farthest training scan,
+# and SMALLEST_DISTANCE in any case.
 MAX_DISTANCE_RATIO = 2.0
 SMALLEST_DISTANCE = 0.02
 
@@ -27,16 +28,16 @@ _WORDS = {
     "roughness": "neighbouring voxels differ by {value:.3f} (training {low:.3f} to {high:.3f})",
 }
 
-# The numbers of a scan beside its histogram.
+# The scalar statistics of a scan; it also has a histogram.
 NUMBERS = tuple(_WORDS)
 
 
 def appearance(scaled: ScaledVolume) -> dict[str, Any]:
-    """Numbers of one scan, over its foreground.
+    """Summarize the foreground of one scan.
 
     Returns:
         ``histogram``: see :func:`mri_cyclegan.data.histograms.histogram`; ``foreground_ml``; ``mean`` and ``sd`` of
-        intensities in [0, 1]; ``roughness``: mean absolute difference of neighbouring voxels.
+        intensities in [0, 1]; ``roughness``: mean absolute difference of neighboring voxels.
     """
     values = scaled.array[scaled.foreground]
     return {
@@ -64,18 +65,18 @@ def _neighbours(array: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def training_appearance(scans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the training scans of one contrast look like together.
+    """Summarize the training scans of one contrast.
 
     Args:
-        scans: what :func:`appearance` gives of each.
+        scans: the result of :func:`appearance` for each scan.
 
     Returns:
-        ``num_scans``; ``histogram``, their mean; ``histogram_distance``, the largest of a scan's own from the mean of
-        the others; ``ranges``: smallest and largest of each number.
+        ``num_scans``; ``histogram``: mean histogram; ``histogram_distance``: largest distance of a scan's histogram
+        from the mean of the others; ``ranges``: smallest and largest value of each scalar statistic.
     """
     histograms = [np.array(scan["histogram"]) for scan in scans]
     mean = pooled(histograms)
-    # Moving a scan out of the mean: the distance from the others' mean is larger by this factor.
+    # The distance of a scan from the mean of the others is its distance from the mean of all, times this factor.
     without_itself = len(scans) / max(1, len(scans) - 1)
     return {
         "num_scans": len(scans),
@@ -86,14 +87,14 @@ def training_appearance(scans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def unlike_training(scan: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
-    """In what a scan is unlike every training scan of its contrast; nothing if it might be one of them.
+    """List how a scan differs from all training scans of its contrast; empty if it might be one of them.
 
     Args:
-        scan: what :func:`appearance` gives.
-        training: what :func:`training_appearance` gives.
+        scan: result of :func:`appearance`.
+        training: result of :func:`training_appearance`.
 
     Returns:
-        A clause each, with the numbers.
+        One clause per difference, with the numbers.
     """
     found = []
     distance = wasserstein(np.array(scan["histogram"]), np.array(training["histogram"]))

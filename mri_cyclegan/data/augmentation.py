@@ -1,4 +1,4 @@
-"""Random changes of training slices: drawn where slices are loaded, made where the batch is."""
+"""Random augmentation of training slices: drawn in the loader processes, applied on the batch's device."""
 
 import math
 from collections.abc import Mapping
@@ -8,28 +8,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Columns of a sample's changes, in the order in which they act.
+# Columns of a sample's changes, in the order in which they are applied.
 CHANGES = ("flip", "scale_row", "scale_column", "rotation", "shift_row", "shift_column", "brightness", "gamma")
 
-# On a CPU a batch is changed a few samples at a time, this many pixels, so that what one operation writes is still in
-# the processor's cache for the next: twice as fast at 256x256.
+# On a CPU a batch is augmented in parts of about this many pixels, so that the output of each operation is still in the
+# processor's cache for the next: twice as fast at 256x256.
 CPU_PIXELS = 2**18
 
 
 class Augmentation:
     """Random flip, scale, rotation, shift, brightness and contrast of slices.
 
-    Loader processes only draw the numbers; a whole batch is then changed in one pass on its device, by one bilinear
-    sampling for everything that moves pixels. Brightness and contrast act on [0, 1], where background is 0, so that
-    background stays background.
+    Loader processes only draw the parameters; the whole batch is then augmented at once on its device, with a single
+    bilinear sampling for all geometric changes. Brightness and contrast are changed on the scale [0, 1], where the
+    background is 0 and stays 0.
 
     Args:
-        rotation_degrees: largest rotation either way.
-        shift: largest shift either way, as a share of the side.
-        scale: largest enlargement or reduction of either side, as a share.
+        rotation_degrees: largest rotation in either direction.
+        shift: largest shift in either direction, as a share of the side length.
+        scale: largest relative enlargement or reduction, drawn separately for height and width.
         flip: whether left and right may be swapped.
         brightness: largest relative change of the signal.
-        contrast: largest exponent 1 + c of the gamma curve, and smallest 1 / (1 + c).
+        contrast: c, for a gamma exponent between 1 / (1 + c) and 1 + c.
 
     Raises:
         ValueError: a setting is negative, or a share is not below 1.
@@ -63,25 +63,25 @@ class Augmentation:
         self.lowest, self.ranges = np.array(lowest), np.subtract(highest, lowest)
 
     def draw(self, random: np.random.Generator, num_samples: int) -> Tensor:
-        """Changes of some samples, (num_samples, 8), columns as in :data:`CHANGES`.
+        """Draw the changes of several samples, (num_samples, 8), columns as in :data:`CHANGES`.
 
-        ``flip`` is -1 or 1, ``rotation`` in radians, ``shift_*`` a share of the side, the others factors and an
-        exponent.
+        ``flip`` is -1 or 1, ``rotation`` is in radians, ``shift_*`` is a share of the side length, ``scale_*`` and
+        ``brightness`` are factors, ``gamma`` is an exponent.
         """
         changes = self.lowest + self.ranges * random.random((num_samples, len(CHANGES)))
         changes[:, 0] = np.where(self.flip & (changes[:, 0] < 0.5), -1, 1)
         return torch.from_numpy(changes.astype(np.float32))
 
     def __call__(self, images: Tensor, changes: Tensor) -> Tensor:
-        """Change a batch, each sample by numbers of its own, all channels of a sample alike.
+        """Augment a batch, with separate changes for each sample, the same for all its channels.
 
         Args:
             images: (B, C, H, W), in [-1, 1].
             changes: (B, 8), see :meth:`draw`, on the same device.
 
         Returns:
-            (B, C, H, W), in [-1, 1], of the type of ``images``, computed in float32 even under autocast; what moves in
-            from outside is background.
+            (B, C, H, W), in [-1, 1], dtype of ``images``; computed in float32 even under autocast. Pixels from outside
+            the image become background.
         """
         if images.device.type != "cpu":
             return _change(images, changes)
@@ -90,7 +90,7 @@ class Augmentation:
         return torch.cat([_change(*part) for part in parts])
 
     def of_batch(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Change ``a`` and ``b`` of a training batch by its ``changes``, (B, 2, 8)."""
+        """Augment ``a`` and ``b`` of a training batch by its ``changes``, (B, 2, 8)."""
         changes_a, changes_b = batch["changes"].unbind(1)
         return {"a": self(batch["a"], changes_a), "b": self(batch["b"], changes_b)}
 
@@ -100,7 +100,7 @@ def _change(images: Tensor, changes: Tensor) -> Tensor:
     with torch.autocast(images.device.type, enabled=False):
         signal = images.float() + 1
         moved = functional.grid_sample(signal, sampling_grid(changes, *images.shape[-2:]), align_corners=False)
-        # Where nothing moves, sampling would still round.
+        # Sampling rounds even without a geometric change: keep such samples exact.
         unmoved = changes[:, :3].eq(1).all(dim=1) & changes[:, 3:6].eq(0).all(dim=1)
         moved = torch.where(_per_sample(unmoved), signal, moved)
         brightness, gamma = _per_sample(changes[:, 6]), _per_sample(changes[:, 7])
@@ -112,21 +112,21 @@ def _per_sample(values: Tensor) -> Tensor:
 
 
 def sampling_grid(changes: Tensor, height: int, width: int) -> Tensor:
-    """Where each pixel of the changed image comes from.
+    """Source position of each pixel of the augmented image.
 
     Args:
         changes: (B, 8), see :meth:`Augmentation.draw`.
-        height: of the images, H.
-        width: of the images, W.
+        height: image height, H.
+        width: image width, W.
 
     Returns:
-        (B, H, W, 2), (column, row) from -1 to 1 as :func:`torch.nn.functional.grid_sample` takes them.
+        (B, H, W, 2), (column, row) from -1 to 1, as :func:`torch.nn.functional.grid_sample` expects.
     """
     flip, scale_row, scale_column, rotation, shift_row, shift_column = changes[:, :6].unbind(1)
     cosine, sine = torch.cos(rotation), torch.sin(rotation)
-    # Backwards from a place in the changed image: undo the shift, then the rotation, the scale and the flip. Each term
-    # of the sum depends on the row or on the column alone: much less work than a matrix product for every pixel. Places
-    # are complex numbers, column + i row: one sum in memory order instead of two with gaps.
+    # From a position in the augmented image back to the source: undo the shift, then rotation, scale and flip. The
+    # result is a sum of a term per row and a term per column, much cheaper than a matrix product for every pixel.
+    # Positions are complex numbers, column + i row: one contiguous sum instead of two strided ones.
     rows, columns = (
         _centres(height, changes) - 2 * shift_row[:, None],
         _centres(width, changes) - 2 * shift_column[:, None],
@@ -138,5 +138,5 @@ def sampling_grid(changes: Tensor, height: int, width: int) -> Tensor:
 
 
 def _centres(count: int, like: Tensor) -> Tensor:
-    """Centres of pixels along a side that runs from -1 to 1, (count,)."""
+    """Centers of pixels along a side that runs from -1 to 1, (count,)."""
     return (2 * torch.arange(count, device=like.device, dtype=torch.float32) + 1) / count - 1

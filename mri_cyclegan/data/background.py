@@ -1,4 +1,4 @@
-"""What lies around a head: the intensities of air, of a mask's outside, and of padding."""
+"""Background around the head: the intensities of air, of masked-out voxels, and of padding."""
 
 from dataclasses import dataclass
 
@@ -6,39 +6,39 @@ import numpy as np
 
 from mri_cyclegan.data.padding import ENDS, padding_values
 
-# Backgrounds and limits are found on every n-th voxel of larger volumes, which takes little time.
+# Larger volumes are subsampled to this many voxels per axis to find background and limits, which saves time.
 COARSE_SIDE = 128
 
-# Width of the middle half of a narrow mode, as a share of the range of what is not outside.
+# Largest width of the middle half of a narrow mode, as a share of the intensity range inside the padding.
 NARROW = 0.1
-# Air reaches this many times that width to either side of its middle: four standard deviations of noise.
+# Air extends this many such widths to either side of its middle: four standard deviations of noise.
 REACH = 3
-# Air inside of padding takes at least this share of what the padding encloses: of a box, and of any other shape. The
-# fluid around the brain, which has a narrow mode too, takes less.
+# Smallest share that air has of the region inside the padding, if that region is a box and if it has another shape. The
+# fluid around the brain also has a narrow mode, but takes up less.
 MIN_SHARE_OF_BOX, MIN_SHARE = 0.2, 0.35
-# Share of its bounding box that a box fills, resampled or cut; no head does.
+# Share of its bounding box that a box fills at least, even resampled or cropped; a head fills less.
 BOX = 0.95
-# Largest share of what is enclosed that is darker than air, and smallest share that is not air.
+# In the region inside the padding: largest share that is darker than air, and smallest share that is not air.
 MAX_DARKER, MIN_HEAD = 0.05, 0.01
 
-# Padding matters that differs from the background by more than this share of the head's range.
+# Padding counts only if it differs from the background by more than this share of the head's range.
 APART = 0.05
-# In units of the head's range, from its lower end: a background is dark up to here; and a negative value that lies
-# further below than the other, as no magnitude can, stands for what was not measured.
+# Heights above the head's lower end, in units of the head's range: a background is dark up to the first. A negative
+# value below the second stands for voxels that were not measured, because a magnitude image has none.
 MAX_DARK, NOT_MEASURED = 0.1, -0.8
 
-# The head's range is widened by these shares before single voxels are clipped to it.
+# The head's range is widened by these shares before outlier voxels are clipped to it.
 MARGIN_BELOW, MARGIN_ABOVE = 0.05, 1.0
 
 
 @dataclass(frozen=True)
 class Level:
-    """Intensities of one background.
+    """Intensities of one background: a single value or a narrow mode.
 
     Attributes:
         middle: the value, or the middle of the mode.
-        low: where it begins.
-        high: where it ends; all three are equal where there is one value only.
+        low: lower end; equal to ``middle`` for a single value.
+        high: upper end; equal to ``middle`` for a single value.
     """
 
     middle: float
@@ -51,7 +51,7 @@ class Level:
         return self.low == self.high
 
     def of(self, array: np.ndarray) -> np.ndarray:
-        """Voxels that have it, bool."""
+        """Voxels with these intensities, bool."""
         if self.is_value:
             return np.asarray(array == np.float32(self.middle))
         return np.asarray((array >= self.low) & (array <= self.high))
@@ -59,16 +59,16 @@ class Level:
 
 @dataclass(frozen=True)
 class Background:
-    """What an image has around the head.
+    """Background of an image, and the intensity range of the head.
 
     Attributes:
-        level: of the background that the head lies in; None if there is neither a value nor a narrow mode at the
-            border.
-        paddings: other values and modes, further outside or in lost slices, that differ from it.
-        floor: robust lower end of the background's own intensities.
-        low: robust lower end of the head's.
-        high: robust upper end of the head's.
-        darkest: nearly the lowest of the head's.
+        level: intensities of the background next to the head; None if the border has neither a common value nor a
+            narrow mode.
+        paddings: other values and modes, further outside or in lost slices, that differ from ``level``.
+        floor: robust lower end of the background's intensities.
+        low: robust lower end of the head's intensities.
+        high: robust upper end of the head's intensities.
+        darkest: nearly the lowest of the head's intensities.
     """
 
     level: Level | None
@@ -80,7 +80,7 @@ class Background:
 
     @property
     def height(self) -> float:
-        """Of the background above the head's lower end, in units of the head's range; 0 where it is unknown."""
+        """Background intensity above the head's lower end, in units of the head's range; 0 if unknown."""
         if self.level is None:
             return 0.0
         return (self.level.middle - self.low) / max(self.high - self.low, float(np.finfo(np.float32).tiny))
@@ -93,24 +93,24 @@ class Background:
 
     @property
     def dark(self) -> float:
-        """Intensity that stands for the background: its own where it is dark, else the head's darkest."""
+        """Intensity that replaces every background: the background's own if it is dark, else the head's darkest."""
         return self.level.middle if self.level is not None and self.is_dark else self.darkest
 
     @property
     def range(self) -> float:
-        """From the dark background to the head's upper end."""
+        """Intensity difference between the dark background and the head's upper end."""
         return self.high - self.dark
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Between which all intensities lie but single voxels, once every background is dark."""
+        """Lower and upper limit of all intensities except outlier voxels, once every background is dark."""
         floor = self.floor if self.is_dark else self.darkest
         is_noise = self.level is not None and self.is_dark and not self.level.is_value
         return floor - (0 if is_noise else MARGIN_BELOW * self.range), self.high + MARGIN_ABOVE * self.range
 
 
 def find_background(image: np.ndarray) -> Background:
-    """Look for the background, from the border of an image inwards.
+    """Find the background of an image, searching from its border inward.
 
     Args:
         image: 2-D or 3-D float32, not constant.
@@ -148,7 +148,7 @@ def _any_of(levels: list[Level], array: np.ndarray) -> np.ndarray:
 
 
 def _air(coarse: np.ndarray, outside: np.ndarray) -> Level | None:
-    """The narrow mode of most voxels at the border of what is not outside, if there is one that is air."""
+    """Narrow mode of most voxels at the rim of the region inside the padding; None without one, or if it is not air."""
     inside, rim = coarse[~outside], np.sort(coarse[_rim(outside)])
     half = len(rim) // 2
     if half == 0:
@@ -168,14 +168,14 @@ def _air(coarse: np.ndarray, outside: np.ndarray) -> Level | None:
 
 
 def _rim(outside: np.ndarray) -> np.ndarray:
-    """Voxels that are not outside, but at the border of the volume or beside one that is."""
+    """Voxels that are not outside but touch an outside voxel or the border of the volume."""
     border = np.ones(outside.shape, bool)
     border[(slice(1, -1),) * border.ndim] = False
     return (border | _beside(outside)) & ~outside
 
 
 def _beside(mask: np.ndarray) -> np.ndarray:
-    """Voxels with a face in common with one of the mask."""
+    """Voxels that share a face with a voxel of the mask."""
     beside = np.zeros(mask.shape, bool)
     for axis in range(mask.ndim):
         moved, start = np.moveaxis(beside, axis, 0), np.moveaxis(mask, axis, 0)

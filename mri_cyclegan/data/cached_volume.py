@@ -14,27 +14,27 @@ from mri_cyclegan.data.grids import Grid, grid_difference, storage_change
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.windows import moved_affine
 
-# What numpy.save writes before the data of such arrays.
+# Size of the header that numpy.save writes for these arrays.
 NPY_HEADER_BYTES = 128
 
-# Share of a slice's pixels above which it shows the head.
+# A slice shows the head if the foreground covers more than this share of its pixels.
 HEAD_SHARE = 0.02
 
 
 @dataclass(frozen=True)
 class CachedVolume:
-    """Slices of one scan, read from disk as they are used.
+    """Slices of one scan, read from disk on demand.
 
-    The disk holds the whole field of view. What is read is a window of it: the scan's own, on its head, or that of
-    another scan on the same grid, so that both show the same place.
+    The files hold the whole field of view, but only a window of it is read: the scan's own, placed on its head, or that
+    of another scan on the same grid, so that both show the same part of the head.
 
-    Nothing stays open or mapped between two readings, so that a data set may have more volumes than a process may open
-    files, and its memory does not grow with what it has read.
+    No file stays open or memory-mapped between reads, so a data set may have more volumes than a process may open
+    files, and memory does not grow with the amount read.
 
     Attributes:
-        scan: where they come from.
-        folder: where they lie.
-        window: row and column where the window begins; None for the scan's own.
+        scan: the scan that the slices come from.
+        folder: folder of the slice files.
+        window: first row and column of the window; None for the scan's own.
     """
 
     scan: Scan
@@ -43,13 +43,13 @@ class CachedVolume:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """See :class:`mri_cyclegan.data.transforms.PreparedVolume`, and what the slice cache adds to it.
+        """Record of :class:`mri_cyclegan.data.transforms.PreparedVolume`, with the slice cache's additions.
 
         ``shape`` and ``affine`` are those of the window, ``field_shape`` is (H, W) of the whole field of view;
-        ``foreground_share`` of each slice; ``appearance``, see :mod:`mri_cyclegan.data.appearance`.
+        ``foreground_share`` is given for each slice; ``appearance``, see :mod:`mri_cyclegan.data.appearance`.
         """
         record = json.loads((self.folder / "record.json").read_text(encoding="utf-8"))
-        record = {"window": [0, 0], "field_shape": record["shape"][1:]} | record  # the whole, where there is no more
+        record = {"window": [0, 0], "field_shape": record["shape"][1:]} | record  # without a window: all of it
         if self.window is None:
             return record
         rows, columns = np.subtract(self.window, record["window"])
@@ -57,11 +57,11 @@ class CachedVolume:
         return record | {"window": list(self.window), "affine": affine.tolist()}
 
     def through_window_of(self, other: Self) -> Self:
-        """The same slices, cut as those of another scan on the same grid."""
+        """The same slices, cropped to the window of another scan on the same grid."""
         return replace(self, window=tuple(other.record["window"]))
 
     def cut_as(self, other: Self) -> Self | None:
-        """The same slices, cut as another scan's, if pixels of one number then lie in one place; else None."""
+        """The same slices cropped to another scan's window, or None if equal indices would not show the same place."""
         if self.record["field_shape"] != other.record["field_shape"]:
             return None
         cut = self.through_window_of(other)
@@ -75,7 +75,7 @@ class CachedVolume:
         return [replace(Finding.from_json(content), path=self.scan.path) for content in self.record.get("warnings", [])]
 
     def is_complete(self) -> bool:
-        """Whether every file is there at its full length."""
+        """Whether every file exists at its full length."""
         try:
             num_pixels = self.num_slices * math.prod(self.record["field_shape"])
             masks = ("foreground.npy", "common.npy") if self.is_resampled else ("foreground.npy",)
@@ -86,12 +86,12 @@ class CachedVolume:
 
     @property
     def is_resampled(self) -> bool:
-        """Whether these are slices where those of another scan lie, see :mod:`mri_cyclegan.data.slices_onto`."""
+        """Whether the slices are resampled onto those of another scan, see :mod:`mri_cyclegan.data.slices_onto`."""
         return "alignment" in self.record
 
     @property
     def num_slices(self) -> int:
-        """How many slices there are."""
+        """Number of slices."""
         return self.record["shape"][0]
 
     @property
@@ -101,9 +101,10 @@ class CachedVolume:
 
     @property
     def relative_heights(self) -> np.ndarray:
-        """Height of each slice in the head, (N,): 0 at the first slice that shows it or before, 1 at the last or after.
+        """Relative height of each slice in the head, (N,), from 0 at the first slice that shows it to 1 at the last.
 
-        NaN where fewer than two slices show the head, so that nobody knows where in the head they lie.
+        Slices before the first have 0 and those after the last have 1; all have NaN if fewer than two slices show the
+        head, because their height is then unknown.
         """
         shown = self.shown_slices
         if len(shown) < 2:
@@ -112,20 +113,20 @@ class CachedVolume:
 
     @property
     def slices(self) -> np.ndarray:
-        """All slices, (N, H, W) float32, in [-1, 1], read anew each time."""
+        """All slices, (N, H, W) float32, in [-1, 1], read from disk at each access."""
         return self._read("slices.npy", np.float32, 0, self.num_slices)
 
     @property
     def foreground(self) -> np.ndarray:
-        """All masks, (N, H, W) bool, read anew each time."""
+        """Foreground masks of all slices, (N, H, W) bool, read from disk at each access."""
         return self._read("foreground.npy", np.bool_, 0, self.num_slices)
 
     def stack(self, index: int, num_adjacent: int) -> np.ndarray:
-        """A slice between its neighbours; beyond the first and last slice of the volume these are repeated.
+        """A slice with its neighbors; the first and last slice of the volume are repeated beyond its ends.
 
         Args:
-            index: of the slice.
-            num_adjacent: neighbours on either side, k.
+            index: slice number.
+            num_adjacent: neighbors on either side, k.
 
         Returns:
             (2k + 1, H, W) float32, in [-1, 1].
@@ -138,15 +139,15 @@ class CachedVolume:
         return slices[wanted.clip(first, last) - first]
 
     def foreground_slice(self, index: int) -> np.ndarray:
-        """(H, W) bool."""
+        """Foreground mask of one slice, (H, W) bool."""
         return self._read("foreground.npy", np.bool_, index, index + 1)[0]
 
     def common_slice(self, index: int) -> np.ndarray:
-        """(H, W) bool: where a resampled scan and the one whose slices it follows both reach."""
+        """Where one slice lies in the field of view of both the resampled scan and its reference scan, (H, W) bool."""
         return self._read("common.npy", np.bool_, index, index + 1)[0]
 
     def _read(self, name: str, dtype: type[np.generic], start: int, stop: int) -> np.ndarray:
-        """The window of slices ``start`` to ``stop`` of an array in the folder, and no more of it than these."""
+        """Read only slices ``start`` to ``stop`` (exclusive) of an array in the folder, cropped to the window."""
         height, width = self.record["field_shape"]
         offset = NPY_HEADER_BYTES + start * height * width * np.dtype(dtype).itemsize
         try:

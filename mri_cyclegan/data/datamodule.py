@@ -37,27 +37,27 @@ class MRIDataModule(pl.LightningDataModule):
 
     Args:
         root: folder of the data set.
-        layout: see :class:`mri_cyclegan.data.layouts.LayoutSettings`; likewise ``contrasts``, ``subject_pattern``,
+        layout: see :class:`mri_cyclegan.data.layouts.LayoutSettings`, also for ``contrasts``, ``subject_pattern``,
             ``names_identify_subjects``, ``bids_filters``, ``pattern_a`` and ``pattern_b``.
-        volume_index: see :class:`mri_cyclegan.data.volume.ReadOptions`; likewise ``nonfinite``,
+        volume_index: see :class:`mri_cyclegan.data.volume.ReadOptions`, also for ``nonfinite``,
             ``assume_orientation`` and ``series_uids``.
-        on_unfit: see :class:`mri_cyclegan.data.prepared_scans.PreparedScans`; likewise ``pairs`` and ``num_processes``.
-        split_file: see :class:`mri_cyclegan.data.splits.settings.SplitSettings`; likewise ``split_column``,
+        on_unfit: see :class:`mri_cyclegan.data.prepared_scans.PreparedScans`, also for ``pairs`` and ``num_processes``.
+        split_file: see :class:`mri_cyclegan.data.splits.settings.SplitSettings`, also for ``split_column``,
             ``num_folds``, ``fold``, ``val_share``, ``test_share``, ``stratify_by``, ``split_seed`` and
             ``allow_paired_subjects``.
-        plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`; likewise ``spacing_mm`` and ``image_size``.
-        min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`; likewise ``slice_range``.
-        match: see :class:`mri_cyclegan.data.matching.Matching`; likewise ``match_tolerance``.
-        num_adjacent_slices: neighbouring slices on either side of each slice, k; see :mod:`mri_cyclegan.slice_stack`.
-        augmentation: changes of training slices, or None.
+        plane: see :class:`mri_cyclegan.data.transforms.Preprocessing`, also for ``spacing_mm`` and ``image_size``.
+        min_foreground: see :class:`mri_cyclegan.data.datasets.UnpairedSlices`, also for ``slice_range``.
+        match: see :class:`mri_cyclegan.data.matching.Matching`, also for ``match_tolerance``.
+        num_adjacent_slices: neighboring slices on either side of each slice, k; see :mod:`mri_cyclegan.slice_stack`.
+        augmentation: augmentation of training slices, or None.
         batch_size: slices of each contrast in a training batch.
         val_batch_size: slices in a validation batch.
         num_workers: loader processes; 0 loads in the main process.
         cache_root: folder of the prepared slices.
-        device_cache: whether the device that trains keeps all training slices in its memory, see
+        device_cache: whether to keep all training slices in the memory of the training device, see
             :func:`mri_cyclegan.data.device_slices.fits`.
-        seed: of sample order, draws of b and augmentation.
-        phantom: makes the data set below ``root`` first; None for scans that exist.
+        seed: seed of the sample order, the draws of b and the augmentation.
+        phantom: generates the data set below ``root`` first; None for existing scans.
     """
 
     def __init__(
@@ -158,16 +158,16 @@ class MRIDataModule(pl.LightningDataModule):
 
     @property
     def cache(self) -> SliceCache:
-        """Of the prepared slices."""
+        """Cache of the prepared slices."""
         return self.scans.cache
 
     @property
     def findings(self) -> list[Finding]:
-        """About the scans, after :meth:`prepare_data`."""
+        """Errors and warnings about the scans, available after :meth:`prepare_data`."""
         return self.scans.findings
 
     def why_no_pairs(self) -> str:
-        """Where the subjects with both contrasts are, when validation has no pair."""
+        """Explain why validation has no pair: where the subjects with both contrasts are."""
         return self.scans.why_no_pairs()
 
     @property
@@ -176,10 +176,10 @@ class MRIDataModule(pl.LightningDataModule):
         return self.root if self.phantom is None else self.phantom.folder(self.root)
 
     def prepare_data(self) -> None:
-        """Make the phantom if asked for, and prepare every scan; once, though Lightning asks again.
+        """Generate the phantom if configured and prepare every scan; repeated calls by Lightning do nothing.
 
         Raises:
-            UnfitData: files are unfit, all of them in one message, and ``on_unfit`` is ``"raise"``.
+            UnfitData: ``on_unfit`` is ``"raise"`` and files are unfit; one message lists them all.
         """
         if self.is_prepared:
             return
@@ -189,7 +189,7 @@ class MRIDataModule(pl.LightningDataModule):
         self.is_prepared = True
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the subjects of fit scans and open their slices."""
+        """Split the subjects of all usable scans and create the data sets of their slices."""
         if self.split is not None:
             return
         self.split, _ = self.scans.split_and_pairs
@@ -213,7 +213,7 @@ class MRIDataModule(pl.LightningDataModule):
         warn_about_cropping(lost, self.preprocessing.image_size)
 
     def describe(self) -> str:
-        """One line: how many subjects and slices each part has, and whether training is not unpaired."""
+        """Summarize in one line the numbers of subjects, slices and pairs, and any exception to unpaired training."""
         assert self.split is not None
         name_a, name_b = self.contrasts
         slices = self.train_slices
@@ -224,7 +224,7 @@ class MRIDataModule(pl.LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader:
-        """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the ``changes`` they are still to get."""
+        """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the augmentation ``changes`` yet to be applied."""
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         if (self.device_slices is None or self.device_slices.device != device) and fits(
             self.train_slices, self.device_cache, device
@@ -237,15 +237,15 @@ class MRIDataModule(pl.LightningDataModule):
         )
 
     def teardown(self, stage: str | None = None) -> None:
-        """Give the device's memory back when training has ended: evaluation needs it."""
+        """Free the device memory of the slices after training: evaluation needs it."""
         self.device_slices = None
 
     def _rank(self) -> tuple[int, int]:
-        """Number of this process and of all that train together."""
+        """Rank of this process and number of ranks."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
-        """Fetch and augment a training batch where it is now, on the device; others stay as they are."""
+        """Look up and augment a training batch on the device; return other batches unchanged."""
         if self.device_slices is not None and "positions" in batch:
             batch = self.device_slices.of_batch(batch)
         if self.augmentation is None or "changes" not in batch:
@@ -253,18 +253,19 @@ class MRIDataModule(pl.LightningDataModule):
         return self.augmentation.of_batch(batch)
 
     def val_dataloader(self) -> DataLoader | list:
-        """Batches as :class:`PairedSlices` gives them; an empty list without pairs.
+        """Batches of :class:`PairedSlices`; an empty list without pairs.
 
-        Of several processes each gets its share, none of it twice; numbers of batches may differ.
+        The slices are divided among the ranks without repetition, so the number of batches may differ between ranks.
+        With fewer slices than ranks, every rank gets all slices.
         """
         return self._paired_loader(self.val_pairs, *self._rank())
 
     def all_val_batches(self) -> DataLoader | list:
-        """As :meth:`val_dataloader`, in every process all of them."""
+        """Like :meth:`val_dataloader`, but all slices on every rank."""
         return self._paired_loader(self.val_pairs)
 
     def test_dataloader(self) -> DataLoader | list:
-        """As :meth:`val_dataloader`, of the test subjects."""
+        """Like :meth:`all_val_batches`, for the test subjects."""
         return self._paired_loader(self.test_pairs)
 
     def _paired_loader(
@@ -273,8 +274,8 @@ class MRIDataModule(pl.LightningDataModule):
         if not pairs:
             return []
         slices = PairedSlices(pairs, self.num_adjacent_slices)
-        # Lightning leaves the validation out where there is no batch, and the others would wait for that process for
-        # ever. So slices too few to share go to all: every sum is then so many times larger, and their ratios equal.
+        # Lightning skips validation on a rank without batches, and the other ranks would wait for it forever. So with
+        # fewer slices than ranks, every rank gets all slices: all sums grow by the same factor, their ratios stay.
         step, start = (num_ranks, rank) if len(slices) >= num_ranks else (1, 0)
         return DataLoader(
             slices,
@@ -285,7 +286,7 @@ class MRIDataModule(pl.LightningDataModule):
         )
 
     def sample_cases(self, num_cases: int) -> list[SampleCase]:
-        """Slices to watch: of validation pairs if there are any, else of unpaired validation or training scans."""
+        """Slices to watch during training: from validation pairs, else from unpaired validation or training scans."""
         assert self.split is not None
         if self.val_pairs:
             return middle_cases(self.val_pairs, num_cases, True, self.num_adjacent_slices)

@@ -1,4 +1,4 @@
-"""Slices for training (unpaired) and for measuring (paired)."""
+"""Data sets of slices for training (unpaired) and for metrics (paired)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,24 +15,24 @@ from mri_cyclegan.data.matching import Matching
 
 
 class UnpairedSlices(Dataset[dict[str, Tensor]]):
-    """A slice of contrast a beside a random slice of contrast b.
+    """Slices of contrast a, each with a random slice of contrast b.
 
-    An item is asked for by (epoch, index). What it holds follows from these two and the seed alone, so it is the same
-    in every worker process and after a resume, and differs between epochs.
+    Items are indexed by (epoch, index). An item depends only on these two and the seed, so it is the same in every
+    worker process and after a resume, and differs between epochs.
 
     Args:
         volumes_a: training volumes of contrast a.
-        volumes_b: training volumes of contrast b; there may be more or fewer.
-        min_foreground: share of a slice's pixels that must show the head for the slice to train.
-        slice_range: relative heights in the head, (low, high) in [0, 1], between which slices train.
-        matching: which slices of b may stand beside a slice of a.
-        num_adjacent: neighbouring slices on either side that an item shows as further channels, k.
-        augmentation: draws the changes of each slice, or None; they are made later, where the batch is.
-        seed: of the draws of b and of the changes.
+        volumes_b: training volumes of contrast b; their number may differ.
+        min_foreground: smallest share of a slice's pixels that must show the head for the slice to be used.
+        slice_range: range of relative heights in the head, (low, high) in [0, 1]; only slices in it are used.
+        matching: which slices of b may be drawn for a slice of a.
+        num_adjacent: neighboring slices on either side, as extra channels of an item, k.
+        augmentation: draws the changes of each slice, or None; they are applied later, on the batch's device.
+        seed: seed of the draws of b and of the changes.
 
     Attributes:
-        positions_only: items hold ``positions``, (2,), of their slices among those of a and of b, not ``a`` and ``b``:
-            see :class:`mri_cyclegan.data.device_slices.DeviceSlices`.
+        positions_only: items hold ``positions``, (2,), the indices of their slices in ``slices_a`` and ``slices_b``,
+            instead of ``a`` and ``b``: see :class:`mri_cyclegan.data.device_slices.DeviceSlices`.
 
     Raises:
         ValueError: no slice of a contrast has enough foreground in that range.
@@ -60,29 +60,29 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         self.positions_only = False
 
     def of_contrast(self, name: str) -> tuple[list[CachedVolume], np.ndarray]:
-        """Volumes of ``a`` or ``b``, and the volume and slice number of each slice that trains, (N, 2)."""
+        """Volumes of ``a`` or ``b``, and the volume and slice number of each training slice, (N, 2)."""
         return (self.volumes_a, self.slices_a) if name == "a" else (self.volumes_b, self.slices_b)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Of each image, (2k + 1, H, W)."""
+        """Shape of each image, (2k + 1, H, W)."""
         height, width = self.volumes_a[0].record["shape"][1:]
         return 2 * self.num_adjacent + 1, height, width
 
     @property
     def num_bytes(self) -> int:
-        """What all slices take, of both contrasts."""
+        """Memory that all training slices of both contrasts take as float32 stacks, in bytes."""
         return 4 * math.prod(self.image_shape) * (len(self.slices_a) + len(self.slices_b))
 
     def __len__(self) -> int:
-        """Number of slices of the contrast that has more; the other's repeat within an epoch."""
+        """Number of slices of the contrast with more slices; those of the other repeat within an epoch."""
         return max(len(self.slices_a), len(self.slices_b))
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
-        """Slices ``a`` and ``b``, each (2k + 1, H, W), in [-1, 1]; ``changes`` of each, (2, 8), if there are any.
+        """Slices ``a`` and ``b``, each (2k + 1, H, W), in [-1, 1]; with augmentation also their ``changes``, (2, 8).
 
-        See :class:`mri_cyclegan.data.augmentation.Augmentation`. Slices of the same subject are moved alike, so that
-        they still show the same place; brightness and contrast change for each by itself.
+        See :class:`mri_cyclegan.data.augmentation.Augmentation`. With ``data.match=subject`` both slices get the same
+        geometric changes, so that they still show the same place; brightness and contrast change independently.
         """
         index_a, index_b, random = self._draw(key)
         item = self._images(index_a, index_b)
@@ -115,27 +115,27 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         }
 
     def load(self, volumes: list[CachedVolume], position: np.ndarray) -> Tensor:
-        """Read a slice between its neighbours, (2k + 1, H, W), in [-1, 1]."""
+        """Read a slice with its neighbors, (2k + 1, H, W), in [-1, 1]."""
         return torch.from_numpy(volumes[position[0]].stack(int(position[1]), self.num_adjacent))
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Random order of an :class:`UnpairedSlices`, another in each epoch, as (epoch, index).
+    """Random order of an :class:`UnpairedSlices`, new in each epoch, as (epoch, index).
 
-    Of several processes each takes every ``num_ranks``-th position of the same order, so that in any step they see
-    together what one process with a ``num_ranks`` times larger batch sees. Each gets as many: where the length does
-    not divide, the order starts over, and its first positions come twice in the epoch. None waits for another.
+    Each rank takes every ``num_ranks``-th index of the same order, so that in each step all ranks together see the
+    same samples as one process with a ``num_ranks`` times larger batch. All ranks get the same number of samples, so
+    none waits for another: if the length is not divisible, the first indices of the order are repeated at its end.
 
     Lightning calls :meth:`set_epoch` before each epoch, also after a resume.
 
     Args:
-        length: of the data set.
-        seed: of the order.
-        rank: number of this process, from 0.
-        num_ranks: number of processes.
+        length: length of the data set.
+        seed: seed of the order.
+        rank: rank of this process, from 0.
+        num_ranks: number of ranks.
 
     Attributes:
-        num_left_out: at the start of the next iteration, and of that one alone.
+        num_left_out: samples to skip at the start of the next iteration only.
     """
 
     def __init__(self, length: int, seed: int, rank: int = 0, num_ranks: int = 1) -> None:
@@ -147,7 +147,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.num_left_out = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration."""
+        """Set the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -159,38 +159,39 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return iter(own[start:])
 
     def keys(self, epoch: int) -> list[tuple[int, int]]:
-        """Of an epoch, those of all processes in turn."""
+        """Keys (epoch, index) of an epoch in order, for all ranks together."""
         order = np.random.default_rng([self.seed, epoch]).permutation(self.length)
-        return [(epoch, int(index)) for index in np.resize(order, len(self) * self.num_ranks)]  # it starts over
+        return [(epoch, int(index)) for index in np.resize(order, len(self) * self.num_ranks)]  # wraps around
 
 
 class RepeatedEpoch(EpochSampler, SequentialSampler):  # type: ignore[misc]
-    """The first epoch again and again, with its order, draws of b and changes: what ``trainer.overfit_batches`` fits.
+    """Repeats the first epoch with its order, draws of b and changes, for ``trainer.overfit_batches``.
 
-    Lightning puts a sampler of its own, which knows no epochs, in the place of any that is no ``SequentialSampler``.
+    It must be a ``SequentialSampler``: Lightning replaces any other by its own sampler, which has no epochs.
     """
 
     def keys(self, epoch: int) -> list[tuple[int, int]]:
-        """Of the first epoch, whichever is asked for."""
+        """Keys of the first epoch, for any epoch."""
         return super().keys(0)
 
 
 class ResumableLoader(DataLoader):
-    """A loader that knows how many batches of an epoch it has given, and can go on after them.
+    """A loader that can resume in the middle of an epoch.
 
-    Lightning keeps :meth:`state_dict` in the checkpoint where an epoch is unfinished, and counts the batches before in.
+    Lightning saves :meth:`state_dict` in checkpoints made during an epoch. After a resume it counts the batches
+    before the checkpoint as done.
     """
 
     sampler: EpochSampler
     num_given = num_left_out = 0
 
     def keys_of_batch(self, epoch: int, batch: int) -> list[tuple[int, int]]:
-        """What a batch of an epoch holds, in all processes together."""
+        """Keys of one batch of an epoch, for all ranks together."""
         num_keys = (self.batch_size or 1) * self.sampler.num_ranks
         return self.sampler.keys(epoch)[batch * num_keys : (batch + 1) * num_keys]
 
     def __iter__(self) -> Any:
-        """Batches of the sampler's epoch, once without those before a checkpoint."""
+        """Batches of the sampler's epoch; the first iteration after a resume skips those before the checkpoint."""
         self.num_given, self.num_left_out = self.num_left_out, 0
         self.sampler.num_left_out = self.num_given * (self.batch_size or 1)
         for batch in super().__iter__():
@@ -198,11 +199,11 @@ class ResumableLoader(DataLoader):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the epoch it has given."""
+        """Number of batches of the current epoch that were returned."""
         return {"num_given": self.num_given}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Leave these out in the next iteration."""
+        """Skip these batches in the next iteration."""
         self.num_left_out = state_dict["num_given"]
 
 
@@ -215,16 +216,16 @@ def training_loader(
     num_ranks: int = 1,
     repeat_epoch: bool = False,
 ) -> DataLoader:
-    """Batches of an :class:`UnpairedSlices`, in another order each epoch.
+    """Loader for the batches of an :class:`UnpairedSlices`, in a new order each epoch.
 
     Args:
-        slices: to load.
+        slices: the data set to load.
         batch_size: slices of each contrast.
         num_workers: loader processes; 0 loads in the main process.
-        seed: of the order.
-        rank: number of this process, see :class:`EpochSampler`.
-        num_ranks: number of processes.
-        repeat_epoch: whether every epoch is the first one.
+        seed: seed of the order.
+        rank: rank of this process, see :class:`EpochSampler`.
+        num_ranks: number of ranks.
+        repeat_epoch: whether every epoch repeats the first one.
     """
     sampler = RepeatedEpoch if repeat_epoch else EpochSampler
     return ResumableLoader(
@@ -242,9 +243,9 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
     """Every slice of subjects scanned in both contrasts, in order, unchanged.
 
     Args:
-        pairs: volumes (a, b) of a subject, whose slices of one number lie in one place; the number of a pair is its
-            case.
-        num_adjacent: neighbouring slices on either side that an item shows as further channels, k.
+        pairs: volumes (a, b) of one subject each, where slices with the same number show the same place; the index of
+            a pair is its ``case``.
+        num_adjacent: neighboring slices on either side, as extra channels of an item, k.
     """
 
     def __init__(self, pairs: Sequence[tuple[CachedVolume, CachedVolume]], num_adjacent: int) -> None:
@@ -258,10 +259,10 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
         return len(self.positions)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """One slice of a subject.
+        """One slice of a subject in both contrasts.
 
-        ``a``, ``b``: (2k + 1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool, of the centre
-        slice, as far as both scans reach; ``case``: ().
+        ``a``, ``b``: (2k + 1, H, W) in [-1, 1]; ``foreground_a``, ``foreground_b``: (1, H, W) bool, of the center
+        slice, within the field of view of both scans; ``case``: ().
         """
         case, number = self.positions[index]
         item = {"case": torch.tensor(case)}
@@ -278,7 +279,7 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
 def _training_slices(
     volumes: list[CachedVolume], min_foreground: float, slice_range: tuple[float, float]
 ) -> np.ndarray:
-    """(N, 2) volume and slice numbers."""
+    """Volume and slice numbers of the slices to train on, (N, 2)."""
     low, high = slice_range
     positions = [
         (number, index)
@@ -286,7 +287,7 @@ def _training_slices(
         for index, (share, height) in enumerate(
             zip(volume.record["foreground_share"], volume.relative_heights, strict=True)
         )
-        if share >= min_foreground and not (height < low or height > high)  # unknown heights are in
+        if share >= min_foreground and not (height < low or height > high)  # keeps NaN: unknown heights
     ]
     if not positions:
         contrast = volumes[0].scan.contrast

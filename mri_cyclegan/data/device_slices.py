@@ -1,20 +1,20 @@
-"""Training slices in the memory of a device."""
+"""Training slices kept in the memory of the training device."""
 
 import torch
 from torch import Tensor
 
 from mri_cyclegan.data.datasets import UnpairedSlices
 
-# Of a GPU's free memory, before training: networks and their activations need the rest.
+# Largest share that the slices may take of a GPU's memory free before training: networks and activations need the rest.
 MAX_SHARE = 0.25
 
 
 class DeviceSlices:
-    """All slices that train, of both contrasts: loading a batch is then one look-up on the device.
+    """All training slices of both contrasts in device memory, so that loading a batch is one lookup on the device.
 
     Args:
-        slices: to keep; what they are cached in on disk is read once.
-        device: that keeps them.
+        slices: the training slices; their files in the slice cache are read once.
+        device: the device to keep them on.
     """
 
     def __init__(self, slices: UnpairedSlices, device: torch.device) -> None:
@@ -22,7 +22,7 @@ class DeviceSlices:
         self.images = {name: _stacked(slices, name, device) for name in "ab"}
 
     def of_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Put images ``a`` and ``b``, (B, 2k + 1, H, W), in the place of a batch's ``positions``, (B, 2)."""
+        """Replace a batch's ``positions``, (B, 2), by the images ``a`` and ``b``, (B, 2k + 1, H, W)."""
         places = batch.pop("positions").unbind(1)
         return batch | {name: self.images[name][place] for name, place in zip("ab", places, strict=True)}
 
@@ -37,12 +37,12 @@ def _stacked(slices: UnpairedSlices, name: str, device: torch.device) -> Tensor:
 
 
 def fits(slices: UnpairedSlices, mode: str | bool, device: torch.device) -> bool:
-    """Whether a device is to keep the slices.
+    """Whether to keep the training slices in the memory of a device.
 
     Args:
-        slices: that train.
-        mode: ``True``, ``False``, or ``"auto"``: on a GPU, where they take at most a quarter of its free memory.
-        device: that trains.
+        slices: the training slices.
+        mode: ``True``, ``False``, or ``"auto"``: on a GPU, if the slices take at most a quarter of its free memory.
+        device: the training device.
     """
     if mode != "auto":
         return bool(mode)

@@ -1,4 +1,4 @@
-"""What is wrong with a file or a data set, and the way out."""
+"""Problems of files and data sets, each with its remedy."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ class Finding:
     """One thing the owner of a data set should know.
 
     Attributes:
-        severity: ``"error"``: the file is refused; ``"warning"``: it is used, or left out because it holds nothing.
+        severity: ``"error"``: the file is refused; ``"warning"``: it is used, or left out because it shows nothing.
         path: file or folder.
         problem: a clause or sentence with the numbers in it.
         remedy: what to do about it, a sentence.
@@ -36,7 +36,7 @@ class Finding:
 
 
 class UnfitFile(ValueError):
-    """A file that cannot be trained on; its text is the finding's.
+    """A file is unfit for training; the message is the text of its finding.
 
     Args:
         path: the file.
@@ -51,23 +51,23 @@ class UnfitFile(ValueError):
         super().__init__(str(self.finding))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Worker processes raise it too."""
+        """Pickle by the arguments, so that worker processes can raise it."""
         return type(self), (self.finding.path, self.finding.problem, self.finding.remedy)
 
 
 class EmptyScan(UnfitFile):
-    """A readable scan that shows nothing: left out with a warning, never a reason to stop."""
+    """A readable scan shows nothing; it is left out with a warning and never stops a run."""
 
     severity = "warning"
 
 
 class UnfitData(ValueError):
-    """Files of a data set that cannot be trained on, all of them in one message.
+    """Files of a data set are unfit for training; one message lists them all.
 
     Args:
-        findings: errors and warnings; the message lists errors first.
-        num_scans: files looked at.
-        advice: the way out for all of them.
+        findings: errors and warnings; the message lists the errors.
+        num_scans: number of files checked.
+        advice: remedy for all of them.
     """
 
     def __init__(self, findings: Sequence[Finding], num_scans: int, advice: str) -> None:
@@ -81,7 +81,7 @@ class UnfitData(ValueError):
 
 @dataclass(frozen=True)
 class ImageWarning:
-    """Warnings about an image, before it is known which file it is of.
+    """A warning about an image whose file is not known yet.
 
     Attributes:
         problem: see :class:`Finding`.
@@ -92,5 +92,5 @@ class ImageWarning:
     remedy: str
 
     def of(self, path: Path) -> Finding:
-        """The warning about a file."""
+        """The warning as a finding about a file."""
         return Finding("warning", path, self.problem, self.remedy)

@@ -17,9 +17,9 @@ class Foreground:
 
     Attributes:
         mask: (X, Y, Z) bool; all False when the array is constant.
-        array: (X, Y, Z) float32, the volume with every background dark: as it was, but for padding, and for a
-            background that was not darker than the head.
-        warnings: what is not certain about it.
+        array: (X, Y, Z) float32, the volume with every background made dark: only padding, and a background that is
+            not dark, are changed.
+        warnings: reasons why the foreground may be wrong.
     """
 
     mask: np.ndarray
@@ -35,10 +35,10 @@ def foreground_mask(array: np.ndarray) -> np.ndarray:
 def find_foreground(array: np.ndarray) -> Foreground:
     """Find the head by the evaluation protocol's definition.
 
-    The background is looked for at the border (:mod:`mri_cyclegan.data.background`), and intensities are clipped to
-    robust limits above and below it, so that neither single voxels nor padding move anything. What is left is smoothed
-    by a Gaussian (σ 1 voxel) and cut half-way between its minimum and its Otsu threshold; the largest connected
-    component is kept and its holes are filled. The full Otsu threshold would lose dark tissue.
+    The background is found from the border inward (:mod:`mri_cyclegan.data.background`), and intensities are clipped to
+    robust limits, so that neither outlier voxels nor padding affect the result. The image is then smoothed with a
+    Gaussian (σ 1 voxel) and thresholded halfway between its minimum and its Otsu threshold, because the full Otsu
+    threshold would lose dark tissue. The largest connected component is kept and its holes are filled.
 
     Args:
         array: (X, Y, Z), any finite intensities; an axis of length 1 makes it a 2-D image.
@@ -64,7 +64,7 @@ def find_foreground(array: np.ndarray) -> Foreground:
 
 
 def _with_dark_background(image: np.ndarray, background: Background, padding: list[np.ndarray]) -> np.ndarray:
-    """The image itself where nothing is to be changed."""
+    """Set padding, and a background that is not dark, to ``background.dark``; ``image`` itself if there is neither."""
     masks = list(padding)
     if background.level is not None and not background.is_dark:
         masks.append(background.level.of(image))
@@ -74,7 +74,7 @@ def _with_dark_background(image: np.ndarray, background: Background, padding: li
 
 
 def _parts(image: np.ndarray) -> tuple[np.ndarray, int]:
-    """Connected components, numbered from 1, and the number of the largest; 0 if there is none."""
+    """Connected bright components, numbered from 1, and the number of the largest; 0 if there is none."""
     smooth = ndimage.gaussian_filter(image, sigma=1)
     if smooth.min() == smooth.max():
         return np.zeros(image.shape, np.int32), 0
@@ -83,7 +83,7 @@ def _parts(image: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
-    """The mask with its holes: what it separates from the border of its bounding box."""
+    """The mask with its holes filled: all voxels that it separates from the outside of its bounding box."""
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
     around, _ = ndimage.label(~np.pad(mask[box], 1))
     filled = np.zeros_like(mask)

@@ -1,4 +1,4 @@
-"""What is not certain about where the head is."""
+"""Warnings about images in which the foreground may be wrong."""
 
 from collections.abc import Iterator
 
@@ -8,18 +8,20 @@ from scipy import ndimage
 from mri_cyclegan.data.background import Background, Level
 from mri_cyclegan.data.findings import ImageWarning
 
-# Voxels that are this many times the head's range below the background or above the head are no tissue.
+# Voxels that are this many times the head's range below the background or above the head are not tissue.
 STRAY_BELOW, STRAY_ABOVE = 1.0, 5.0
 
-# A negative background further below the head than this, in units of the head's range, may not have been measured.
+# A negative background below this height, in units of the head's range, may stand for voxels that were not measured.
 FAR_BELOW = -0.25
 
-# Sizes, as shares of the head's, of another part, and of one at the opposite border of the field of view.
+# Smallest sizes to report, as shares of the head's size: of a second part, and of a part at the opposite border of the
+# field of view, which may be wrapped around.
 SECOND_PART, WRAPPED_PART = 0.1, 0.002
 
-# Air is empty if hardly any of it is brighter, by this share of the head's range, than its middle.
+# A voxel of air is loud if it exceeds the median of air by this share of the head's range; air counts as empty if at
+# most this share of its voxels is loud.
 LOUD, MAX_LOUD_SHARE = 0.03, 0.06
-# It is measured on every n-th voxel, smoothed, this far away from everything bright.
+# Air is subsampled to at most this many voxels per axis, smoothed, and used only this far from anything bright.
 AIR_SIDE, AIR_SIGMA, AIR_DISTANCE = 96, 1.5, 4
 MIN_AIR_VOXELS = 100
 
@@ -27,14 +29,14 @@ MIN_AIR_VOXELS = 100
 def foreground_warnings(
     background: Background, image: np.ndarray, limited: np.ndarray, labels: np.ndarray, head: int
 ) -> Iterator[ImageWarning]:
-    """List what the owner of a scan should look at.
+    """List what the owner of a scan should check.
 
     Args:
-        background: of the image.
-        image: with every background dark.
-        limited: the same, clipped to the background's limits.
-        labels: connected parts that are bright, numbered from 1.
-        head: number of the head's.
+        background: background of the image.
+        image: image with every background made dark.
+        limited: ``image`` clipped to ``background.limits``.
+        labels: connected bright components, numbered from 1.
+        head: label of the head; 0 if there is none.
     """
     yield from _about_background(background)
     yield from _about_strays(background, image)

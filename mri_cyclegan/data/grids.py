@@ -1,4 +1,4 @@
-"""Where voxels lie, whether two images share that, and images from one grid onto another."""
+"""Voxel grids: comparing two of them, and resampling images from one to another."""
 
 import itertools
 import math
@@ -9,16 +9,16 @@ import numpy as np
 from nibabel import orientations
 from scipy import ndimage
 
-# Largest distance of two grids' voxels that still are one grid, as a share of a voxel: headers are rounded.
+# Two grids are the same if their voxels lie at most this share of a voxel apart: headers are rounded.
 SAME_GRID_VOXELS = 0.01
 
 
 class Grid(NamedTuple):
-    """Where voxels lie.
+    """Positions of the voxels of an image.
 
     Attributes:
         shape: (X, Y, Z).
-        affine: (4, 4), voxel indices to RAS+ millimetres.
+        affine: (4, 4), voxel indices to RAS+ millimeters.
     """
 
     shape: Sequence[int]
@@ -26,9 +26,9 @@ class Grid(NamedTuple):
 
 
 def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Sequence[int], np.ndarray]) -> str:
-    """In words how two grids, each a shape and an affine, differ; empty if their voxels lie in the same places.
+    """Describe how two grids, each a shape and an affine, differ; empty if their voxels lie in the same places.
 
-    The order in which these are stored does not count: axes may be permuted and flipped.
+    The storage order does not count: axes may be permuted and flipped.
 
     Example:
         >>> flipped = np.array([[-1.0, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
@@ -52,31 +52,31 @@ def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Seque
 
 
 def storage_change(first: tuple[Sequence[int], np.ndarray], second: tuple[Sequence[int], np.ndarray]) -> np.ndarray:
-    """Axes and flips, as nibabel has them, that bring an array of the second grid nearest to the order of the first."""
+    """Axis permutation and flips (nibabel orientation) that bring the second grid closest to the order of the first."""
     return orientations.io_orientation(np.linalg.inv(first[1]) @ second[1])
 
 
 def resampled(array: np.ndarray, affine: np.ndarray, grid: Grid, order: int) -> np.ndarray:
-    """An image on another grid: the same voxels where the grids are one, 0 where it does not reach.
+    """Resample an image onto another grid; on the same grid, voxels are only reordered.
 
-    Intensities are blurred to the resolution of a coarser grid first (full width at half maximum), as those of slices
-    are, or fine detail would alias.
+    For a coarser grid, intensities are first blurred to its resolution (full width at half maximum) to avoid aliasing,
+    as in slice preprocessing.
 
     Args:
         array: (X, Y, Z) floats.
-        affine: of the array.
-        grid: the wanted one.
+        affine: affine of the array.
+        grid: the target grid.
         order: 0 for labels (nearest), 1 for intensities (linear).
 
     Returns:
-        Array of the grid's shape.
+        Array of the grid's shape, 0 outside the image's field of view.
     """
     own = Grid(array.shape, affine)
     if not grid_difference(grid, own):
         return orientations.apply_orientation(array, storage_change(grid, own))
     matrix = _indices(own, grid)
     if order:
-        steps = np.linalg.norm(matrix[:3, :3], axis=1)  # voxels of the array that one of the grid is wide
+        steps = np.linalg.norm(matrix[:3, :3], axis=1)  # width of a target voxel in voxels of the array
         sigma = [math.sqrt(step * step - 1) / 2.355 if step > 1.01 else 0.0 for step in steps]
         array = ndimage.gaussian_filter(array, sigma, mode="nearest") if any(sigma) else array
     moved = _transformed(array, matrix, grid, order, "nearest")
@@ -85,12 +85,12 @@ def resampled(array: np.ndarray, affine: np.ndarray, grid: Grid, order: int) -> 
 
 
 def covered(own: Grid, grid: Grid) -> np.ndarray:
-    """Voxels of a grid whose centres lie within a voxel of another grid, bool."""
+    """Voxels of ``grid`` whose centers lie within a voxel of ``own``, bool."""
     return _transformed(np.ones(tuple(own.shape), np.float32), _indices(own, grid), grid, 0, "grid-constant") > 0.5
 
 
 def _indices(own: Grid, grid: Grid) -> np.ndarray:
-    """(4, 4), indices of a grid to those of an image's own."""
+    """Matrix that maps voxel indices of ``grid`` to voxel indices of ``own``, (4, 4)."""
     return np.round(np.linalg.inv(own.affine) @ grid.affine, 8)
 
 

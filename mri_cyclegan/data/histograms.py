@@ -1,4 +1,4 @@
-"""Intensity histograms, and how far apart two of them are."""
+"""Intensity histograms, and the distance between two of them."""
 
 from collections.abc import Sequence
 
@@ -8,29 +8,29 @@ NUM_BINS = 256
 
 
 def histogram(values: np.ndarray) -> np.ndarray:
-    """Shares of intensities in equal bins of [0, 1].
+    """Share of intensities in each of 256 equal bins of [0, 1].
 
     Args:
-        values: any shape, at least one finite value; what lies outside [0, 1] is counted in the outermost bin.
+        values: any shape, at least one finite value; values outside [0, 1] count in the first or last bin.
 
     Returns:
         (256,) float64, sum 1.
     """
     assert values.size > 0
-    # The last bin holds 1 itself, too.
+    # The last bin includes 1.
     bins = (values.ravel() * NUM_BINS).clip(0, NUM_BINS - 1).astype(np.intp)
     return np.bincount(bins, minlength=NUM_BINS) / values.size
 
 
 def wasserstein(p: np.ndarray, q: np.ndarray) -> float:
-    """1-Wasserstein distance of two histograms: by how much intensity must be moved to make one the other.
+    """1-Wasserstein distance of two histograms: the smallest mean shift of intensity that turns one into the other.
 
     Args:
         p: (256,), shares, sum 1.
-        q: likewise.
+        q: (256,), shares, sum 1.
 
     Returns:
-        In units of intensity, in [0, 1).
+        Distance in units of intensity, in [0, 1).
 
     Reference:
         Vallender, "Calculation of the Wasserstein distance between probability distributions on the line", 1974.
@@ -39,5 +39,5 @@ def wasserstein(p: np.ndarray, q: np.ndarray) -> float:
 
 
 def pooled(histograms: Sequence[np.ndarray]) -> np.ndarray:
-    """One histogram for several subjects, each with the same weight, (256,)."""
+    """Mean histogram of several subjects, each with the same weight, (256,)."""
     return np.mean(histograms, axis=0)

@@ -1,4 +1,4 @@
-"""What makes the scans of a data set unfit together, where each by itself is fit."""
+"""Problems that show only across the scans of a data set: duplicates and mixed file formats."""
 
 import hashlib
 from collections import Counter
@@ -15,7 +15,7 @@ from mri_cyclegan.data.volume import Volume
 
 
 def voxel_hash(volume: Volume) -> str:
-    """Hash of the voxels in canonical orientation: equal for copies, however they are named, packed or stored."""
+    """Hash of the voxels in canonical orientation: equal for copies, whatever their name, compression or axis order."""
     orientation = nibabel.io_orientation(volume.affine)
     array = np.ascontiguousarray(nibabel.apply_orientation(volume.array, orientation))
     digest = hashlib.sha256(str(array.shape).encode())
@@ -24,13 +24,13 @@ def voxel_hash(volume: Volume) -> str:
 
 
 def find_duplicates(hashes: Mapping[Scan, str]) -> list[Finding]:
-    """A finding for each scan whose voxels another one has, which comes before it.
+    """Return a finding for each scan with the same voxels as an earlier one.
 
-    The same scan of two subjects leaks from training into test: an error. Of one subject it gives that subject two
-    weights: a warning, and it is left out.
+    A copy under another subject (which leaks from training into test) or another contrast is an error. A copy within
+    one subject and contrast would double that subject's weight: it is left out with a warning.
 
     Args:
-        hashes: scan to what :func:`voxel_hash` gives.
+        hashes: scan to its :func:`voxel_hash`.
     """
     first: dict[str, Scan] = {}
     findings = []
@@ -45,11 +45,11 @@ def find_duplicates(hashes: Mapping[Scan, str]) -> list[Finding]:
 
 
 def find_mixed_formats(root: Path, scans: Iterable[Scan]) -> list[Finding]:
-    """A warning where scans come in several formats: what wrote them may have changed them, and a network learns that.
+    """Warn if scans come in several formats, as the software behind each may leave differences that a network learns.
 
     Args:
         root: folder of the data set.
-        scans: all of it.
+        scans: all scans of the data set.
     """
     formats = Counter(format_of(scan.path) for scan in scans)
     counts = [f"{count} in {', '.join(one.suffixes)}" for one, count in formats.items() if one and one.suffixes]

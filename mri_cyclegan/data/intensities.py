@@ -1,4 +1,4 @@
-"""One intensity scale for all scans, whatever their scanner's units."""
+"""Normalization of all scans to one intensity scale, whatever their units."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from mri_cyclegan.data.findings import ImageWarning
 from mri_cyclegan.data.foreground import find_foreground
 from mri_cyclegan.data.volume import Volume
 
-# Percentiles of the foreground that become the ends of the scale.
+# Foreground percentiles that map to 0 and 1.
 PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
 class ScaledVolume:
-    """A volume on the common scale.
+    """A volume on the common intensity scale.
 
     Attributes:
         array: (X, Y, Z) float32, in [0, 1].
-        affine: (4, 4), voxel indices to RAS+ millimetres.
+        affine: (4, 4), voxel indices to RAS+ millimeters.
         foreground: (X, Y, Z) bool.
-        low: intensity in the file's units that became 0.
-        high: likewise 1.
-        warnings: warnings about its foreground, and so about the scale.
+        low: intensity in the file's units that maps to 0.
+        high: intensity in the file's units that maps to 1.
+        warnings: doubts about the foreground, which the scale depends on.
     """
 
     array: np.ndarray
@@ -34,12 +34,12 @@ class ScaledVolume:
 
 
 def scale_intensities(volume: Volume) -> ScaledVolume:
-    """Scale a volume by its own foreground: percentiles 0.5 and 99.5 become 0 and 1, values beyond are clipped.
+    """Map the foreground's percentiles 0.5 and 99.5 to 0 and 1, and clip values beyond them.
 
-    Padding, and a background that is not dark, become as dark as air.
+    Padding, and a background that is not dark, are set to the dark level first.
 
     Raises:
-        ValueError: the volume or its foreground is constant, or it has none; the caller adds the file's name.
+        ValueError: the volume or its foreground is constant, or there is no foreground; the caller adds the file name.
     """
     found = find_foreground(volume.array)
     if not found.mask.any():

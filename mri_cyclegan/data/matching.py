@@ -1,4 +1,4 @@
-"""Which slices of contrast b may stand beside a slice of contrast a in training."""
+"""Which slices of contrast b may be drawn together with a slice of contrast a in training."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ MATCHES = ("none", "position", "subject")
 
 @dataclass(frozen=True)
 class Candidates:
-    """Slices of b that may be drawn for each slice of a: a stretch of one common order.
+    """Slices of b that may be drawn for each slice of a, as a range of one shared array.
 
     Attributes:
-        order: (N_b,) slices of b.
-        start: (N_a,) where the stretch of each slice of a starts in ``order``.
-        stop: (N_a,) where it ends, after the last.
+        order: (M,) indices of slices of b; each slice of a has the range ``order[start:stop]``.
+        start: (N_a,) first position of each range.
+        stop: (N_a,) position after the last of each range.
     """
 
     order: np.ndarray
@@ -28,24 +28,24 @@ class Candidates:
     stop: np.ndarray
 
     def draw(self, index_a: int, random: np.random.Generator) -> int:
-        """One of the slices for a slice of a, each as likely as the others."""
+        """Draw a slice of b for a slice of a, uniformly among its candidates."""
         start = self.start[index_a]
         return int(self.order[start + random.integers(self.stop[index_a] - start)])
 
 
 @dataclass(frozen=True)
 class Matching:
-    """How b is drawn for a: from anywhere, from the same height in the head, or from the same subject's other scan.
+    """How b is drawn for a: at random, at the same height in the head, or from the same subject.
 
-    Where the scans of one contrast cover another part of the head than those of the other, a discriminator can tell
-    real from fake by the anatomy, and the generator learns to change it. Drawn by position, b shows what a shows. Drawn
-    by subject, it shows the very same place, for losses that compare pairs.
+    If the two contrasts cover different parts of the head, a discriminator can tell real from fake by anatomy, and the
+    generator learns to change the anatomy. Matching by position gives both contrasts the same coverage. Matching by
+    subject gives slices of the same place in the same head, for losses that compare pairs.
 
     Attributes:
-        match: ``"none"`` for any slice, ``"position"`` for one of about the same relative height, ``"subject"`` for
-            that of the same subject and session, see :func:`of_same_subject`.
-        tolerance: of ``"position"``, largest difference of relative heights, in [0, 1]; the nearest slices are taken
-            where none is within.
+        match: ``"none"`` for any slice, ``"position"`` for a slice at about the same relative height, ``"subject"``
+            for the corresponding slice of the same subject and session, see :func:`of_same_subject`.
+        tolerance: for ``"position"``, the largest difference of relative heights, in [0, 1]; if no slice is within
+            it, the nearest ones are used.
     """
 
     match: str
@@ -66,17 +66,17 @@ class Matching:
         volumes_b: Sequence[CachedVolume],
         slices_b: np.ndarray,
     ) -> Candidates:
-        """Find what may be drawn.
+        """Find the slices of b that may be drawn for each slice of a.
 
         Args:
-            volumes_a: of contrast a.
-            slices_a: (N_a, 2) volume and slice numbers.
-            volumes_b: of contrast b.
-            slices_b: (N_b, 2) likewise.
+            volumes_a: volumes of contrast a.
+            slices_a: (N_a, 2), volume and slice indices.
+            volumes_b: volumes of contrast b.
+            slices_b: (N_b, 2), volume and slice indices.
 
         Raises:
-            ValueError: heights are needed, and a volume has no height; or a volume of a needs a partner in b, and has
-                none.
+            ValueError: relative heights are needed but unknown for a volume, or a volume of a needs a partner in b but
+                has none.
         """
         if self.match == "none":
             any_a = np.zeros(len(slices_a), dtype=np.int64)
@@ -87,11 +87,11 @@ class Matching:
 
 
 def near(heights_a: np.ndarray, heights_b: np.ndarray, tolerance: float) -> Candidates:
-    """For each height of a the heights of b within a tolerance, or the nearest.
+    """For each height of a, find the heights of b within a tolerance, or else the nearest.
 
     Args:
         heights_a: (N_a,).
-        heights_b: (N_b,), in any order.
+        heights_b: (N_b,), unsorted.
         tolerance: largest difference.
     """
     order = np.argsort(heights_b, kind="stable")
@@ -111,17 +111,18 @@ def near(heights_a: np.ndarray, heights_b: np.ndarray, tolerance: float) -> Cand
 def of_same_subject(
     volumes_a: Sequence[CachedVolume], slices_a: np.ndarray, volumes_b: Sequence[CachedVolume], slices_b: np.ndarray
 ) -> Candidates:
-    """For each slice of a those of the same subject and session in b that show its place.
+    """For each slice of a, find the slices of b from the same subject and session that show the same place.
 
-    Where a session has several scans of contrast b, it is the one that lies beside that of a, or else one on the same
-    grid, or else any of them. On the grid of a it is the slice of the same number, on another that of the same relative
-    height; or the nearest, where that one does not train. Of two equally near, it is the lower one.
+    If a session has several scans of contrast b, those with the same path as the scan of a except for the contrast are
+    used, else those on the same grid, else all of them. On the same grid the slice with the same index is taken, on
+    another grid the one at the same relative height; if that slice is not in ``slices_b``, the nearest one. Ties go to
+    the lower slice.
 
     Args:
-        volumes_a: see :meth:`Matching.candidates`, likewise the others.
-        slices_a: (N_a, 2).
-        volumes_b: as ``volumes_a``.
-        slices_b: (N_b, 2).
+        volumes_a: see :meth:`Matching.candidates`.
+        slices_a: (N_a, 2), see :meth:`Matching.candidates`.
+        volumes_b: see :meth:`Matching.candidates`.
+        slices_b: (N_b, 2), see :meth:`Matching.candidates`.
 
     Raises:
         ValueError: a volume of a has no partner.
@@ -140,15 +141,15 @@ def of_same_subject(
 
 
 def same_grid(*volumes: CachedVolume) -> bool:
-    """Whether the scans of two volumes lie on one grid, so that equal numbers are slices of one place."""
+    """Whether the scans of two volumes share a grid, so that equal slice indices show the same place."""
     first, second = ((volume.record["source_shape"], np.array(volume.record["source_affine"])) for volume in volumes)
     return not grid_difference(first, second)
 
 
 def seen_alike(volumes_a: Sequence[CachedVolume], volumes_b: Sequence[CachedVolume]) -> list[CachedVolume]:
-    """Volumes of b, those on the grid of a volume of a of the same subject and session cut as that one.
+    """Volumes of b, cropped to the window of the same session's volume of a if the two share a grid.
 
-    Their heads' boxes may differ by some voxels, and slices of the same number would show places as far apart.
+    Windows follow each scan's own foreground, so they may differ by some pixels and shift the pair against each other.
     """
     by_session = defaultdict(list)
     for volume in volumes_a:
@@ -168,7 +169,7 @@ def _rows_by_volume(slices: np.ndarray) -> dict[int, np.ndarray]:
 def _partners(
     volumes_a: Sequence[CachedVolume], numbers_a: list[int], volumes_b: Sequence[CachedVolume], numbers_b: list[int]
 ) -> dict[int, list[int]]:
-    """Volume numbers of a to those of b."""
+    """Map each volume index of a to the volume indices of b from the same subject and session."""
     by_session, by_place = defaultdict(list), defaultdict(list)
     for number in numbers_b:
         scan = volumes_b[number].scan
@@ -193,8 +194,8 @@ def _partners(
 
 
 def _places(volume_a: CachedVolume, volume_b: CachedVolume) -> tuple[np.ndarray, np.ndarray]:
-    """Where the slices of two volumes of one subject lie, in numbers that can be compared."""
-    # A picture on its own has the number 0 whatever it shows; its name alone tells what lies beside it.
+    """Comparable positions of the slices of two volumes of one subject: slice indices, or relative heights."""
+    # A lone picture always has slice index 0, so only its path tells which picture shows the same place.
     pictures = volume_a.num_slices == volume_b.num_slices == 1
     alike = volume_a.scan.place == volume_b.scan.place if pictures else same_grid(volume_a, volume_b)
     if alike:
@@ -203,7 +204,7 @@ def _places(volume_a: CachedVolume, volume_b: CachedVolume) -> tuple[np.ndarray,
 
 
 def _heights(volumes: Sequence[CachedVolume], slices: np.ndarray) -> np.ndarray:
-    """(N,) of (N, 2) volume and slice numbers."""
+    """Relative heights, (N,), of slices given as (N, 2) volume and slice indices."""
     of_volume = {number: _known_heights(volumes[number], "position") for number in np.unique(slices[:, 0])}
     return np.array([of_volume[number][index] for number, index in slices])
 

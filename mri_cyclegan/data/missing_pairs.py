@@ -1,4 +1,4 @@
-"""Why there are no paired metrics, in words for whoever trains."""
+"""Explanation, for the user, of why there are no paired metrics."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ ADVICE = "So there are no paired metrics: judge by the pictures."
 
 
 def why_no_pairs(split: Split, scans: Sequence[Scan], pairs: Sequence[Pair], rule: str) -> str:
-    """Which subjects have both contrasts, and why none of them is a pair for validation.
+    """Explain which subjects have both contrasts, and why validation can use none of their pairs.
 
     Args:
-        split: who trains, validates and tests.
-        scans: all that are fit.
-        pairs: of each session that has both contrasts, see :func:`mri_cyclegan.data.pairs.find_pairs`.
+        split: subjects of training, validation and test.
+        scans: all usable scans.
+        pairs: see :func:`mri_cyclegan.data.pairs.find_pairs`.
         rule: see :data:`mri_cyclegan.data.pairs.RULES`.
     """
     owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in split.contrasts]

@@ -1,31 +1,31 @@
-"""Values that files hold where nothing was measured: outside a mask, around a field of view, in lost slices."""
+"""Padding values, where nothing was measured: outside a mask, around a field of view, in missing slices."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-# Robust ends of a range, in percent.
+# Percentiles taken as the robust ends of an intensity range.
 ENDS = (0.5, 99.5)
-# Tissue has values in this range, widened by that share.
+# The measured range is widened by this share on both sides.
 WIDENED = 0.1
 
-# Share of a border that one value takes in connected areas, at least, to be padding.
+# Smallest share of the border that a value must fill in connected areas to count as padding.
 MIN_AREA = 0.02
-# Likewise of a value that tissue has too, which may be saturated or without noise.
+# The same for a value inside the measured range, where tissue may be saturated or free of noise.
 MIN_AREA_OF_TISSUE_VALUE = 0.1
-# Padding inside padding inside padding.
+# Largest depth of padding nested inside other padding.
 MAX_NESTED = 4
 
 
 def padding_values(image: np.ndarray, coarse: np.ndarray) -> list[float]:
-    """Exact values of what was not measured, the commonest at the border first.
+    """Find the exact values used as padding, most common at the border first.
 
-    These are the values that fill areas of the border, or of the border of what constant planes enclose, and those
-    that fill a whole plane of a volume. Of measured values, even neighbours differ.
+    These are values that fill connected areas of the border (of the image, or of what is left after constant outer
+    planes are removed), or a whole plane of a volume. Measured values differ even between neighboring voxels.
 
     Args:
-        image: 2-D or 3-D, any numbers.
-        coarse: every n-th voxel of it, both ends included.
+        image: 2-D or 3-D, any intensities.
+        coarse: ``image`` subsampled along each axis, both ends included.
     """
     planes = set(_plane_values(image))
     shares = _border_shares(image)
@@ -46,7 +46,7 @@ def padding_values(image: np.ndarray, coarse: np.ndarray) -> list[float]:
 
 
 def _border_shares(box: np.ndarray) -> dict[float, float]:
-    """Values in areas of an array's border, to the share of the border that they take."""
+    """Map each value that fills connected areas of an array's border to its share of the border."""
     faces = [box.take(end, axis) for axis in range(box.ndim) for end in (0, -1)]
     values, counts = np.unique(np.concatenate([_in_areas(face) for face in faces]), return_counts=True)
     shares = counts / sum(face.size for face in faces)
@@ -54,7 +54,7 @@ def _border_shares(box: np.ndarray) -> dict[float, float]:
 
 
 def _in_areas(face: np.ndarray) -> np.ndarray:
-    """Values of the pixels of a face that equal the next one along each of its axes."""
+    """Values of the pixels that equal the next pixel along every axis of the face."""
     first = face[(slice(None, -1),) * face.ndim]
     equal = np.ones(first.shape, bool)
     for axis in range(face.ndim):
@@ -64,7 +64,7 @@ def _in_areas(face: np.ndarray) -> np.ndarray:
 
 
 def _without_constant_planes(box: np.ndarray) -> tuple[np.ndarray, set[float]]:
-    """What is left when outer planes of one value are taken off an array, and their values."""
+    """Strip constant outer planes off an array; returns what is left, and the values of these planes."""
     peeled: set[float] = set()
     for axis in range(box.ndim):
         others = tuple(other for other in range(box.ndim) if other != axis)
@@ -77,12 +77,12 @@ def _without_constant_planes(box: np.ndarray) -> tuple[np.ndarray, set[float]]:
 
 
 def _plane_values(image: np.ndarray) -> Iterator[float]:
-    """Values that fill whole planes of a volume, wherever these are."""
+    """Values that fill whole planes of a volume, at any position."""
     if image.ndim < 3:
         return
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
-        lines = image.take([0, image.shape[others[0]] // 2], others[0])  # two of each plane, which say no most often
+        lines = image.take([0, image.shape[others[0]] // 2], others[0])  # a cheap test that rejects most planes
         known: set[float] = set()
         for index in np.flatnonzero(lines.min(others) == lines.max(others)):
             plane = image.take(index, axis)
@@ -93,7 +93,7 @@ def _plane_values(image: np.ndarray) -> Iterator[float]:
 
 
 def _measured_range(coarse: np.ndarray, paddings: set[float]) -> tuple[float, float]:
-    """Robust ends of what has none of the values, widened."""
+    """Robust intensity range of the voxels without padding values, widened."""
     rest = coarse[~np.isin(coarse, np.array(sorted(paddings), coarse.dtype))]
     if rest.size == 0:
         return -np.inf, np.inf

@@ -1,4 +1,4 @@
-"""Which scans of the two contrasts show one head in one place."""
+"""Pairing of scans of the two contrasts from the same subject and session."""
 
 import itertools
 import re
@@ -16,22 +16,22 @@ from mri_cyclegan.data.grids import grid_difference
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.splits.participants import name_some
 
-# How scans of one subject and session become a pair: on one grid alone; also on different grids, by where their headers
-# say the head lies in the scanner; or these after a rigid registration.
+# Which scans of a session can be compared: only those on the same grid; also those on different grids, aligned by the
+# scanner positions in their headers; or aligned by rigid registration.
 RULES = ("grid", "space", "register")
 
-# Of a scan: its shape and affine.
+# Returns the shape and affine of a scan.
 GridOf = Callable[[Scan], tuple[Sequence[int], np.ndarray]]
 
 
 class Pair(NamedTuple):
-    """Scans of both contrasts of one subject and session.
+    """Two scans of one subject and session, one per contrast.
 
     Attributes:
-        a: of the first contrast.
-        b: of the second.
-        difference: in words how the grid of b differs from that of a; empty on one grid, and where a header cannot be
-            read: reading the scan tells why.
+        a: scan of the first contrast.
+        b: scan of the second contrast.
+        difference: description of how the grid of b differs from that of a; empty if they match, or if a header
+            cannot be read (reading the scan then reports why).
     """
 
     a: Scan
@@ -39,7 +39,7 @@ class Pair(NamedTuple):
     difference: str
 
     def obstacle(self, rule: str) -> str:
-        """In words why the two cannot be compared under a rule of :data:`RULES`; empty if they can."""
+        """Describe why the two cannot be compared under a rule of :data:`RULES`; empty if they can."""
         if not self.difference:
             return ""
         if _is_picture(self.a) or _is_picture(self.b):
@@ -53,16 +53,16 @@ class Pair(NamedTuple):
 
 
 def find_pairs(scans: Sequence[Scan], contrasts: Sequence[str], grid_of: GridOf) -> list[Pair]:
-    """Scans of both contrasts from the same subject and session, each scan in one pair at most.
+    """Pair scans of both contrasts from the same subject and session, each scan at most once.
 
-    One scan of each contrast is a pair. Where a session has several of a contrast, those on one grid are taken first;
-    among these, and among those left over, the ones whose names differ in the contrast alone, then the first by name.
-    Several pictures pair by their names alone: a grid says nothing about what a picture shows.
+    A session with one scan per contrast gives one pair. If it has several, scans on the same grid are paired first,
+    then the others; in both groups, paths that differ only in the contrast come first, then name order. Several
+    pictures pair by path only: the grid of a picture does not say what it shows.
 
     Args:
-        scans: of any subjects.
+        scans: scans of any subjects.
         contrasts: (a, b).
-        grid_of: tells where the voxels of a scan lie. An :class:`UnfitFile` from it means that this is unknown.
+        grid_of: returns the shape and affine of a scan; an :class:`UnfitFile` it raises means that they are unknown.
     """
     sessions: dict[tuple[str, str], dict[str, list[Scan]]] = defaultdict(lambda: defaultdict(list))
     for scan in sorted(scans):
@@ -76,7 +76,7 @@ def find_pairs(scans: Sequence[Scan], contrasts: Sequence[str], grid_of: GridOf)
 
 
 def left_over(scans: Sequence[Scan], contrasts: Sequence[str], pairs: Sequence[Pair], root: Path) -> list[Finding]:
-    """A warning that names the scans which are in no pair although their session has the other contrast."""
+    """Return a warning that names the unpaired scans of sessions with both contrasts."""
     taken = {scan for pair in pairs for scan in (pair.a, pair.b)}
     had: dict[tuple[str, str], set[str]] = defaultdict(set)
     for scan in scans:
@@ -119,7 +119,7 @@ def _pairs_of_session(scans_a: list[Scan], scans_b: list[Scan], grid_of: GridOf)
 
 
 def _each_once(ranked: Sequence[Pair]) -> list[Pair]:
-    """The pairs, best first, less those of which a scan is taken already; sorted."""
+    """Greedily choose pairs, best first, so that each scan is used at most once; returns them sorted."""
     taken: set[Scan] = set()
     chosen = []
     for pair in ranked:
@@ -134,6 +134,6 @@ def _is_picture(scan: Scan) -> bool:
 
 
 def _space(scan: Scan) -> str:
-    """The BIDS entity ``space-``, what a derivative was registered to; empty for the scanner's."""
+    """BIDS entity ``space-``, the space a derivative was registered to; empty for scanner space."""
     match = re.search(r"(?:^|_)space-([A-Za-z0-9]+)", scan.path.name)
     return match.group(1) if match else ""

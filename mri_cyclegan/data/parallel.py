@@ -1,4 +1,4 @@
-"""The same work on many files, in several processes."""
+"""Parallel map over files, in several processes."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ MAX_PROCESSES = 8
 
 
 def available_processes(num_processes: int | None) -> int:
-    """How many processes to use: as asked, or one for each core this process may use, at most eight.
+    """Number of processes to use: ``num_processes`` if given, else one per available core, at most eight.
 
     Raises:
         ValueError: ``num_processes`` is under 1.
@@ -36,14 +36,14 @@ def map_in_processes(
     description: str,
     on_death: Callable[[Item], Result],
 ) -> list[Result]:
-    """Results in the order of the items, with a progress bar.
+    """Apply a function to items in parallel, with a progress bar; results keep the order of the items.
 
     Args:
-        function: of one item; importable, as it runs in other processes.
-        items: arguments.
-        num_processes: 1 works in this process.
-        description: beside the bar.
-        on_death: result for an item whose process was killed, as the system does when memory runs out.
+        function: takes one item; must be importable, as it runs in other processes.
+        items: its arguments.
+        num_processes: 1 runs everything in this process.
+        description: label of the progress bar.
+        on_death: result for an item whose process was killed, e.g. by the kernel when memory runs out.
     """
     bar = track(_results(function, items, num_processes, on_death), description, total=len(items), transient=True)
     return list(bar)
@@ -63,7 +63,7 @@ def _results(
             num_done += 1
             yield result
     except TerminatedWorkerError:
-        # Nobody says whose process died: each item that is left gets one of its own.
+        # joblib does not say which item killed its worker, so each remaining item gets a process of its own.
         for item in items[num_done:]:
             try:
                 yield from Parallel(n_jobs=2)([delayed(function)(item)])
@@ -72,6 +72,6 @@ def _results(
 
 
 def _in_worker(function: Callable[[Item], Result], parent: int, item: Item) -> Result:
-    """Work of a process that ends with its parent: joblib's would go on after the parent was killed."""
+    """Run ``function`` in a worker that exits with its parent; joblib's would outlive a killed parent."""
     exit_with_parent(parent)
     return function(item)

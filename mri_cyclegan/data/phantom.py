@@ -1,9 +1,9 @@
-"""The embedded data set: an anatomical digital phantom with known pairs, tissues and lesions.
+"""Built-in data set: an anatomical digital phantom with known pairs, tissues and lesions.
 
-A subject starts from the ICBM152 tissue probability maps. A smooth random deformation and smooth random changes of the
-class probabilities, sharpened, give it an anatomy of its own; the spin-echo signal equation gives it T1w and T2w
-images; a bias field and Rician noise make them look acquired. All of it is written as a BIDS data set of NIfTI files,
-so it takes the same way into training as a user's scans.
+Each subject starts from the ICBM152 tissue probability maps. A smooth random deformation and smooth random changes of
+the sharpened class probabilities give it an individual anatomy; the spin-echo signal equation gives T1w and T2w images;
+a bias field and Rician noise make them look acquired. The result is written as a BIDS data set of NIfTI files, so it
+goes through the same pipeline as a user's scans.
 
 Reference:
     Fonov et al., "Unbiased average age-appropriate atlases for pediatric studies", NeuroImage 2011 (the maps).
@@ -29,12 +29,12 @@ from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.data.phantom_bids import write_derivative_files, write_root_files
 from mri_cyclegan.filesystem import atomic_folder, remove_abandoned
 
-# Changes whenever the files would change at the same settings.
+# Increase it whenever the same settings would give different files.
 VERSION = 4
 
 TISSUES = ("background", "gm", "wm", "csf", "lesion")
 
-# Relaxation times at 3 T in ms and relative proton density. Grey and white matter: Wansapura et al., J Magn Reson
+# Relaxation times at 3 T in ms and relative proton density. Gray and white matter: Wansapura et al., J Magn Reson
 # Imaging 1999. Fluid: Lin et al., J Magn Reson Imaging 2001 (T1), with a T2 shortened by flow and partial volume.
 # Lesions: prolonged T1 and T2 of chronic multiple-sclerosis plaques, Stevenson et al., AJNR 2000.
 T1_MS = {"gm": 1331.0, "wm": 832.0, "csf": 4163.0, "lesion": 1400.0}
@@ -42,7 +42,7 @@ T2_MS = {"gm": 110.0, "wm": 79.6, "csf": 800.0, "lesion": 190.0}
 PROTON_DENSITY = {"gm": 0.86, "wm": 0.77, "csf": 1.0, "lesion": 0.88}
 SEQUENCES = {"T1w": {"tr_ms": 500.0, "te_ms": 10.0}, "T2w": {"tr_ms": 4500.0, "te_ms": 90.0}}
 
-# Stored images are integers, as scanners write them: the brightest tissue lies near this value.
+# Images are stored as integers, as scanners do, with the brightest tissue near this value.
 INTENSITY_SCALE = 2000.0
 
 
@@ -57,12 +57,12 @@ def spin_echo_signal(proton_density: float, t1_ms: float, t2_ms: float, tr_ms: f
 
 @dataclass(frozen=True)
 class PhantomSubject:
-    """One made person.
+    """One synthetic subject.
 
     Attributes:
         images: contrast (``T1w``, ``T2w``) to (X, Y, Z) uint16.
-        tissues: (5, X, Y, Z) float32, share of each of :data:`TISSUES` in a voxel.
-        lesion_mask: (X, Y, Z) uint8, 1 where a lesion fills at least half of the voxel.
+        tissues: (5, X, Y, Z) float32, share of each voxel taken by each of :data:`TISSUES`.
+        lesion_mask: (X, Y, Z) uint8, 1 where lesions fill at least half of the voxel.
     """
 
     images: dict[str, np.ndarray]
@@ -72,18 +72,18 @@ class PhantomSubject:
 
 @dataclass(frozen=True)
 class Phantom:
-    """Recipe of the data set; equal recipes give equal voxels.
+    """Settings of the data set; equal settings give equal voxels.
 
     Attributes:
-        num_train: training subjects; they get one contrast each, in turn, unless ``paired_training``.
-        num_val: validation subjects, with both contrasts and a lesion mask.
-        num_test: test subjects, likewise.
+        num_train: number of training subjects, with alternating single contrasts unless ``paired_training``.
+        num_val: number of validation subjects, with both contrasts, lesion mask and tissue labels.
+        num_test: number of test subjects, with the same files as validation subjects.
         spacing_mm: isotropic voxel size.
         lesion_share: share of subjects with white-matter lesions, in [0, 1].
         noise: standard deviation of the Rician noise, as a share of the brightest tissue's signal.
         bias_strength: largest coefficient of the bias field's exponent; 0 for a flat field.
-        seed: of everything random.
-        paired_training: whether training subjects get both contrasts, too.
+        seed: seed of all random draws.
+        paired_training: whether training subjects get both contrasts as well.
     """
 
     num_train: int = 20
@@ -114,17 +114,17 @@ class Phantom:
             raise ValueError(f"data.phantom.lesion_share: expected a share in [0, 1], got {self.lesion_share}.")
 
     def folder(self, root: str | Path) -> Path:
-        """Where under ``root`` the data set of these settings lies."""
+        """Folder under ``root`` of the data set with these settings."""
         settings = json.dumps({"version": VERSION, **self._settings()}, sort_keys=True)
         return Path(root) / f"phantom-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
 
     def write(self, root: str | Path) -> Path:
-        """Write the data set as BIDS under ``root`` unless it is there already; it appears whole or not at all.
+        """Write the data set as BIDS under ``root``, atomically, unless it exists already.
 
         Returns:
-            Its folder: ``sub-*/anat/*_{T1w,T2w}.nii.gz``, ``participants.tsv`` with the column ``split``, and of
-            validation and test subjects lesion masks under ``derivatives/lesions`` and each voxel's commonest tissue
-            under ``derivatives/tissues``.
+            Folder of the data set: ``sub-*/anat/*_{T1w,T2w}.nii.gz``, ``participants.tsv`` with the column ``split``,
+            and for validation and test subjects lesion masks under ``derivatives/lesions`` and each voxel's most
+            common tissue under ``derivatives/tissues``.
         """
         folder = self.folder(root)
         if folder.is_dir():
@@ -160,8 +160,8 @@ class Phantom:
             write_derivative_files(folder, VERSION, TISSUES)
 
     def _settings(self) -> dict[str, float]:
-        # Only where it is set: without it the voxels are those of a time before there was the choice, and the data
-        # sets that users made then keep their names.
+        # Left out unless set: the voxels are then the same as before this option existed, so the data sets that users
+        # made with earlier versions keep their folder names.
         return {name: value for name, value in asdict(self).items() if value or name != "paired_training"}
 
     def _plan(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -172,7 +172,7 @@ class Phantom:
             yield from [(split, contrasts)] * count
 
     def subject(self, index: int) -> PhantomSubject:
-        """Make subject number ``index``; it depends on nothing but the settings and its number."""
+        """Generate one subject, which depends only on the settings and ``index``."""
         random = np.random.default_rng([self.seed, index])
         tissues = self._anatomy(random)
         tissues = self._with_lesions(tissues, random) if random.random() < self.lesion_share else tissues
@@ -198,17 +198,17 @@ class Phantom:
     def _anatomy(self, random: np.random.Generator) -> Tensor:
         maps, _ = _icbm_tissue_maps()
         warped = _sample(maps, self._deformation_mm(random))
-        # Noise on the log-probabilities moves the borders of tissues; the power makes them as sharp as in one person.
+        # Noise on the log-probabilities moves tissue borders; the factor 3 makes them as sharp as in one person.
         shape = warped.shape[1:]
         noise = torch.stack([_smooth_noise(shape, 6 / self.spacing_mm, random) for _ in warped])
         noise[0] *= 0.5
         brain = torch.softmax(3.0 * (torch.log(warped.clamp_min(1e-4)) + 0.45 * noise), dim=0)
-        # A voxel mixes the tissues around its centre: the scanner's point spread.
+        # The scanner's point spread mixes neighboring tissues in a voxel.
         brain = torch.stack([torch.from_numpy(ndimage.gaussian_filter(share.numpy(), 0.5)) for share in brain])
         return torch.cat([brain, torch.zeros(1, *shape)])
 
     def _deformation_mm(self, random: np.random.Generator) -> Tensor:
-        """Position in the maps, in mm from their corner, of each voxel of the new subject: (X, Y, Z, 3)."""
+        """Position of each voxel of the subject in the maps, in mm from their corner: (X, Y, Z, 3)."""
         shape = self._shape()
         axes = [torch.arange(size, dtype=torch.float32) * self.spacing_mm for size in shape]
         grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
@@ -253,7 +253,7 @@ class Phantom:
 
 @lru_cache(maxsize=1)
 def _icbm_tissue_maps() -> tuple[Tensor, tuple[float, ...]]:
-    """Probability of background, gm, wm and csf at 1 mm, (4, X, Y, Z), cropped to the head, and the corner in mm."""
+    """Probabilities of background, gm, wm, csf at 1 mm, (4, X, Y, Z), cropped to the head, and their corner in mm."""
     from nilearn.datasets import load_mni152_brain_mask, load_mni152_gm_template, load_mni152_wm_template
 
     mask = load_mni152_brain_mask(resolution=1)
@@ -271,14 +271,14 @@ def _icbm_tissue_maps() -> tuple[Tensor, tuple[float, ...]]:
 
 
 def _sample(maps: Tensor, position: Tensor) -> Tensor:
-    """Values of ``maps`` (C, X, Y, Z) at voxel positions (x, y, z, 3), linear; background beyond the edge."""
+    """Interpolate ``maps`` (C, X, Y, Z) linearly at voxel positions (x, y, z, 3); background beyond the edge."""
     sizes = torch.tensor(maps.shape[1:], dtype=torch.float32)
     grid = (2 * position / (sizes - 1) - 1).flip(-1)
     return functional.grid_sample(maps[None], grid[None], padding_mode="border", align_corners=True)[0]
 
 
 def _smooth_noise(shape: tuple[int, ...] | torch.Size, scale: float, random: np.random.Generator) -> Tensor:
-    """Gaussian noise of unit variance that changes over about ``scale`` voxels."""
+    """Gaussian noise of zero mean and unit variance that varies over about ``scale`` voxels."""
     coarse = [max(2, round(2 * size / scale) + 1) for size in shape]
     noise = torch.as_tensor(random.standard_normal(coarse), dtype=torch.float32)[None, None]
     noise = functional.avg_pool3d(functional.pad(noise, (1,) * 6, mode="replicate"), 3, stride=1)

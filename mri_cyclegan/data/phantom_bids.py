@@ -1,4 +1,4 @@
-"""What makes a folder of phantom images a valid BIDS data set: descriptions of the whole, of contrasts and of columns.
+"""BIDS metadata of the phantom: descriptions of the data set, its derivatives, contrasts and table columns.
 
 The images are written by :mod:`mri_cyclegan.data.phantom`.
 """
@@ -36,9 +36,9 @@ def write_root_files(
     """Write ``dataset_description.json``, ``README``, ``participants.json``, and a sidecar for each contrast.
 
     Args:
-        folder: of the data set.
-        settings: the recipe.
-        version: of the recipe.
+        folder: folder of the data set.
+        settings: settings of the phantom.
+        version: version of the phantom.
         sequences: contrast to ``tr_ms`` and ``te_ms``.
     """
     generated = [{"Name": GENERATOR, "Version": str(version), "Settings": dict(settings)}]
@@ -57,12 +57,12 @@ def write_root_files(
 
 
 def write_derivative_files(folder: Path, version: int, tissues: Sequence[str]) -> None:
-    """Write what describes ``derivatives/lesions`` and ``derivatives/tissues``.
+    """Write the descriptions of ``derivatives/lesions`` and ``derivatives/tissues``.
 
     Args:
-        folder: of the data set.
-        version: of the recipe.
-        tissues: names of the labels, from 0.
+        folder: folder of the data set.
+        version: version of the phantom.
+        tissues: tissue of each label, from label 0.
     """
     generated = [{"Name": GENERATOR, "Version": str(version)}]
     for name, meaning in DERIVATIVES.items():

@@ -1,4 +1,4 @@
-"""The scans of a data set: found, checked, divided into parts, and prepared."""
+"""Finds, checks, splits and preprocesses the scans of a data set."""
 
 import logging
 from collections.abc import Sequence
@@ -24,27 +24,27 @@ from mri_cyclegan.data.splits.split import Split, divide
 
 log = logging.getLogger(__name__)
 
-# Findings shown on the screen; the run folder has all of them.
+# Findings shown in the log; the run folder has all of them.
 MAX_LOGGED = 10
 
 
 class PreparedScans:
-    """Scans of a data set that are fit for use, with their slices in the cache.
+    """Usable scans of a data set, with their slices in the cache.
 
     Args:
-        root: folder of the scans.
-        layout: how they are found, and whose they are.
-        split: how their subjects are divided.
-        cache: of the slices.
+        root: folder of the data set.
+        layout: how scans, contrasts and subjects are recognized.
+        split: how subjects are split into training, validation and test.
+        cache: cache of preprocessed slices.
         on_unfit: ``"raise"`` refuses a data set with unfit files, ``"skip"`` leaves these files out.
         pairs_rule: how scans of one session on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`.
-        num_processes: that prepare slices; None for one a core, at most eight.
+        num_processes: number of processes that prepare slices; None for one per core, at most eight.
 
     Attributes:
-        findings: about the scans, after :meth:`prepare`.
+        findings: findings about the scans, filled by :meth:`prepare`.
 
     Raises:
-        ValueError: a value is unknown.
+        ValueError: ``on_unfit`` or ``pairs_rule`` is unknown, or SimpleITK is needed but not installed.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class PreparedScans:
         self.findings: list[Finding] = []
 
     def prepare(self) -> None:
-        """Prepare every scan.
+        """Prepare the slices of every scan, and log findings.
 
         Raises:
-            UnfitData: files are unfit, all of them in one message, and ``on_unfit`` is ``"raise"``.
+            UnfitData: ``on_unfit`` is ``"raise"`` and files are unfit; one message lists them all.
         """
         found = self._find_scans()
         require_both_contrasts(self.root, self.layout, found.scans, found.findings)
@@ -108,7 +108,7 @@ class PreparedScans:
 
     @cached_property
     def _fit_scans(self) -> list[Scan]:
-        """Scans to use, in every process the same: not unfit, not empty, not a copy of another; found once."""
+        """Scans that are neither unfit, empty nor duplicates; the same in every process, and found once."""
         dropped = EmptyScan if self.on_unfit == "raise" else UnfitFile
         volumes = []
         for scan in self._find_scans().scans:
@@ -122,7 +122,7 @@ class PreparedScans:
 
     @cached_property
     def split_and_pairs(self) -> tuple[Split, list[Pair]]:
-        """Who trains, validates and tests, and which scans of a session are a pair; decided once."""
+        """The split by subject, and the pairs of scans of one session; computed once."""
         scans = self._fit_scans
         require_both_contrasts(self.root, self.layout, scans)
         pairs = find_pairs(scans, self.layout.contrasts, self._grid)
@@ -139,10 +139,10 @@ class PreparedScans:
         return [pair for pair in pairs if pair.a in chosen and not pair.obstacle(self.pairs_rule)]
 
     def paired_volumes(self, scans: Sequence[Scan]) -> list[tuple[CachedVolume, CachedVolume]]:
-        """Pairs whose slices of one number lie in one place; b is resampled onto a where they do not by themselves.
+        """Pairs of volumes whose slices match by index: b is cropped like a or, on another grid, resampled onto a.
 
         Args:
-            scans: of one part of the split.
+            scans: scans of one part of the split.
         """
         _, pairs = self.split_and_pairs
         found = []
@@ -164,6 +164,6 @@ class PreparedScans:
         return found
 
     def why_no_pairs(self) -> str:
-        """Where the subjects with both contrasts are, when validation has no pair."""
+        """Explain why validation has no pair, naming the subjects that have both contrasts."""
         split, pairs = self.split_and_pairs
         return why_no_pairs(split, self._fit_scans, pairs, self.pairs_rule)

@@ -1,4 +1,4 @@
-"""Any scan file to one volume in memory, or a refusal that says why."""
+"""Reads any scan file into one volume in memory, or raises an error that says why not."""
 
 import errno
 import stat
@@ -12,10 +12,11 @@ from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, format_of
 from mri_cyclegan.data.formats.unread import unread_format
 from mri_cyclegan.data.volume import ReadOptions, Volume
 
-# What the longest side of a scan can be. Beyond, its affine is not in mm, and resampling it would fill the memory.
+# Plausible longest side of a scan. Beyond, its affine is not in mm, and resampling could exhaust memory.
 SIDE_MM = (1.0, 2000.0)
 
-# No scan is brighter, but markers of missing voxels are, and none is so dark. Beyond, squares are too much for float32.
+# Largest plausible intensity (larger ones mark missing voxels) and smallest plausible peak. Beyond these, squares
+# overflow or underflow float32.
 LARGEST_INTENSITY = 1e10
 SMALLEST_PEAK = 1e-15
 
@@ -25,10 +26,10 @@ def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volum
 
     Args:
         path: see :mod:`mri_cyclegan.data.formats.registry`. A picture becomes a volume of one slice, (1, H, W).
-        options: what to do where the file alone does not say.
+        options: how to read incomplete, ambiguous or unusual files.
 
     Raises:
-        UnfitFile: the file is missing, broken, or not one grey 3-D image; the message names it and says what to do.
+        UnfitFile: the file is missing, broken, or not one gray 3-D image; the message names it and says what to do.
     """
     path = Path(path)
     try:
@@ -44,10 +45,10 @@ def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volum
 
 
 def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[tuple[int, int, int], np.ndarray]:
-    """Shape and affine of what :func:`read_volume` would give, by the headers alone.
+    """Shape and affine of what :func:`read_volume` would return, read from the headers only.
 
     Raises:
-        UnfitFile: as :func:`read_volume`, as far as the headers show it.
+        UnfitFile: as for :func:`read_volume`, as far as the headers show it.
     """
     path = Path(path)
     try:
@@ -59,7 +60,7 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
 
 
 def _format_of(path: Path) -> Format:
-    """How to read what is there, which is no pipe and no device: reading these might never end."""
+    """Format of a file or folder; raises for pipes and devices, as reading these might never end."""
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise UnfitFile(path, "no plain file", "Give the file itself.")
@@ -69,7 +70,7 @@ def _format_of(path: Path) -> Format:
 
 
 def unknown_type(path: Path) -> UnfitFile:
-    """The refusal of a file that is nothing to read, by its name."""
+    """Error for a file whose name has no supported format."""
     if unread := unread_format(path.name):
         kind, remedy = unread
         return UnfitFile(path, f"{kind} files are not read", remedy)
@@ -77,7 +78,7 @@ def unknown_type(path: Path) -> UnfitFile:
 
 
 def unreadable(path: Path, error: OSError) -> UnfitFile:
-    """The refusal of a file that the system does not give."""
+    """Error for a file that the operating system cannot open."""
     if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
         fate = "does not exist" if error.errno == errno.ENOENT else "leads in a circle"
         problem = f"a link to {path.readlink()}, which {fate}"
@@ -87,7 +88,7 @@ def unreadable(path: Path, error: OSError) -> UnfitFile:
 
 def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
     if (found := format_of(path)) and found.is_picture:
-        return  # nobody knows the size of its pixels
+        return  # pixel size is unknown
     longest = float((np.linalg.norm(affine[:3, :3], axis=0) * shape).max())
     if not SIDE_MM[0] <= longest <= SIDE_MM[1]:
         problem = f"the image is {float(f'{longest:.3g}'):,g} mm long, so its affine is not in mm"
@@ -95,7 +96,7 @@ def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
 
 
 def _with_finite_voxels(path: Path, volume: Volume, options: ReadOptions) -> Volume:
-    wrong = ~((volume.array >= -LARGEST_INTENSITY) & (volume.array <= LARGEST_INTENSITY))  # NaN is neither
+    wrong = ~((volume.array >= -LARGEST_INTENSITY) & (volume.array <= LARGEST_INTENSITY))  # also catches NaN
     num_wrong = int(np.count_nonzero(wrong))
     if num_wrong == 0:
         return volume

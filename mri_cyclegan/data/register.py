@@ -1,4 +1,4 @@
-"""Rigid registration of two scans of one head, by SimpleITK (extra ``register``)."""
+"""Rigid registration of two scans of the same head, with SimpleITK (extra ``register``)."""
 
 import importlib.util
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +13,7 @@ from mri_cyclegan.data.intensities import ScaledVolume
 if TYPE_CHECKING:
     import SimpleITK
 
-# Voxels of the fixed scan while it is registered, at the finest level.
+# Voxel size of the fixed scan at the finest registration level.
 WORKING_MM = 2.0
 SHRINK_FACTORS = (4, 2, 1)
 
@@ -21,24 +21,24 @@ NUM_BINS = 32
 NUM_SAMPLES = 60_000
 MAX_STEPS = 200
 
-# Of the places that are sampled; 0 would be the time of day.
+# Seed of the metric's sample points; 0 would mean the time of day.
 SEED = 1
 
-# LPS, in which SimpleITK thinks, to RAS and back.
+# Converts between RAS and SimpleITK's LPS coordinates.
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
 class Registration:
-    """Where a scan has to be moved so that it shows the head where another one shows it.
+    """Rigid transform that aligns a moving scan with a fixed scan.
 
     Attributes:
-        matrix: 4 × 4, RAS+ millimetres of the moved scan to those of the fixed one, row by row.
-        center_mm: of the head in the fixed scan, RAS+.
-        shift_mm: how far the matrix moves that point.
-        rotation_degrees: by how much it turns.
-        mutual_information: of the two where the head is, after the move (Mattes, in nats).
-        mutual_information_before: likewise, before it.
+        matrix: rows of the (4, 4) transform from RAS+ millimeters of the moving scan to those of the fixed scan.
+        center_mm: center of the head in the fixed scan, RAS+.
+        shift_mm: distance by which the transform moves that point.
+        rotation_degrees: rotation angle of the transform.
+        mutual_information: Mattes mutual information of the two scans after alignment, in nats.
+        mutual_information_before: the same before alignment.
     """
 
     matrix: tuple[tuple[float, ...], ...]
@@ -49,19 +49,19 @@ class Registration:
     mutual_information_before: float
 
     def move(self, volume: ScaledVolume) -> ScaledVolume:
-        """The scan in its new place; no voxel is interpolated."""
+        """Apply the transform to a scan's affine; no voxel is interpolated."""
         return replace(volume, affine=np.array(self.matrix) @ volume.affine)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """All attributes as plain JSON values."""
         return asdict(self)
 
 
 def require_simpleitk(key: str) -> None:
-    """Refuse to register without the extra.
+    """Raise unless SimpleITK is installed.
 
     Args:
-        key: of the configuration, or the option, that asks for it.
+        key: configuration key or option that requires it, named in the message.
 
     Raises:
         ValueError: SimpleITK is not installed.
@@ -74,17 +74,17 @@ def require_simpleitk(key: str) -> None:
 
 
 def register(fixed: ScaledVolume, moving: ScaledVolume) -> Registration:
-    """Find the rigid motion that brings a scan onto another one of the same head, in any contrast.
+    """Find the rigid transform that aligns a scan with another one of the same head, in any contrast.
 
-    Mattes mutual information, from coarse to fine, from where the scans say they are or from the centers of the heads,
-    whichever fits better. One thread and a fixed seed: the same scans give the same numbers.
+    Maximizes Mattes mutual information from coarse to fine. The start is the header positions or the alignment of the
+    head centers, whichever fits better. One thread and a fixed seed make the result deterministic.
 
     Args:
-        fixed: the scan that stays.
-        moving: the one that is moved.
+        fixed: scan that stays in place.
+        moving: scan to move.
 
     Raises:
-        ValueError: the two have no place in common, or the search leaves it.
+        ValueError: the scans do not overlap, or the search moves them apart.
     """
     center = _center_mm(fixed)
     images = _image(*_isotropic(fixed)), _image(moving.array, moving.affine)
@@ -97,7 +97,7 @@ def register(fixed: ScaledVolume, moving: ScaledVolume) -> Registration:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"registration found no place where both show the head ({reason})") from error
-    if metric >= values[0]:  # nothing better than where the scans say they are
+    if metric >= values[0]:  # no better than the header positions
         found, metric = starts[0], values[0]
     # SimpleITK maps points of the fixed image into the moving one.
     to_moving = np.eye(4)
@@ -121,7 +121,7 @@ def _center_mm(volume: ScaledVolume) -> np.ndarray:
 
 
 def _isotropic(volume: ScaledVolume) -> tuple[np.ndarray, np.ndarray]:
-    """Array and affine on voxels of one size: the levels then are alike along slices and across them."""
+    """Resample to isotropic voxels, so that the pyramid levels are as coarse within slices as across them."""
     spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
     shape = np.maximum(1, np.ceil(spacing * volume.array.shape / WORKING_MM)).astype(int)
     affine = volume.affine @ np.diag([*(WORKING_MM / spacing), 1.0])
@@ -163,7 +163,7 @@ def _method(fixed: "SimpleITK.Image") -> "SimpleITK.ImageRegistrationMethod":
 
 
 def _value(fixed: "SimpleITK.Image", moving: "SimpleITK.Image", start: "SimpleITK.Transform") -> float:
-    """Metric of a transform; the lower the better."""
+    """Registration metric of a transform; lower is better."""
     method = _method(fixed)
     method.SetMetricSamplingPercentage(min(1.0, NUM_SAMPLES / fixed.GetNumberOfPixels()), SEED)
     method.SetInitialTransform(start)

@@ -1,4 +1,4 @@
-"""Fixed slices to look at during training."""
+"""Fixed slices whose translations are shown during training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ class SampleCase:
     """One fixed slice of each contrast.
 
     Attributes:
-        a: (2k + 1, H, W), in [-1, 1], as the generators take it.
-        b: likewise; the truth for ``a`` if ``paired``.
+        a: generator input of contrast a, (2k + 1, H, W), in [-1, 1].
+        b: generator input of contrast b, (2k + 1, H, W), in [-1, 1]; the ground truth for ``a`` if ``paired``.
         paired: whether both show the same slice of the same head.
-        label: subjects and slice numbers.
+        label: subjects and slice indices.
     """
 
     a: Tensor
@@ -29,13 +29,13 @@ class SampleCase:
 def middle_cases(
     pairs: Sequence[tuple[CachedVolume, CachedVolume]], count: int, paired: bool, num_adjacent: int
 ) -> list[SampleCase]:
-    """Slices of the middle of each head, one head after another and from the start again.
+    """Choose slices near the middle of the heads, cycling through the pairs of volumes.
 
     Args:
-        pairs: volumes of a and b, at least one; of the same head if ``paired``.
-        count: of cases.
+        pairs: at least one pair of volumes of a and b; of the same head if ``paired``.
+        count: number of cases.
         paired: whether the volumes of a pair show the same slices.
-        num_adjacent: neighbours on either side, k.
+        num_adjacent: neighbors on either side, k.
     """
     return [middle_case(*pairs[number % len(pairs)], number, count, paired, num_adjacent) for number in range(count)]
 
@@ -43,15 +43,15 @@ def middle_cases(
 def middle_case(
     volume_a: CachedVolume, volume_b: CachedVolume, number: int, count: int, paired: bool, num_adjacent: int
 ) -> SampleCase:
-    """A slice of the middle half of each head, higher for higher case numbers.
+    """Choose a slice between 35 and 65 percent of each head's height, higher for higher case numbers.
 
     Args:
-        volume_a: of contrast a.
-        volume_b: of contrast b; of the same head if ``paired``.
-        number: of the case.
-        count: of cases.
+        volume_a: volume of contrast a.
+        volume_b: volume of contrast b; of the same head if ``paired``.
+        number: index of the case.
+        count: number of cases.
         paired: whether both show the same slice.
-        num_adjacent: neighbours on either side, k.
+        num_adjacent: neighbors on either side, k.
     """
     height = 0.35 + 0.3 * (number + 0.5) / count
     index_a = _slice_at(volume_a, height)

@@ -1,4 +1,4 @@
-"""From a scan file to the common intensity scale: for training, evaluation and translation alike."""
+"""Reads a scan and normalizes its intensities, the same way for training, evaluation and translation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,25 +14,26 @@ LEFT_OUT = "It is left out."
 def read_scaled(
     path: Path, options: ReadOptions = ReadOptions(), remedy: str = LEFT_OUT
 ) -> tuple[ScaledVolume, Sequence[Finding]]:
-    """Read a scan and bring it to the common intensity scale.
+    """Read a scan and map it to the common intensity scale.
 
     Args:
-        path: of the scan.
-        options: what to do where the file alone does not say.
-        remedy: end of the message about a scan that shows nothing.
+        path: path of the scan.
+        options: how to read incomplete, ambiguous or unusual files.
+        remedy: last sentence of the message about an empty scan.
 
     Returns:
         The scan, and warnings about it.
 
     Raises:
-        UnfitFile: it cannot be read; :class:`mri_cyclegan.data.findings.EmptyScan`: it shows nothing.
+        UnfitFile: the scan cannot be read.
+        EmptyScan: the scan shows nothing, see :func:`mri_cyclegan.data.intensities.scale_intensities`.
     """
     volume = read_volume(path, options)
     return scaled_with_findings(volume, path, remedy)
 
 
 def scaled_with_findings(volume: Volume, path: Path, remedy: str = LEFT_OUT) -> tuple[ScaledVolume, Sequence[Finding]]:
-    """As :func:`read_scaled`, of a scan that is read already."""
+    """Like :func:`read_scaled`, for a scan that is in memory already."""
     try:
         scaled = scale_intensities(volume)
     except ValueError as error:

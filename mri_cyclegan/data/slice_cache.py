@@ -1,4 +1,4 @@
-"""Preprocessed slices on disk."""
+"""On-disk cache of preprocessed slices."""
 
 import hashlib
 import json
@@ -28,27 +28,27 @@ from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.data.windows import moved_affine
 from mri_cyclegan.filesystem import atomic_folder, free_bytes, remove_abandoned
 
-# Changes whenever the slices of a file would change at the same settings.
+# Increase it whenever the same file and settings would give different slices.
 VERSION = 6
 
-# A process takes some seconds to start: each should have this much to prepare, about twenty scans of 1 mm.
+# A worker process takes seconds to start, so each should get at least this much to prepare: about twenty 1 mm scans.
 VOXELS_PER_PROCESS = 150_000_000
 
-# Left free on the disk, whatever the estimate says.
+# Disk space that must stay free beyond the estimate.
 SPARE_BYTES = 200_000_000
 
 
 class SliceCache:
-    """Folder of prepared volumes, one subfolder each.
+    """Cache folder of prepared volumes, with one subfolder per volume.
 
-    The subfolder's name is a hash of the file's bytes and of everything that shapes its slices, so an entry is never
-    stale: a changed file or setting has another name. Entries appear whole or not at all, and any of them may be
-    removed: it is made again.
+    A subfolder is named by a hash of the file's bytes and of everything that affects its slices, so entries are never
+    stale: a changed file or setting gets another name. Entries are written atomically and may be deleted at any time;
+    they are then prepared again.
 
     Args:
-        folder: made if it does not exist.
+        folder: cache folder; created if it does not exist.
         preprocessing: how volumes become slices.
-        options: how incomplete or unusual files are read.
+        options: how to read incomplete, ambiguous or unusual files.
     """
 
     def __init__(self, folder: str | Path, preprocessing: Preprocessing, options: ReadOptions = ReadOptions()) -> None:
@@ -58,21 +58,21 @@ class SliceCache:
         self._sources = SourceHashes(self.folder / "sources")
 
     def get(self, scan: Scan) -> CachedVolume:
-        """Slices of a scan, prepared now if they were not.
+        """Slices of a scan, prepared now if they are not in the cache.
 
         Raises:
-            UnfitFile: the message names it and says why.
+            UnfitFile: the scan is unfit; the message names it and says why.
         """
         volume = CachedVolume(scan, self.folder / self._name(scan.path))
         existed = volume.folder.is_dir()
         if not volume.is_complete():
-            if existed:  # entries appear whole, so somebody damaged it since
+            if existed:  # entries are written atomically, so it was damaged later
                 shutil.rmtree(volume.folder)
             self._prepare(scan.path, volume.folder)
         return volume
 
     def find(self, scan: Scan) -> CachedVolume | None:
-        """Slices of a scan if they are prepared."""
+        """Slices of a scan if they are in the cache, else None."""
         try:
             volume = CachedVolume(scan, self.folder / self._name(scan.path))
         except UnfitFile:
@@ -80,13 +80,13 @@ class SliceCache:
         return volume if volume.is_complete() else None
 
     def get_onto(self, scan: Scan, fixed: CachedVolume, rule: str) -> CachedVolume:
-        """Slices of a scan where those of another scan of the same head lie, prepared now if they were not.
+        """Slices of a scan resampled onto those of another scan of the same head, prepared now if not in the cache.
 
-        For validation only: they are interpolated from the scan, and nothing is known beyond its field of view.
+        For validation only: the slices are interpolated, and unknown beyond the scan's field of view.
 
         Args:
-            scan: of the second contrast.
-            fixed: slices of the first.
+            scan: scan of the second contrast.
+            fixed: slices of the first contrast.
             rule: see :data:`mri_cyclegan.data.pairs.RULES`.
 
         Raises:
@@ -99,19 +99,19 @@ class SliceCache:
         return volume
 
     def prepare_onto(self, pairs: Sequence[tuple[Scan, Scan]], rule: str, num_processes: int) -> None:
-        """Prepare what :meth:`get_onto` gives for pairs of scans, in several processes; what fails then fails later."""
+        """Prepare the slices of :meth:`get_onto` in several processes; pairs that fail raise only when requested."""
         map_in_processes(
             partial(_prepare_onto_in_process, self, rule), pairs, num_processes, "Aligning pairs", lambda pair: None
         )
 
     def prepare(self, scans: Sequence[Scan], num_processes: int) -> list[Finding]:
-        """Prepare all scans that are not, in several processes where that pays.
+        """Prepare all scans that are not in the cache, in several processes if that saves time.
 
         Returns:
-            What is wrong or doubtful about the scans: errors of those that are unfit, and warnings.
+            Findings: errors of unfit scans, and warnings about scans, cached ones included.
 
         Raises:
-            ValueError: the disk is too full, or the folder cannot be written.
+            ValueError: the disk has too little space, or the folder cannot be written.
         """
         for folder in (self.folder, self._sources.folder):
             remove_abandoned(folder)
@@ -138,7 +138,7 @@ class SliceCache:
         try:
             shape, affine = read_shape(scan.path, self.options)
         except UnfitFile:
-            return 0, 0  # preparing it says why
+            return 0, 0  # preparing it reports why
         return int(np.prod(shape)), self.preprocessing.num_bytes(shape, affine)
 
     def _check_free_space(self, num_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""Slices of one scan where those of another scan of the same head lie."""
+"""Resamples a scan onto the slices of another scan of the same head."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ from mri_cyclegan.data.volume import ReadOptions
 def slices_onto(
     moving: CachedVolume, fixed: CachedVolume, rule: str, options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and record of a scan on the grid of other slices; interpolated once, from the scan itself.
+    """Resample a scan onto the grid of another scan's slices, with one interpolation from the original file.
 
     Args:
-        moving: slices of the scan where it lies itself.
-        fixed: the other slices.
+        moving: cached slices of the scan to resample.
+        fixed: cached slices that define the grid.
         rule: see :data:`mri_cyclegan.data.pairs.RULES`.
-        options: how incomplete or unusual files are read.
+        options: how to read incomplete, ambiguous or unusual files.
 
     Returns:
-        ``slices`` (N, H, W) float32 in [-1, 1], ``foreground`` and ``common`` (where both scans reach), bool; and the
-        record, see :attr:`CachedVolume.record`, with ``alignment``, see
+        ``slices`` (N, H, W) float32 in [-1, 1], ``foreground`` and ``common`` (inside both fields of view), (N, H, W)
+        bool; and the record, see :attr:`CachedVolume.record`, with ``alignment``, see
         :meth:`mri_cyclegan.data.aligned.Aligned.as_json`.
 
     Raises:
@@ -44,7 +44,7 @@ def slices_onto(
         "intensity_low": scaled.low,
         "intensity_high": scaled.high,
         "foreground_share": foreground.mean(axis=(1, 2)).tolist(),
-        # Validated on these, a run is compared with others that were.
+        # The hash names the rule, so that runs are compared only if they were validated on the same alignment.
         "voxel_hash": moving.record["voxel_hash"] + (f"+{rule}" if alignment else ""),
         "alignment": alignment,
     }

@@ -1,4 +1,4 @@
-"""What a source file holds, in a hash that is remembered."""
+"""Cached content hashes of scan files."""
 
 import hashlib
 import json
@@ -12,27 +12,27 @@ from mri_cyclegan.data.formats.registry import source_files
 from mri_cyclegan.data.reading import unreadable
 from mri_cyclegan.filesystem import atomic_write_text
 
-# A file changed so recently may change again within one tick of the file system's clock.
+# A file changed more recently than this may change again within one tick of the file system's clock.
 SETTLED_S = 2.0
 
 
 class SourceHashes:
-    """SHA-256 of files, remembered in a folder as long as the files' size and times stay the same.
+    """SHA-256 of files, cached in a folder and valid as long as the files' inode, size and times stay the same.
 
-    The time of the inode's last change is among these, which no program can set back.
+    The times include the inode change time, which programs cannot set back.
 
     Args:
-        folder: made when it is needed.
+        folder: folder of the cached hashes; created when needed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def of(self, path: Path) -> str:
-        """Hash of a file, or of all files of a scan that has several: header and voxels, or a DICOM series.
+        """Hash of all files of a scan: a single file, a header and voxel pair, or a DICOM series.
 
         Raises:
-            UnfitFile: it cannot be read.
+            UnfitFile: a file cannot be read.
         """
         try:
             files = source_files(path)
@@ -46,14 +46,14 @@ class SourceHashes:
             raise unreadable(path, error) from error
         newest = max((max(entry[1:3]) for entry in signature), default=0)
         if newest < time.time_ns() - SETTLED_S * 1e9:
-            with suppress(OSError):  # to remember is a convenience; who needs room on that disk says so
+            with suppress(OSError):  # caching is optional; code that needs the disk space reports it
                 self.folder.mkdir(parents=True, exist_ok=True)
                 atomic_write_text(note, json.dumps({"signature": signature, "sha256": digest, "path": str(path)}))
         return digest
 
 
 def source_bytes(path: Path) -> int:
-    """Size of all files of a scan; 0 if it cannot be told."""
+    """Total size of a scan's files; 0 if it cannot be determined."""
     try:
         return sum(file.stat().st_size for file in source_files(path))
     except (OSError, UnfitFile):

@@ -1,4 +1,4 @@
-"""A 3-D image in memory, and how doubtful files are to be read."""
+"""A 3-D image in memory, and options for reading ambiguous files."""
 
 from dataclasses import dataclass
 
@@ -7,18 +7,18 @@ import numpy as np
 
 from mri_cyclegan.data.findings import Finding
 
-# 512 MiB as float32: 512 × 512 × 512. What claims more is no scan of a head.
+# 512 × 512 × 512, which is 512 MiB as float32. No scan of a head has more.
 MAX_VOXELS = 2**27
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A 3-D image and its place in space.
+    """A 3-D image and its affine.
 
     Attributes:
         array: (X, Y, Z) float32, in the file's own intensity units.
-        affine: (4, 4) float64, voxel indices to RAS+ millimetres.
-        warnings: warnings about the file it was read from.
+        affine: (4, 4) float64, voxel indices to RAS+ millimeters.
+        warnings: warnings about the source file.
     """
 
     array: np.ndarray
@@ -27,21 +27,21 @@ class Volume:
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
-        """Distance of neighbouring voxels along each array axis, in mm."""
+        """Distance between neighboring voxels along each array axis, in mm."""
         return tuple(float(length) for length in np.linalg.norm(self.affine[:3, :3], axis=0))
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What to do where a file alone does not say.
+    """How to read incomplete, ambiguous or unusual files.
 
     Attributes:
-        volume_index: which 3-D volume to take of a 4-D file, or of a DICOM series of several images, such as echoes;
-            None refuses such files.
+        volume_index: which 3-D volume to take from a 4-D file, or from a DICOM series of several images, such as
+            echoes; None refuses such files.
         nonfinite: ``"raise"`` refuses a file with NaN or infinite voxels, ``"zero"`` sets them to 0 and warns.
-        assume_orientation: axis codes, such as ``"RAS"``, of files that do not say how they lie; None
+        assume_orientation: axis codes, such as ``"RAS"``, for files that do not state their orientation; None
             refuses them.
-        series_uids: DICOM SeriesInstanceUIDs to take where a folder holds several series.
+        series_uids: DICOM SeriesInstanceUIDs to use from folders that hold several series.
     """
 
     volume_index: int | None = None
@@ -60,13 +60,13 @@ class ReadOptions:
 
 
 def voxel_sizes_mm(affine: np.ndarray) -> np.ndarray:
-    """Along the axes of the world, however the array lies: from left to right, from back to front, and upwards.
+    """Voxel size along the world axes (left-right, posterior-anterior, inferior-superior), whatever the axis order.
 
     Args:
-        affine: (4, 4), voxel indices to RAS+ millimetres.
+        affine: (4, 4), voxel indices to RAS+ millimeters.
 
     Returns:
-        (3,).
+        Sizes, (3,), in mm.
 
     Example:
         >>> voxel_sizes_mm(np.array([[0, 0, 2, 0], [-1, 0, 0, 0], [0, 3, 0, 0], [0, 0, 0, 1]])).tolist()

@@ -1,4 +1,4 @@
-"""Walks through folders as they really are: with links, loops and places that may not be read."""
+"""Directory walk that handles symbolic links, link loops and unreadable folders."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,25 +10,25 @@ from mri_cyclegan.data.findings import Finding
 def walk(
     root: Path, findings: list[Finding], enter: Callable[[tuple[str, ...]], bool] = lambda parts: True
 ) -> Iterator[tuple[Path, list[Path]]]:
-    """Each folder below ``root``, itself first, with its files; sorted, hidden ones left out, links followed.
+    """Yield ``root`` and each folder below it with its files; sorted, without hidden entries, following links.
 
-    A link that leads nowhere, or to where one may not look, is given as a file, so that whoever wants the file says
-    that it is broken.
+    A link that is broken, or whose target may not be read, is listed as a file, so that the code that opens the file
+    reports it.
 
     Args:
-        root: where to start.
-        findings: gets what could not be entered.
-        enter: whether to enter a folder, by its parts below ``root``.
+        root: folder to start from.
+        findings: list that receives a finding for each folder that could not be entered.
+        enter: decides whether to enter a folder, given its path parts below ``root``.
     """
     above = [identity for folder in root.absolute().parents for identity in _identity(folder)]
     yield from _walk(root, (), above, findings, enter)
 
 
 def is_folder(path: Path | os.DirEntry) -> bool:
-    """Whether it is a folder, or a link to one, as far as one may look."""
+    """Whether a path is a folder or a link to one; False if that cannot be read."""
     try:
         return path.is_dir()
-    except OSError:  # a link to itself, or through a closed folder
+    except OSError:  # a link to itself, or through an unreadable folder
         return False
 
 

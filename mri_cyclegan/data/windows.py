@@ -1,4 +1,4 @@
-"""The part of a field of view that training sees."""
+"""The window of the field of view that training uses."""
 
 import logging
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ log = logging.getLogger(__name__)
 
 
 def window_on_head(foreground: np.ndarray, size: int) -> tuple[tuple[int, int], float]:
-    """Where a square lies that shows the head, the same in all slices of a volume.
+    """Place a square window on the head, at the same position in all slices of a volume.
 
-    It is centred on the field of view and moves only as far as it must: until it holds the head, or, where the head is
-    larger, nothing but the head's box. So scans whose head a centred square holds are seen as they lie.
+    The window is centered on the field of view and moves only as far as needed along each axis: until it contains the
+    head's bounding box or, if the head is larger, lies inside it. If the centered window holds the head, it stays.
 
     Args:
-        foreground: (N, H, W) bool; H and W are ``size`` or more.
-        size: sides of the square, in pixels.
+        foreground: (N, H, W) bool; H and W are at least ``size``.
+        size: side of the square, in pixels.
 
     Returns:
-        Its first row and column, and the share of the foreground outside of it.
+        First row and column of the window, and the share of the foreground outside it.
     """
     row, column = (_start(np.asarray(foreground.any(axis=others)), size) for others in ((0, 2), (0, 1)))
     kept = int(np.count_nonzero(foreground[:, row : row + size, column : column + size]))
@@ -28,7 +28,7 @@ def window_on_head(foreground: np.ndarray, size: int) -> tuple[tuple[int, int], 
 
 
 def _start(shows_head: np.ndarray, size: int) -> int:
-    """First index of the stretch along one axis, (L,) bool."""
+    """First index of the window along one axis, given where that axis shows the head, (L,) bool."""
     centred = len(shows_head) // 2 - size // 2
     (shown,) = np.nonzero(shows_head)
     if not len(shown):
@@ -38,12 +38,12 @@ def _start(shows_head: np.ndarray, size: int) -> int:
 
 
 def moved_affine(affine: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Affine of slices without their first rows and columns; negative numbers go the other way.
+    """Affine of slices after cropping their first rows and columns; negative numbers extend them instead.
 
     Args:
-        affine: (4, 4), of (slice, row, column).
-        rows: how many.
-        columns: how many.
+        affine: (4, 4), from (slice, row, column) indices.
+        rows: number of rows.
+        columns: number of columns.
     """
     step = np.eye(4)
     step[1:3, 3] = rows, columns
@@ -51,11 +51,11 @@ def moved_affine(affine: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def warn_about_cropping(lost: Mapping[str, float], image_size: int) -> None:
-    """Warn if the training window leaves out more than a hundredth of a head.
+    """Warn if the training window crops more than 1 % of a head.
 
     Args:
-        lost: path of each training scan to the share of its foreground outside of the window; at least one.
-        image_size: sides of the window, in pixels.
+        lost: path of each training scan, at least one, to the share of its foreground outside the window.
+        image_size: side of the window, in pixels.
     """
     worst = max(lost, key=lambda path: lost[path])
     if lost[worst] > 0.01:

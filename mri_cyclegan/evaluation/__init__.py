@@ -1,1 +1,1 @@
-"""How good a translation is."""
+"""Evaluation of translation quality: metrics, audits, baselines and the report."""

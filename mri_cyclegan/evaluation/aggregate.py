@@ -1,4 +1,4 @@
-"""From the records of all subjects to the content of ``metrics.json``."""
+"""Aggregates the records of all subjects into the content of ``metrics.json``."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -34,10 +34,10 @@ class DirectionResults:
 
     Attributes:
         direction: ``"ab"`` or ``"ba"``.
-        records: of the subjects that have it.
-        real_targets: of every subject with a real scan of the target contrast, its
-            :func:`mri_cyclegan.evaluation.subject_metrics.describe`.
-        target_features: (K, 2048) features of slices of these scans; None without a feature network.
+        records: records of the subjects translated in this direction.
+        real_targets: :func:`mri_cyclegan.evaluation.subject_metrics.describe` of every real scan of the target
+            contrast.
+        target_features: (K, 2048), slice features of these scans; None without a feature network.
     """
 
     direction: str
@@ -46,24 +46,24 @@ class DirectionResults:
     target_features: np.ndarray | None
 
     def column(self, *keys: str) -> list[Any]:
-        """One value of each record of the direction, by its keys."""
+        """One value per record, looked up by nested keys below the direction."""
         values: list[Any] = [record.values["ways"][self.direction] for record in self.records]
         for key in keys:
             values = [value[key] for value in values]
         return values
 
     def arrays(self, name: str) -> list[np.ndarray]:
-        """One array of each record."""
+        """The named array of each record."""
         return [record.arrays[name] for record in self.records]
 
     @property
     def target_histogram(self) -> np.ndarray:
-        """Of the target contrast: mean over its real scans."""
+        """Mean intensity histogram of the real scans of the target contrast."""
         return pooled([np.array(real["histogram"]) for real in self.real_targets])
 
 
 def directions_of(records: Sequence[Record], directions: Sequence[str]) -> list[DirectionResults]:
-    """The directions that at least one subject has, in the order of ``directions``."""
+    """Results of each direction that at least one subject has, in the order of ``directions``."""
     found = []
     for direction in directions:
         having = [record for record in records if direction in record.values["ways"]]
@@ -75,9 +75,9 @@ def directions_of(records: Sequence[Record], directions: Sequence[str]) -> list[
 
 
 def summarize(results: DirectionResults) -> dict[str, Any]:
-    """Method → region → metric → mean, SD, median, worst and interval over the subjects that have pairs.
+    """Method → region → metric → mean, SD, median, worst and interval over the paired subjects.
 
-    Several images of one subject are no subjects of their own: they are averaged first.
+    Several images of one subject are averaged first, because they are not independent samples.
     """
     by_subject: dict[str, list[Any]] = defaultdict(list)
     for record, metrics in zip(results.records, results.column("metrics"), strict=True):
@@ -102,7 +102,7 @@ def summarize(results: DirectionResults) -> dict[str, Any]:
 
 
 def compare_without_pairs(results: DirectionResults) -> dict[str, Any]:
-    """Distances of outputs and real scans that need no pairs, and whether outputs show their own subjects."""
+    """Unpaired distances between outputs and real scans, and whether outputs match their own subjects."""
     outputs = results.column("output")
     histogram = pooled([np.array(output["histogram"]) for output in outputs])
     spectra = [np.mean([image["spectrum"] for image in images], axis=0) for images in (outputs, results.real_targets)]
@@ -131,7 +131,7 @@ def _feature_distance(results: DirectionResults) -> dict[str, Any] | None:
 
 
 def assess_direction(results: DirectionResults) -> list[Audit]:
-    """Every audit of one direction."""
+    """Run every audit of one direction."""
     direction = results.direction
 
     def of(name: str) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def assess_direction(results: DirectionResults) -> list[Audit]:
 
 
 def uncertainty_of(found: Sequence[DirectionResults], kind: str | None) -> dict[str, Any] | None:
-    """Whether the spread predicts the error; None for a single output."""
+    """How well the output's standard deviation predicts its error; None for a single output."""
     if kind is None:
         return None
     measured = {d.direction: [one for one in d.column("uncertainty") if one is not None] for d in found}
@@ -159,14 +159,14 @@ def uncertainty_of(found: Sequence[DirectionResults], kind: str | None) -> dict[
 
 
 def choose_cases(results: DirectionResults) -> list[Case]:
-    """The worst, the median and the best subject by foreground SSIM of the model; without pairs the first three."""
+    """Worst, median and best image by the model's foreground SSIM; without pairs the first three records."""
     method = next((next(iter(metrics)) for metrics in results.column("metrics") if metrics), None)
     if method is None:
         return [_case("", record, results.direction, None) for record in results.records[:3]]
     paired = [record for record in results.records if record.values["ways"][results.direction]["metrics"]]
     scored = sorted(((_ssim(record, results.direction, method), index) for index, record in enumerate(paired)))
     places = {"worst": 0, "median": (len(scored) - 1) // 2, "best": len(scored) - 1}
-    chosen = {scored[place]: label for label, place in reversed(places.items())}  # one subject may be all three
+    chosen = {scored[place]: label for label, place in reversed(places.items())}  # one image may be all three
     return [_case(label, paired[index], results.direction, ssim) for (ssim, index), label in sorted(chosen.items())]
 
 

@@ -1,4 +1,4 @@
-"""Methods that need no training of networks: what a model must beat, and what a voxel-wise mapping could reach."""
+"""Reference methods without a network: baselines a model must beat, and an oracle bound for voxel-wise mappings."""
 
 import hashlib
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ HISTOGRAM_MATCHING, ORACLE = "histogram matching", "oracle look-up table"
 
 @dataclass(frozen=True)
 class References:
-    """What the reference methods of one direction know.
+    """Fitted reference methods of one direction.
 
     Attributes:
-        target_histogram: (256,) shares of foreground intensities of the training targets.
-        mean_image: (N, H, W), mean of the training targets in [0, 1]; None where they do not lie on one grid.
+        target_histogram: (256,), normalized histogram of the training targets' foreground intensities.
+        mean_image: (N, H, W), mean of the training targets in [0, 1]; None unless they share one grid.
         look_up_table: (256,), mean target intensity at each source intensity; None without pairs.
     """
 
@@ -31,12 +31,12 @@ class References:
     look_up_table: np.ndarray | None
 
     def digest(self) -> str:
-        """Hash of everything that shapes the predictions."""
+        """SHA-256 of everything the predictions depend on."""
         known = (self.target_histogram, self.mean_image, self.look_up_table)
         return hashlib.sha256(b"|".join(b"" if one is None else one.tobytes() for one in known)).hexdigest()
 
     def predict(self, images: SubjectImages) -> dict[str, np.ndarray]:
-        """Predictions of every method; without a source, of the mean alone.
+        """Predict the target with every method; without a source, only with the mean.
 
         Returns:
             Method to (N, H, W) float32, in [0, 1].
@@ -54,45 +54,45 @@ class References:
 
 
 def matched_to_histogram(source: np.ndarray, foreground: np.ndarray, target_histogram: np.ndarray) -> np.ndarray:
-    """Move intensities so that the foreground gets the target's histogram; their order stays.
+    """Map intensities monotonically so that the foreground's histogram matches the target's.
 
     Args:
-        source: in [0, 1], any shape.
-        foreground: likewise, bool: where the histogram is taken; all of the image is moved.
-        target_histogram: (256,) shares.
+        source: any shape, in [0, 1].
+        foreground: bool, same shape: where the source histogram is taken; the mapping applies to the whole image.
+        target_histogram: (256,), normalized.
 
     Returns:
-        float32, of the source's shape, in [0, 1].
+        float32, same shape, in [0, 1].
     """
     counts, _ = np.histogram(source[foreground], EDGES)
     source_ranks = np.concatenate([[0], np.cumsum(counts) / counts.sum()])
     target_ranks = np.concatenate([[0], np.cumsum(target_histogram) / target_histogram.sum()])
-    rising = np.concatenate([[True], np.diff(target_ranks) > 0])  # np.interp needs ranks that differ
+    rising = np.concatenate([[True], np.diff(target_ranks) > 0])  # np.interp needs strictly increasing ranks
     moved_edges = np.interp(source_ranks, target_ranks[rising], EDGES[rising])
     return np.interp(source, EDGES, moved_edges).astype(np.float32)
 
 
 class LookUpTableFit:
-    """Gathers E[target | source] over the foregrounds of targets, pair by pair."""
+    """Accumulates E[target | source] over the target foregrounds, one pair at a time."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(NUM_BINS)
         self.sums = np.zeros(NUM_BINS)
 
     def add(self, source: np.ndarray, target: np.ndarray, foreground: np.ndarray) -> None:
-        """Add a pair: two arrays of one shape in [0, 1], and the target's foreground."""
+        """Add a pair: two arrays of the same shape in [0, 1], and the target's foreground."""
         bins = (source[foreground] * NUM_BINS).astype(np.intp).clip(0, NUM_BINS - 1)
         self.counts += np.bincount(bins, minlength=NUM_BINS)
         self.sums += np.bincount(bins, weights=target[foreground], minlength=NUM_BINS)
 
     def table(self) -> np.ndarray:
-        """(256,); intensities that no source has take what lies between their neighbours."""
+        """The table, (256,); intensities that no source has are interpolated from their neighbors."""
         known = self.counts > 0
         return np.interp(CENTRES, CENTRES[known], self.sums[known] / self.counts[known])
 
 
 def mean_of(images: Iterable[np.ndarray]) -> np.ndarray | None:
-    """Mean of images of one shape, one of them in memory at a time; None of none."""
+    """Mean of images of the same shape, holding one in memory at a time; None if there are no images."""
     total, count = None, 0
     for image in images:
         total = image.astype(np.float64) if total is None else total + image

@@ -1,4 +1,4 @@
-"""Two evaluated models on the same subjects."""
+"""Compares two evaluated models on the same subjects."""
 
 import json
 import math
@@ -16,15 +16,15 @@ REGION = "foreground"
 # direction → metric → difference
 Differences = dict[str, dict[str, dict[str, Any]]]
 
-# Subject, session, scan, and a number where all three are the same.
+# Subject, session, scan, and a counter that distinguishes entries with the same three names.
 Key = tuple[str, str, str, int]
 
 
 def read_evaluation(folder: Path) -> dict[str, Any]:
-    """Content of a folder's ``metrics.json``.
+    """Read and check a folder's ``metrics.json``.
 
     Raises:
-        ValueError: there is none, it is of a later protocol, or it does not hold what an evaluation writes.
+        ValueError: it is missing or unreadable, has an unknown protocol version, or has unexpected content.
     """
     path = folder / "metrics.json"
     try:
@@ -43,7 +43,7 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
 
 
 def _check(content: Mapping[str, Any]) -> None:
-    """Raise whatever comes of looking up all that a comparison and a leaderboard need."""
+    """Look up everything a comparison and a leaderboard need, so that a missing or malformed value raises now."""
     method = content["method"]
     for direction, contrasts in content["directions"].items():
         _require_words(contrasts)
@@ -74,18 +74,18 @@ def _require_finite(values: Mapping[str, Any], place: str) -> None:
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Differences:
     """Paired differences, second minus first, over the foreground.
 
-    Several scans or visits of a subject are averaged first: subjects are independent of each other, scans are not.
+    Several scans or sessions of a subject are averaged first: subjects are independent, scans of one subject are not.
 
     Args:
-        first: content of ``metrics.json``.
-        second: likewise.
+        first: content of one model's ``metrics.json``.
+        second: content of the other model's ``metrics.json``.
 
     Returns:
         Direction → metric → ``mean`` difference with its interval ``low`` to ``high``, ``p_value`` of the Wilcoxon
         signed-rank test, ``num_subjects``, and the means ``first`` and ``second``.
 
     Raises:
-        ValueError: they are not of the same images and directions, or by different versions of the protocol.
+        ValueError: images, directions or protocol versions differ, or there are no pairs.
     """
     differences: Differences = {}
     versions = first["protocol_version"], second["protocol_version"]
@@ -109,10 +109,10 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Differences:
 
 
 def _values(content: Mapping[str, Any], direction: str) -> dict[Key, tuple[Mapping[str, float], Mapping[str, str]]]:
-    """Metrics of each pair of scans, and the hashes of its files; what has the same names is counted."""
+    """Foreground metrics and file hashes of each pair of scans; a counter distinguishes pairs with the same names."""
     found: dict[Key, tuple[Mapping[str, float], Mapping[str, str]]] = {}
     times: Counter[tuple[str, str, str]] = Counter()
-    # In the order of the hashes, since that of the folders may be another one on another machine.
+    # Sort by hash: folder order may differ between machines, and the counter depends on the order.
     for subject in sorted(content["subjects"], key=lambda one: sorted(one.get("hashes", {}).items())):
         metrics = subject["ways"].get(direction, {}).get("metrics")
         if metrics:
@@ -123,7 +123,7 @@ def _values(content: Mapping[str, Any], direction: str) -> dict[Key, tuple[Mappi
 
 
 def _means_of_subjects(of_scans: Mapping[Key, tuple[Mapping[str, float], Any]], metric: str) -> list[float]:
-    """Of each subject, in the order of their names."""
+    """Mean of a metric over each subject's scans, ordered by subject name."""
     of_subjects: dict[str, list[float]] = defaultdict(list)
     for key in sorted(of_scans):
         of_subjects[key[0]].append(of_scans[key][0][metric])
@@ -144,7 +144,7 @@ def _require_same_images(first: Mapping[Key, tuple[Any, Any]], second: Mapping[K
 
 
 def _names(keys: Set[Key]) -> str:
-    # The name of a scan often holds the others.
+    # The scan name often contains subject and session already.
     parts = [(*(part for part in key[:2] if part not in key[2]), key[2]) for key in keys]
     names = sorted({" ".join(filter(None, of_scan)) for of_scan in parts})
     return (", ".join(names[:10]) + (" …" if len(names) > 10 else "")) or "none"

@@ -1,4 +1,4 @@
-"""Who was evaluated, in words, and what that means for the figures."""
+"""Describes the evaluated subjects in text, and what that choice means for the figures."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ PART_NAMES = {"test": "test ", "val": "validation ", "all": ""}
 
 
 def described(part: str, subjects: Collection[str], chose_epoch: Collection[str]) -> str:
-    """How many of which part, and whether the epoch was chosen on them.
+    """Text: number of subjects, part of the split, and how many were used to choose the epoch.
 
     Args:
-        part: of the data set: ``"test"``, ``"val"`` or ``"all"``.
-        subjects: evaluated ones, each once or more.
+        part: of the split: ``"test"``, ``"val"`` or ``"all"``.
+        subjects: names of the evaluated subjects, repeats allowed.
         chose_epoch: subjects on whom the best epoch was chosen.
 
     >>> described("test", ["sub-1", "sub-2"], []), described("val", ["sub-1"], ["sub-1"])
@@ -31,11 +31,11 @@ def described(part: str, subjects: Collection[str], chose_epoch: Collection[str]
 def remarks(
     directions: Mapping[str, Sequence[str]], subjects: Sequence[Mapping[str, Any]], chose_epoch: Collection[str]
 ) -> list[str]:
-    """Sentences on what the figures cannot tell because of who was evaluated.
+    """Caveats that follow from the choice of evaluated subjects, one sentence each.
 
     Args:
         directions: direction to source and target contrast.
-        subjects: of ``metrics.json``.
+        subjects: entries of ``subjects`` in ``metrics.json``.
         chose_epoch: evaluated subjects on whom the best epoch was chosen.
     """
     sentences = []

@@ -1,10 +1,10 @@
-"""Some of many, evenly chosen."""
+"""Evenly spaced indices."""
 
 import numpy as np
 
 
 def evenly_spaced(length: int, most: int) -> np.ndarray:
-    """Rising positions from the first to the last of ``length``, all of them or ``most``.
+    """At most ``most`` evenly spaced, increasing indices from 0 to ``length`` - 1, both included.
 
     >>> evenly_spaced(10, 4).tolist()
     [0, 3, 6, 9]

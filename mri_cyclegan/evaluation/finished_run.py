@@ -1,4 +1,4 @@
-"""The folder of a finished run, as an evaluation reads it."""
+"""Reads the folder of a finished run for evaluation."""
 
 import csv
 import json
@@ -24,10 +24,10 @@ PARTS_OF_SPLIT = ("train_a", "train_b", "val", "test")
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run left behind. Nothing of it is executed: configuration and split are read as plain values.
+    """Folder of a finished run. Nothing in it is executed: configuration and split are read as plain values.
 
     Attributes:
-        folder: of the run.
+        folder: the run folder.
     """
 
     folder: Path
@@ -40,7 +40,7 @@ class FinishedRun:
 
     @cached_property
     def split(self) -> Mapping[str, Any]:
-        """Who trained, validated and tested."""
+        """Content of ``split.json``: the training, validation and test subjects."""
         path = self.folder / "split.json"
         return self._read(path, lambda: _checked(json.loads(path.read_text(encoding="utf-8"))))
 
@@ -51,18 +51,18 @@ class FinishedRun:
 
     @property
     def name(self) -> str:
-        """Of the experiment."""
+        """Name of the experiment."""
         return self.setting("name", str)
 
     def setting(self, key: str, kind: type | UnionType = object) -> Any:
         """A value of the configuration, such as ``data.layout``.
 
         Args:
-            key: its place.
-            kind: what it must be.
+            key: dotted path.
+            kind: expected type.
 
         Raises:
-            ValueError: there is none, or it is of another kind.
+            ValueError: the key is missing, or its value has another type.
         """
         value: Any = self.config
         for part in key.split("."):
@@ -71,13 +71,13 @@ class FinishedRun:
             value = value[part]
         if not isinstance(value, kind):
             expected = getattr(kind, "__name__", str(kind))
-            got = reprlib.repr(value)[:200]  # some lines of YAML can stand for more than memory holds
+            got = reprlib.repr(value)[:200]  # YAML aliases can expand a few lines beyond memory
             raise ValueError(f"{self.folder}/config.yaml: {key} is {got}, expected {expected}. Copy the run again.")
         return value
 
     @property
     def read_options(self) -> ReadOptions:
-        """How incomplete or unusual files were read."""
+        """How incomplete or unusual files were read in training."""
         kinds = {"volume_index": int | None, "nonfinite": str, "assume_orientation": str | None, "series_uids": list}
         index, nonfinite, orientation, uids = (self.setting(f"data.{key}", kind) for key, kind in kinds.items())
         try:
@@ -87,7 +87,7 @@ class FinishedRun:
 
     @property
     def pairs(self) -> str:
-        """How scans on different grids were compared; runs from before there was a choice compared none."""
+        """Rule for comparing scans on different grids; ``"grid"`` (never compare) for runs older than this setting."""
         rule = self.setting("data", Mapping).get("pairs", "grid")
         if rule not in RULES:
             raise ValueError(f"{self.folder}/config.yaml: data.pairs is {rule!r}, expected one of {', '.join(RULES)}.")
@@ -95,14 +95,14 @@ class FinishedRun:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """Losses and validation metrics of each epoch, from ``metrics.csv``; empty without one."""
+        """Losses and validation metrics of each epoch, from ``metrics.csv``; empty if there is no such file."""
         path = self.folder / "metrics.csv"
         if not path.is_file():
             return []
         epochs: dict[float, dict[str, float]] = defaultdict(dict)
         with path.open(newline="", encoding="utf-8", errors="replace") as lines:
             for row in csv.DictReader(lines):
-                # A damaged row is missing from the learning curves; that is no reason to evaluate nothing.
+                # A damaged row only leaves a gap in the learning curves; it must not stop the evaluation.
                 with suppress(ValueError, OverflowError):
                     epoch, values = _of_epoch(row)
                     if values:
@@ -110,14 +110,14 @@ class FinishedRun:
         return [{"epoch": epoch, **values} for epoch, values in sorted(epochs.items())]
 
     def scans(self, root: Path, settings: LayoutSettings | None = None) -> Found:
-        """Every scan below a folder, and what could not be searched.
+        """Every scan in a data set, and findings about what could not be searched.
 
         Args:
             root: folder of the data set.
-            settings: how it is laid out, with names of its own for the model's contrasts; None for as in training.
+            settings: its layout, which may name the model's contrasts differently; None for the layout of training.
 
         Raises:
-            ValueError: the folder is no such data set.
+            ValueError: the folder does not have this layout.
         """
         settings = settings or self.layout_settings
         found = find_scans(root, settings)
@@ -126,7 +126,7 @@ class FinishedRun:
 
     @property
     def layout_settings(self) -> LayoutSettings:
-        """How scans were found in training."""
+        """Layout of the data set in training."""
         kinds = {"layout": str, "subject_pattern": str | None, "names_identify_subjects": bool | None}
         layout, pattern, identify = (self.setting(f"data.{key}", kind) for key, kind in kinds.items())
         later = {"bids_filters": Mapping, "pattern_a": str | None, "pattern_b": str | None}  # not in older runs
@@ -138,11 +138,11 @@ class FinishedRun:
             raise ValueError(f"{self.folder}/config.yaml: {error}") from error
 
     def of_split(self, part: str) -> list[str]:
-        """Names of the subjects that had a part in it: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``."""
+        """Subjects in a part of the split: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``."""
         return self.split["subjects"][part]
 
     def of_part(self, scans: Sequence[Scan], part: str) -> list[Scan]:
-        """Those scans whose subject has a part: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``, or ``"all"``."""
+        """Scans of the subjects in a part of the split (see :meth:`of_split`), or every scan for ``"all"``."""
         if part == ALL:
             return list(scans)
         names = set(self.of_split(part))
@@ -150,10 +150,10 @@ class FinishedRun:
 
     @property
     def data_root(self) -> Path:
-        """Folder of the data set it was trained on.
+        """Folder of the data set the run was trained on.
 
         Raises:
-            ValueError: the run does not say.
+            ValueError: ``split.json`` does not name it.
         """
         if "root" not in self.split:
             raise ValueError(f"{self.folder}/split.json does not name the data set's folder. Give it with --data-root.")
@@ -168,7 +168,7 @@ class FinishedRun:
 
 
 def _checked(split: Any) -> Mapping[str, Any]:
-    """The content of ``split.json``, once it is known to be a split."""
+    """The content of ``split.json``, validated."""
     subjects = split.get("subjects") if isinstance(split, dict) else None
     for part in PARTS_OF_SPLIT:
         names = subjects.get(part) if isinstance(subjects, dict) else None
@@ -180,7 +180,7 @@ def _checked(split: Any) -> Mapping[str, Any]:
 
 
 def _of_epoch(row: Mapping[str, str]) -> tuple[float, dict[str, float]]:
-    """Epoch of a row of ``metrics.csv`` and what is known at its end; most rows hold a few of the columns."""
+    """Epoch of a row of ``metrics.csv`` and its end-of-epoch values; most rows fill only some of the columns."""
     values = {
         name.removesuffix("_epoch"): float(value)
         for name, value in row.items()

@@ -1,4 +1,4 @@
-"""Fits the reference methods of a run: on its training scans, and on pairs."""
+"""Fits the reference methods of a run on its training scans and on pairs."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from mri_cyclegan.evaluation.subjects.translating import Translating
 
 log = logging.getLogger(__name__)
 
-# Enough for a mean that hardly changes any more, and a bound on the time.
+# Enough for a stable mean image, and it bounds the time.
 MAX_MEAN_SCANS = 50
 
 KEY = "_references"
@@ -35,22 +35,22 @@ def fit_references(
     fitted_on: Sequence[Subject],
     records: RecordFolder,
 ) -> dict[str, References]:
-    """Fit the reference methods of both directions, or take them from an earlier start of the same evaluation.
+    """Fit the reference methods of both directions, or load those an earlier start of this evaluation saved.
 
     Args:
-        run: whose training they stand for.
-        translating: reads scans.
-        training_scans: ``"a"`` and ``"b"`` to the training scans of that contrast that are still there.
-        evaluated: the subjects that will be measured.
-        fitted_on: pairs for the look-up table.
-        records: of the evaluation.
+        run: the evaluated run.
+        translating: reads scans and orders their slices.
+        training_scans: ``"a"`` and ``"b"`` to the training scans of that contrast that still exist.
+        evaluated: subjects to evaluate.
+        fitted_on: subjects whose pairs the look-up table is fitted on.
+        records: cache of the evaluation.
 
     Returns:
-        Direction to its references.
+        Direction to its fitted reference methods.
     """
     pairs = [subject for subject in fitted_on if subject.is_paired]
     aligned = {direction: _aligned(training_scans[direction[1]], evaluated, translating) for direction in DIRECTIONS}
-    if not all(aligned.values()):  # the same methods in both directions
+    if not all(aligned.values()):  # both directions get the same methods
         aligned = {direction: [] for direction in DIRECTIONS}
     sources = [scan.path for scans in aligned.values() for scan in scans]
     sources += [path for subject in pairs for path in subject.paths]
@@ -73,7 +73,7 @@ def fit_references(
 
 
 def _aligned(scans: Sequence[Scan], evaluated: Sequence[Subject], translating: Translating) -> Sequence[Scan]:
-    """Some of the training scans of a contrast, if these and all evaluated pairs lie on one grid; else none."""
+    """Training scans for the mean image: a sample, if it and all evaluated pairs lie on one grid; else none."""
     paired = [scan for subject in evaluated if subject.is_paired for scan in subject.scans.values()]
     if not scans or not paired:
         return []
@@ -93,7 +93,7 @@ def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndar
         except UnfitFile as error:
             log.warning("%s It is left out of the mean image.", error)
             continue
-        grid = grid or grid_of(scaled)  # one grid, but perhaps stored in another order
+        grid = grid or grid_of(scaled)  # same grid, but voxels may be stored in another order
         yield translating.slices(on_grid(scaled, grid)[0], grid)
 
 

@@ -1,4 +1,4 @@
-"""An evaluation in a few lines: for the model's description."""
+"""Summarizes an evaluation for the model's description."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,10 +9,10 @@ from mri_cyclegan.inference.description import AuditResult, EvaluationSummary
 
 
 def summary_for_model(content: Mapping[str, Any]) -> EvaluationSummary:
-    """What a model's description says of an evaluation.
+    """Evaluation summary that goes into a model's description.
 
     Args:
-        content: of ``metrics.json``.
+        content: content of ``metrics.json``.
     """
     return EvaluationSummary(
         protocol_version=content["protocol_version"],
@@ -28,7 +28,7 @@ def summary_for_model(content: Mapping[str, Any]) -> EvaluationSummary:
 
 
 def foreground_means(content: Mapping[str, Any]) -> dict[Direction, dict[str, dict[str, float | None]]]:
-    """Direction → method → metric → mean over the subjects that have pairs, in the foreground."""
+    """Direction → method → metric → foreground mean over the paired subjects."""
     return {
         direction: {
             method: {metric: values["mean"] for metric, values in regions["foreground"].items()}
@@ -40,13 +40,13 @@ def foreground_means(content: Mapping[str, Any]) -> dict[Direction, dict[str, di
 
 
 def measured_on(content: Mapping[str, Any]) -> str:
-    """How many subjects of which part, in words."""
+    """Text: number of evaluated subjects, their part of the split, and how many are paired."""
     evaluated, paired = (_names(images) for images in (content["subjects"], paired_images(content)))
     return f"{described(content['part'], evaluated, content['chose_epoch'])}, {len(paired)} with pairs"
 
 
 def paired_images(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Those images of subjects that have a truth."""
+    """Entries of ``subjects`` that have a target, hence paired metrics."""
     return [image for image in content["subjects"] if any(of["metrics"] for of in image["ways"].values())]
 
 

@@ -1,4 +1,4 @@
-"""YAML files of anybody, as plain values."""
+"""Reads untrusted YAML files as plain values."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,14 @@ import yaml
 
 
 def read_yaml(path: Path) -> Any:
-    """Content of a file; no tag in it makes anything but numbers, words, dates, lists and mappings.
+    """Content of a YAML file as numbers, strings, dates, lists and mappings; tags for other types are refused.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no such YAML.
+        OSError: the file cannot be read.
+        ValueError: it is not YAML, or holds other types.
     """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    # Beside its own error, PyYAML raises whatever comes of a value that is not of the kind its tag says.
+    # PyYAML does not wrap errors from converting a value that does not match its tag.
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error

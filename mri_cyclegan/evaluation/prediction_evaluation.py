@@ -1,4 +1,4 @@
-"""Evaluates volumes that some other program made, by the same protocol."""
+"""Evaluates volumes predicted by any other program, with the same protocol."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,10 +37,10 @@ from mri_cyclegan.provenance import provenance
 METHOD = "prediction"
 DIRECTION = "ab"
 
-# Share of the foreground that may lie beyond the range of the predictions: more of it, and the range is wrong.
+# Largest share of the foreground that may lie outside the prediction range; above it the range must be wrong.
 MAX_BEYOND = 0.2
 
-# Share of the target's foreground that a prediction must reach: of less, its figures would be those of another head.
+# Share of the target's foreground that a prediction must cover; below it the metrics would not describe that head.
 MIN_COVERED = 0.9
 
 
@@ -49,14 +49,14 @@ class PredictionOptions:
     """How to read predictions.
 
     Attributes:
-        low: value of a prediction that means 0 on the protocol's scale, the target's 0.5th percentile; None for what
-            ``translate`` wrote beside a prediction, or else 0.
-        high: likewise 1, its 99.5th.
-        plane: of the slices that SSIM looks at.
-        pairs: ``"grid"`` refuses targets on other grids, ``"space"`` resamples them where they lie.
+        low: prediction value that maps to 0 on the protocol's scale, the target's 0.5th percentile; None to read it
+            from the sidecar that ``translate`` wrote, or else 0.
+        high: prediction value that maps to 1, the target's 99.5th percentile; None as for ``low``, or else 1.
+        plane: slice plane for SSIM.
+        pairs: ``"grid"`` refuses targets on other grids, ``"space"`` resamples them by their affines.
 
     Raises:
-        ValueError: the ends are not finite, or the first is not below the second; or targets should be registered.
+        ValueError: ``low`` and ``high`` are not finite and increasing, or ``pairs`` is ``"register"``.
     """
 
     low: float | None = None
@@ -81,7 +81,7 @@ class PredictionOptions:
             )
 
     def range_of(self, prediction: Path) -> tuple[float, float]:
-        """Values of a prediction that mean 0 and 1."""
+        """Values of a prediction that map to 0 and 1 on the protocol's scale."""
         if self.low is not None and self.high is not None:
             return self.low, self.high
         return own_range(prediction) or (0.0, 1.0)
@@ -94,14 +94,14 @@ def evaluate_predictions(
 
     Args:
         prediction: folder of predicted volumes, NIfTI or pictures.
-        target: folder of the true ones.
-        source: folder of what they were predicted from; None leaves out what needs it.
+        target: folder of the true volumes.
+        source: folder of the source volumes; None skips everything that needs a source.
         output: folder of the results.
-        options: how to read them.
+        options: how to read the predictions.
 
     Raises:
-        ValueError: a prediction has no target, lies elsewhere or on another grid, shows nothing, or has other units;
-            the message names it.
+        ValueError: a prediction has no target, does not overlap it, is on another grid, is constant, or has values
+            outside the range; the message names it.
     """
     cases = match_files(prediction, target, source)
     if options.pairs == "grid":
@@ -170,7 +170,7 @@ def _refuse_other_grids(cases: Sequence[PredictionFiles]) -> None:
 
 
 def _fit(cases: Sequence[PredictionFiles]) -> tuple[References, list[str]]:
-    """Reference methods, and what is not certain about the targets and sources."""
+    """Fitted reference methods, and warnings about the targets and sources."""
     fit, histograms = LookUpTableFit(), []
     warnings: list[str] = []
     for case in cases:
@@ -210,7 +210,7 @@ def _measure(case: PredictionFiles, references: References, options: PredictionO
 
 
 def _pairing(case: PredictionFiles) -> dict[str, Any] | None:
-    """As :meth:`mri_cyclegan.data.aligned.Aligned.as_json` has it."""
+    """How target and prediction were aligned, in the form of :meth:`mri_cyclegan.data.aligned.Aligned.as_json`."""
     difference = grid_difference(read_shape(case.prediction), read_shape(case.target))
     return {"difference": difference, "registration": None} if difference else None
 
@@ -247,7 +247,7 @@ def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
 def _read_real(path: Path) -> ScaledVolume:
     try:
         return read_scaled(path)[0]
-    except EmptyScan as error:  # a run leaves such scans out; here somebody chose the file
+    except EmptyScan as error:  # a run skips empty scans; here the user chose the file
         raise UnfitFile(path, error.finding.problem, "Remove it and its prediction.") from error
 
 
@@ -259,7 +259,7 @@ def _read_prediction(path: Path) -> Volume:
 
 
 def _require_covered(case: PredictionFiles, target: ScaledVolume, grid: Grid, foreground: np.ndarray) -> None:
-    """Refuse a prediction that shows another place, or too little, of what the target shows."""
+    """Raise if a prediction covers too little of the target's foreground."""
     reached = covered(grid, grid_of(target)) & target.foreground
     voxel_ml = abs(np.linalg.det(target.affine[:3, :3])) / 1000
     reached_ml, whole_ml = (voxel_ml * np.count_nonzero(mask) for mask in (reached, target.foreground))
@@ -273,7 +273,7 @@ def _require_covered(case: PredictionFiles, target: ScaledVolume, grid: Grid, fo
 
 
 def _require_source(case: PredictionFiles, common: np.ndarray) -> None:
-    """Refuse a source without which nothing can be said about the target: its histogram would have no voxel."""
+    """Raise if source and target foregrounds do not overlap: the source histogram would be empty."""
     if not common.any():
         assert case.source is not None
         raise UnfitFile(
@@ -284,7 +284,7 @@ def _require_source(case: PredictionFiles, common: np.ndarray) -> None:
 
 
 def _require_range(path: Path, values: np.ndarray, low: float, high: float) -> None:
-    """Refuse values, on the protocol's scale, of which many lie beyond it."""
+    """Raise if too many values, on the protocol's scale, lie more than 0.05 outside [0, 1]."""
     beyond = float(np.mean((values < -0.05) | (values > 1.05))) if values.size else 0.0
     if beyond > MAX_BEYOND:
         smallest, largest = (float(end) * (high - low) + low for end in (values.min(), values.max()))

@@ -1,4 +1,4 @@
-"""The evaluation protocol: what is measured, by name. ``docs/protocol.md`` has it in full."""
+"""The evaluation protocol: its version and its metrics by name. ``docs/protocol.md`` describes it in full."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 from mri_cyclegan.evaluation.metrics.mutual_information import normalized_mutual_information
 from mri_cyclegan.plugins import plugins
 
-# Changes whenever the same prediction would get other numbers. Results of older versions are read and ranked among
-# themselves: version 1 found the head from single voxels and padding, see docs/protocol.md.
+# Increases whenever the same prediction would get different metrics. Results of older versions can be read, but are
+# ranked only among themselves: in version 1, single voxels and padding affected the foreground, see docs/protocol.md.
 PROTOCOL_VERSION = 2
 
-# Said wherever both stand.
+# Shown wherever training and evaluation metrics appear together.
 WHY_OTHERWISE = (
     "PSNR and SSIM of the training (val/…) are measured on the slices that the networks see, those of the evaluation "
     'on the scan\'s own voxels, so they differ: see docs/protocol.md, "While training".'
@@ -22,15 +22,15 @@ WHY_OTHERWISE = (
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown.
+    """How a metric is displayed and, for some, computed.
 
     Attributes:
-        label: for people.
-        unit: empty where there is none.
-        higher_is_better: which way is better.
-        digits: behind the point.
-        measure: prediction, target, each (N, H, W) in [0, 1], and mask, (N, H, W) bool with at least one voxel, to the
-            metric; None for those that :func:`mri_cyclegan.evaluation.metrics.paired.measure_paired` computes together.
+        label: display name.
+        unit: empty if dimensionless.
+        higher_is_better: whether larger values are better.
+        digits: decimal places to display.
+        measure: function of prediction and target, each (N, H, W) in [0, 1], and mask, (N, H, W) bool, not empty; None
+            for metrics that :func:`mri_cyclegan.evaluation.metrics.paired.measure_paired` computes together.
     """
 
     label: str
@@ -52,10 +52,10 @@ METRICS = {
 
 
 def metrics_in(content: Mapping[str, Any]) -> list[str]:
-    """Those of :data:`METRICS` that an evaluation has: one from before a metric was added does not have it.
+    """Metrics of :data:`METRICS` that an evaluation has; one made before a metric was added lacks it.
 
     Args:
-        content: of ``metrics.json``.
+        content: content of ``metrics.json``.
     """
     return [name for name in METRICS if name in content.get("metrics", METRICS)]
 

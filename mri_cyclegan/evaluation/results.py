@@ -1,4 +1,4 @@
-"""An evaluation as a whole, and the files it becomes."""
+"""Assembles the results of an evaluation and writes its files."""
 
 import csv
 import io
@@ -30,11 +30,11 @@ from mri_cyclegan.filesystem import atomic_write_text, escapes
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was measured.
+    """Complete results of an evaluation.
 
     Attributes:
-        content: of ``metrics.json``, plain JSON values.
-        cases: direction to the subjects whose pictures the report shows.
+        content: content of ``metrics.json``, plain JSON values.
+        cases: direction to the subjects whose slices the report shows.
         history: losses and validation metrics of each epoch.
     """
 
@@ -43,7 +43,7 @@ class Evaluation:
     history: Sequence[Mapping[str, float]]
 
     def write(self, folder: Path) -> None:
-        """Write ``metrics.json``, ``metrics.csv`` and ``report.html``, each whole or not at all."""
+        """Write ``metrics.json``, ``metrics.csv`` and ``report.html``, each atomically."""
         require_output(folder)
         text = json.dumps(self.content, indent=1, ensure_ascii=False, allow_nan=False)
         atomic_write_text(folder / "metrics.json", text + "\n")
@@ -51,7 +51,7 @@ class Evaluation:
         write_report(folder / "report.html", self.content, self.cases, self.history)
 
     def _table(self) -> str:
-        """A row for each subject, direction, method and region."""
+        """CSV text with a row per image, direction, method and region."""
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["subject", "session", "scan", "source", "target", "method", "region", *METRICS])
@@ -66,10 +66,10 @@ class Evaluation:
 
 
 def require_output(folder: Path) -> None:
-    """Make the folder of the results, unless it is a run's or a model's own.
+    """Create the folder of the results, unless it is a run or model folder.
 
     Raises:
-        ValueError: it is, it holds a link to elsewhere, or it cannot be made or written.
+        ValueError: it is a run or model folder, a link in it leads outside, or it cannot be created.
     """
     if escapes(folder / "subjects" / "sources", folder):
         raise ValueError(f"--output: {folder}/subjects leads out of it. Remove that link, or give another folder.")
@@ -99,21 +99,21 @@ def assemble(
     directions: Sequence[str] = DIRECTIONS,
     chose_epoch: Collection[str] = (),
 ) -> Evaluation:
-    """Judge the records of all subjects together.
+    """Assemble the evaluation from the records of all subjects.
 
     Args:
-        title: name of the experiment, or of a folder of predictions.
-        method: the judged one.
-        contrasts: names of a and b.
-        part: of the data set.
-        plane: of the slices.
-        records: of the subjects.
-        audits: of the whole, beside those of each direction.
-        uncertainty_kind: where the spread comes from; None without one.
-        warnings: for the top of the report.
-        provenance: where the figures come from.
-        history: of the training.
-        directions: those that there may be.
+        title: name of the experiment, or of the folder of predictions.
+        method: name of the evaluated method.
+        contrasts: names of contrasts a and b.
+        part: evaluated part of the split.
+        plane: slice plane.
+        records: one per image or pair.
+        audits: audits of the whole evaluation, in addition to those of each direction.
+        uncertainty_kind: source of the standard deviation; None for a single output.
+        warnings: shown at the top of the report.
+        provenance: code, data and models behind the figures.
+        history: losses and validation metrics of each epoch.
+        directions: candidates; those without records are skipped.
         chose_epoch: subjects on whom the best epoch was chosen.
     """
     measured = directions_of(records, directions)

@@ -1,4 +1,4 @@
-"""Evaluates a finished run, or an ensemble of runs, by the protocol."""
+"""Evaluates a finished run, or an ensemble of runs, with the protocol."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,24 +32,24 @@ from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
 from mri_cyclegan.provenance import provenance
 
-# Of a model's description: what no figure depends on.
+# Fields of a model's description that do not affect the metrics.
 NOT_MEASURED = {"evaluation", "license", "intended_use", "limits"}
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to evaluate.
+    """Options of an evaluation.
 
     Attributes:
-        part: ``"test"`` (validation subjects where a run has none), ``"val"``, or ``"all"`` subjects of the data set.
+        part: ``"test"`` (falls back to ``"val"`` if there are no test subjects), ``"val"``, or ``"all"`` subjects.
         data_root: folder of the data set; None for the one that the run was trained on.
-        layout: how that data set is laid out; None for as in training.
-        pairs: how scans on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`; None as the run
-            was validated.
+        layout: layout of that data set; None for the layout of training.
+        pairs: how scans on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`; None for the run's
+            own setting.
         skip_unfit: leave out subjects whose files are unfit or not aligned, with a warning.
-        test_time_augmentation: the output is the mean over changes of the input that should not matter.
-        feature_weights: file of the feature network for FID and KID; None looks where torch keeps such files.
-        device: where to compute; None for a GPU if there is one.
+        test_time_augmentation: average the outputs over flips and shifts of the input.
+        feature_weights: weights file of the feature network for FID and KID; None searches torch's hub folder.
+        device: where to compute; None for a GPU if available.
     """
 
     part: str = "test"
@@ -66,12 +66,12 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     """Evaluate one run, or the ensemble of several.
 
     Args:
-        folders: of the runs; data set and split are those of the first.
-        output: folder of the results; what an interrupted evaluation of the same left there is used.
-        options: how.
+        folders: run folders; data set and split are taken from the first.
+        output: folder of the results; an interrupted evaluation with the same settings resumes from it.
+        options: of the evaluation.
 
     Raises:
-        ValueError: a folder holds no finished run, no subject is left, runs do not fit together, or files are unfit;
+        ValueError: a folder is not a finished run, no subject is left, the runs' contrasts differ, or files are unfit;
             the message names them.
     """
     runs = [FinishedRun(folder) for folder in folders]
@@ -143,7 +143,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
 def _gather(
     subjects: Sequence[Subject], records: RecordFolder, measuring: RunMetrics, root: Path, name: str
 ) -> tuple[list[Record], list[Finding]]:
-    """Records of all subjects, measured now where there are none, and what is wrong with those that have none."""
+    """Records of all subjects, measured unless cached, and findings for the subjects that cannot be measured."""
     gathered, refused = [], []
     for subject in track(subjects, f"Evaluating {escape(name)}", transient=True):
         paths = [*subject.paths, *label_files(root, subject.name, subject.session, subject.scan)]
@@ -168,9 +168,9 @@ def _references(
     records: RecordFolder,
     is_own: bool,
 ) -> tuple[dict[str, References], str]:
-    """Reference methods, and in words what the look-up table was fitted on.
+    """Fitted reference methods, and text that says what the look-up table was fitted on.
 
-    Scans of another data set did not train the run, whatever their subjects are called.
+    In another data set no scan counts as a training scan, even if subject names match.
     """
     training: dict[str, list[Scan]] = {"a": [], "b": []}
     validation: list[Subject] = []
@@ -191,7 +191,7 @@ def _is_same_folder(root: Path, run: FinishedRun) -> bool:
 
 
 def _absent(run: FinishedRun, scans: Sequence[Scan], part: str) -> list[str]:
-    """A sentence on subjects of the part that the data set does not hold."""
+    """A warning if subjects of the evaluated part are missing from the data set."""
     if part == ALL:
         return []
     names = sorted(set(run.of_split(part)) - {scan.subject for scan in scans})
@@ -208,7 +208,7 @@ def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:
 
 
 def _choose(run: FinishedRun, scans: Sequence[Scan], options: Options, root: Path) -> tuple[str, list[Subject]]:
-    """Part and subjects to evaluate; validation subjects where a run has no test subjects."""
+    """Part and subjects to evaluate; falls back to validation subjects if there are no test subjects."""
     part = options.part
     chosen = run.of_part(scans, part)
     if part == "test" and not chosen:
@@ -225,7 +225,7 @@ def _choose(run: FinishedRun, scans: Sequence[Scan], options: Options, root: Pat
 
 
 def _no_scan(root: Path, settings: LayoutSettings) -> str:
-    """What was searched for in vain, and the arguments for what the folder looks like."""
+    """Error message: what was searched for, and the arguments that match the detected layout."""
     sought = f"{root}: no scan is found as {' or '.join(settings.searched())}, as in training."
     try:
         found = detect_layout(root)
@@ -239,7 +239,7 @@ def _no_scan(root: Path, settings: LayoutSettings) -> str:
 def _without_unaligned(
     subjects: list[Subject], run: FinishedRun, options: Options, rule: str, warnings: list[str]
 ) -> list[Subject]:
-    """Refuse pairs that cannot be compared under the rule, or leave them out."""
+    """Drop pairs that cannot be compared under the rule, or raise unless ``skip_unfit``."""
     findings = unaligned(subjects, run.read_options, rule)
     if findings and not options.skip_unfit:
         advice = (
@@ -258,7 +258,7 @@ def _kind(num_runs: int, num_views: int) -> str | None:
 
 
 def _out_of_domain(records: Sequence[Record], contrasts: Sequence[str]) -> list[str]:
-    """One sentence for each scan that is unlike the training scans of its contrast."""
+    """One warning per scan that is out of distribution for its contrast."""
     return [
         f"{record.values['subject']}: the {contrasts['ab'.index(direction[0])]} is unlike those trained on: "
         f"{'; '.join(values['out_of_domain'])}."

@@ -1,4 +1,4 @@
-"""Measures a subject through the models of a run."""
+"""Translates and measures one subject with the models of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,22 +27,22 @@ from mri_cyclegan.evaluation.subjects.translating import Translating
 
 METHOD = "CycleGAN"
 
-# Changes whenever the record of a subject would change at the same settings.
+# Increases whenever the same settings would give a different record.
 VERSION = 3
 
-# Slices of a subject that the audit of hidden codes and the feature network look at: their time is bounded.
+# Slices per subject for the hidden-code audit and the feature network; bounds their time.
 NUM_AUDITED_SLICES = 16
 
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """Makes the record of a subject.
+    """Computes the record of a subject.
 
     Attributes:
-        run: what is evaluated; of an ensemble the first.
-        translating: makes the images.
+        run: the evaluated run, or the first of an ensemble.
+        translating: reads and translates the subject's scans.
         references: direction to its reference methods.
-        feature_network: for FID and KID; None leaves them out.
+        feature_network: for FID and KID; None skips them.
     """
 
     run: FinishedRun
@@ -51,10 +51,10 @@ class RunMetrics:
     feature_network: nn.Module | None
 
     def __call__(self, subject: Subject) -> Record:
-        """Translate and measure in every direction that the subject's scans allow.
+        """Translate and measure a subject in every direction for which it has a source scan.
 
         Raises:
-            UnfitFile: a scan is unfit, or source and target are not registered.
+            UnfitFile: a scan is unfit, or source and target are not aligned.
         """
         began, generator_s = perf_counter(), self.translating.generator_s
         scaled, pairing = self.translating.read(subject)

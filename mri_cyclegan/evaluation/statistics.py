@@ -1,4 +1,4 @@
-"""What the subjects' values say about the population they come from."""
+"""Summary statistics and paired tests over subjects."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,20 +10,20 @@ NUM_RESAMPLES = 10_000
 CONFIDENCE = 0.95
 SEED = 0
 
-# Values drawn at a time: a few MB, however many subjects there are.
+# Values drawn at a time, to limit memory to a few MB for any number of subjects.
 CHUNK = 2**18
 
 
 def summary(values: Sequence[float], higher_is_better: bool) -> dict[str, float | None]:
-    """Describe a metric over subjects.
+    """Summarize a metric over subjects.
 
     Args:
-        values: of each subject, finite, at least one.
-        higher_is_better: which end is the worst.
+        values: one per subject, finite, at least one.
+        higher_is_better: whether the worst value is the smallest.
 
     Returns:
-        ``mean``; ``sd``, of a sample; ``median``; ``worst``; ``low`` and ``high``, the ends of the 95 % bootstrap
-        interval of the mean. ``sd``, ``low`` and ``high`` are None for a single subject: it tells nothing of others.
+        ``mean``; ``sd``, with Bessel's correction; ``median``; ``worst``; ``low`` and ``high``, the ends of the 95 %
+        bootstrap interval of the mean. ``sd``, ``low`` and ``high`` are None for a single subject.
     """
     array = _finite(values)
     low, high = _interval_of_mean(array)
@@ -41,12 +41,12 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
     """Compare two models on the same subjects.
 
     Args:
-        a: a metric of each subject by one model, finite, at least one.
-        b: by the other, in the same order.
+        a: a metric of the first model, one value per subject, finite, at least one.
+        b: the same metric of the second model, in the same order.
 
     Returns:
         ``mean`` of a − b; ``low`` and ``high``, the ends of its 95 % bootstrap interval, None for a single subject;
-        ``p_value``, two-sided, of the Wilcoxon signed-rank test, 1 when nothing differs; ``num_subjects``.
+        ``p_value`` of the two-sided Wilcoxon signed-rank test, 1 if all differences are 0; ``num_subjects``.
 
     Reference:
         Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1945.
@@ -58,7 +58,7 @@ def paired_difference(a: Sequence[float], b: Sequence[float]) -> dict[str, Any]:
         "mean": float(differences.mean()),
         "low": low,
         "high": high,
-        # The test itself is undefined without any difference.
+        # The test is undefined if all differences are 0.
         "p_value": float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0,
         "num_subjects": len(differences),
     }
@@ -72,7 +72,7 @@ def _finite(values: Sequence[float]) -> np.ndarray:
 
 
 def _interval_of_mean(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
-    """Percentile bootstrap, the same each time; none for a single value.
+    """Percentile bootstrap interval of the mean with a fixed seed; (None, None) for a single value.
 
     Reference:
         Efron and Tibshirani, "An introduction to the bootstrap", 1993, section 13.3.

@@ -1,4 +1,4 @@
-"""What one subject's images leave behind: plain JSON values, from which everything about the data set is judged."""
+"""Measures one subject's images as plain JSON values, which are later aggregated over the data set."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,13 +34,13 @@ def measure_direction(images: SubjectImages, predictions: Mapping[str, np.ndarra
     """Measure one direction of one subject.
 
     Args:
-        images: the model's output and what it is compared with.
-        predictions: of every method, the model's first, (N, H, W) in [0, 1].
+        images: the model's output and the images it is compared with.
+        predictions: method to its prediction, (N, H, W) in [0, 1]; the model comes first.
 
     Returns:
         ``metrics`` (method → region → metric → value; empty without a target), ``num_scales`` of MS-SSIM, ``output``
         (see :func:`describe`), ``audits``, ``tissues`` (class to mean of ``target`` and ``output``), ``uncertainty``
-        (None without a spread), and ``slice_numbers`` and ``slices``, pictures for the report.
+        (None without ``std`` and target), ``slice_numbers``, and ``slices``, encoded pictures for the report.
     """
     audits = {name: measure(images) for name, measure in AUDITS.items()}
     numbers, strips = slice_strips(images)
@@ -59,16 +59,16 @@ def measure_direction(images: SubjectImages, predictions: Mapping[str, np.ndarra
 def describe(
     array: np.ndarray, foreground: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> dict[str, list[float] | float | None]:
-    """Numbers of an image by itself, real or not, that are compared without pairs.
+    """Statistics of a single image, real or generated, for unpaired comparison.
 
     Args:
         array: (N, H, W), in [0, 1].
         foreground: (N, H, W) bool.
-        spacing_mm: distance of neighbouring slices, rows and columns.
+        spacing_mm: spacing of slices, rows and columns.
 
     Returns:
         ``histogram``; ``spectrum``, see :mod:`mri_cyclegan.evaluation.metrics.spectrum`; ``slice_difference``, mean
-        absolute difference of neighbouring slices, None for a single slice.
+        absolute difference between adjacent slices, None for a single slice.
     """
     return {
         "histogram": np.round(histogram(array[foreground]), 7).tolist(),
@@ -82,10 +82,11 @@ def _metrics(images: SubjectImages, predictions: Mapping[str, np.ndarray]) -> di
         return {}
     whole = np.ones_like(images.foreground) if images.covered is None else images.covered
     regions = {"foreground": images.foreground, "whole": whole}
-    # Nothing is known beyond the target's reach, where it is 0: a window across that border must see no error there.
+    # Outside its field of view the target is 0. Set predictions to 0 there too, so that SSIM windows across the border
+    # see no error.
     predictions = {method: np.where(whole, image, 0) for method, image in predictions.items()}
     values = measure_paired(predictions, images.target, regions)
-    values.get(ORACLE, {}).pop("whole", None)  # it was fitted within heads, and knows no background
+    values.get(ORACLE, {}).pop("whole", None)  # fitted on foreground voxels only
     return values
 
 

@@ -1,6 +1,6 @@
-"""Evaluations on the screen.
+"""Prints evaluations and comparisons to the terminal.
 
-What users named is printed as :class:`rich.text.Text`, or brackets in it would be taken for markup.
+Names chosen by users are printed as :class:`rich.text.Text`, since Rich would parse brackets in a string as markup.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,20 @@ from mri_cyclegan.evaluation.evaluated_subjects import described
 from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.text import terminal_safe
 
-# The report has them all.
+# Metrics on the terminal; the report shows all.
 SHOWN = ("psnr", "ssim")
 LEVEL_STYLES = {Level.GREEN: "green", Level.AMBER: "yellow", Level.RED: "bold red", Level.UNKNOWN: "dim"}
 
-# As usual. An interval of few subjects is too narrow, so a winner must pass both.
+# Bootstrap intervals of few subjects are too narrow, so "better" needs both the interval and this p-value.
 SIGNIFICANT_P = 0.05
 
 
 def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
-    """Print where the model stands, its metrics beside the reference methods, its audits, and where the files are.
+    """Print the metrics beside the reference methods, the audits, the warnings, the verdict and the result files.
 
     Args:
-        content: of ``metrics.json``.
-        folder: of the results.
+        content: content of ``metrics.json``.
+        folder: folder of the results.
     """
     console = Console()
     for direction, (source, target) in content["directions"].items():
@@ -64,7 +64,7 @@ def _table(title: str) -> Table:
 
 
 def _with_interval(metric: str, values: Mapping[str, float | None], sign: str = "") -> str:
-    """A mean and its interval, if there is one."""
+    """A mean with its interval, if it has one."""
     mean, *ends = (
         f"{value:{sign}.{METRICS[metric].digits}f}"
         for value in (values["mean"], values["low"], values["high"])
@@ -94,7 +94,7 @@ def print_comparison(
     folders: tuple[Path, Path],
     warnings: Sequence[str] = (),
 ) -> None:
-    """Print paired differences, second minus first, and what to know before one believes them."""
+    """Print paired differences, second minus first, and warnings about them."""
     console = Console()
     labels = _labels(folders)
     for direction, names in directions.items():
@@ -122,7 +122,7 @@ def print_comparison(
 
 
 def _labels(folders: tuple[Path, Path]) -> tuple[str, str]:
-    """What tells two runs apart: their names, or else where they lie."""
+    """Labels that distinguish two runs: their folder names, or full paths if the names are equal or empty."""
     first, second = folders
     if first.name and second.name and first.name != second.name:
         return first.name, second.name
@@ -130,7 +130,7 @@ def _labels(folders: tuple[Path, Path]) -> tuple[str, str]:
 
 
 def _better(metric: str, values: Mapping[str, Any], labels: tuple[str, str]) -> str:
-    """The run that is better for certain, if one is."""
+    """Label of the significantly better run, or a dash if neither is."""
     if values["low"] is None or values["low"] <= 0 <= values["high"] or values["p_value"] >= SIGNIFICANT_P:
         return "–"
     return labels[int((values["mean"] > 0) == METRICS[metric].higher_is_better)]

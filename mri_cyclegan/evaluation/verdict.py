@@ -1,4 +1,4 @@
-"""Where a model stands, in words."""
+"""The verdict on a model: how it compares with the reference methods, in sentences."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,11 +17,11 @@ def verdict(
     Args:
         directions: direction to source and target contrast.
         summary: direction → method → region → metric → statistics; the judged method comes first.
-        audits: as JSON.
+        audits: audits as plain JSON values.
 
     Returns:
-        Of each direction where the method stands against the references by foreground PSNR and SSIM, and which audits
-        are red.
+        One sentence per direction that compares foreground PSNR and SSIM with the reference methods, and one that
+        lists the red audits, if any.
     """
     sentences = [
         _of_direction(" → ".join(names), summary.get(direction, {})) for direction, names in directions.items()
@@ -33,7 +33,7 @@ def verdict(
 
 
 def below(of_direction: Mapping[str, Any]) -> dict[str, list[str]]:
-    """References that the judged method does not beat, each with the metrics where it does not.
+    """Reference methods that the evaluated method does not beat, each with the metrics where it does not.
 
     Args:
         of_direction: method → region → metric → statistics; the judged method comes first.

@@ -1,1 +1,1 @@
-"""Trained models for other programs."""
+"""Export trained models for other programs."""

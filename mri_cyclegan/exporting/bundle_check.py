@@ -1,4 +1,4 @@
-"""Does a MONAI bundle do what MONAI asks, and give what the model gives?"""
+"""Check that a MONAI bundle meets MONAI's requirements and reproduces the model's outputs."""
 
 import logging
 import tempfile
@@ -15,13 +15,13 @@ from mri_cyclegan.inference.model import PortableModel
 
 
 def check_bundle(model: PortableModel, folder: Path) -> dict[str, Parity]:
-    """Run a bundle on a few slices of a head.
+    """Run a bundle on a few slices of a phantom head and compare it with the model.
 
     Returns:
-        Direction to the largest difference between its file and the model's own translation.
+        Direction to the largest difference between the bundle's file and the model's own translation.
 
     Raises:
-        ValueError: MONAI misses something, or the files' headers differ.
+        ValueError: properties that MONAI requires are missing, or the files' headers differ.
     """
     differences = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -39,9 +39,9 @@ def check_bundle(model: PortableModel, folder: Path) -> dict[str, Parity]:
 
 
 def _run(folder: Path, direction: str, scan: Path) -> nibabel.Nifti1Image:
-    """What a bundle makes of one scan."""
+    """Translate one scan with a bundle."""
     output = scan.parent / "translations"
-    logging.getLogger(ConfigWorkflow.__module__).setLevel(logging.ERROR)  # it warns that it was told not to log
+    logging.getLogger(ConfigWorkflow.__module__).setLevel(logging.ERROR)  # it warns about logging_file=False
     workflow = ConfigWorkflow(
         str(folder / "configs" / "inference.json"),
         workflow_type="infer",

@@ -1,6 +1,6 @@
-"""What a MONAI bundle's ``inference.json`` puts together: steps before, in and after the network.
+"""Steps of a MONAI bundle's ``inference.json``: preprocessing, inference and postprocessing.
 
-They pass on what MONAI carries through collating and back: tensors and strings.
+They exchange only tensors and strings, which survive MONAI's collating and decollating.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,16 +24,16 @@ from mri_cyclegan.inference.writer import OutputSettings, write_translation
 
 
 def datalist(model: PortableModel, direction: str, dataset_dir: str, output_dir: str) -> list[dict[str, str]]:
-    """Scans to translate, one entry each: ``image``, ``place``, ``target`` and ``warning`` of its job.
+    """List the scans to translate, each with ``image``, ``place``, ``target`` and ``doubt`` (the job's warning).
 
     Args:
-        model: that will translate them.
-        direction: ``"ab"`` or ``"ba"``; scans that are named after the other contrast are left out.
+        model: model that will translate them.
+        direction: ``"ab"`` or ``"ba"``; scans named after the other contrast are skipped.
         dataset_dir: a scan, or a folder of scans.
         output_dir: folder of the translations.
 
     Raises:
-        ValueError: there is nothing to translate, or outputs would fall on each other.
+        ValueError: there is nothing to translate, or outputs would overwrite each other.
     """
     source, output = Path(dataset_dir).expanduser(), Path(output_dir).expanduser()
     jobs = plan(source, output, model.contrasts, direction).jobs
@@ -43,20 +43,20 @@ def datalist(model: PortableModel, direction: str, dataset_dir: str, output_dir:
 
 
 class PrepareScan(Transform):
-    """The path of a scan to its slices, as the model's own preprocessing makes them.
+    """Read a scan and slice it with the model's own preprocessing.
 
     Args:
-        model: to prepare for.
+        model: model whose preprocessing is used.
     """
 
     def __init__(self, model: PortableModel) -> None:
         self.preprocessing = model.preprocessing
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Turn ``image``, a path, into slices, (1, N, H, W) in [-1, 1]; the path becomes ``source``.
+        """Replace the path in ``image`` by slices, (1, N, H, W) in [-1, 1], and keep the path as ``source``.
 
         Raises:
-            UnfitFile: the file is missing, broken, or not one grey 3-D image.
+            UnfitFile: the file is missing, broken, or not one gray 3-D image.
         """
         path = Path(data["image"])
         volume = read_volume(path)
@@ -70,10 +70,10 @@ class PrepareScan(Transform):
 
 
 class VolumeInferer(Inferer):
-    """Slices through a network, batch by batch, each between its neighbours.
+    """Run a network on slices and their neighbors, batch by batch.
 
     Args:
-        model: whose network it will be.
+        model: model that the network belongs to.
     """
 
     def __init__(self, model: PortableModel) -> None:
@@ -81,7 +81,7 @@ class VolumeInferer(Inferer):
         self.model = model
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """(B, 1, N, H, W) to the same, in [-1, 1]."""
+        """Map (B, 1, N, H, W) to the same shape, both in [-1, 1]."""
         model = self.model
         settings = (model.preprocessing, model.num_adjacent, inputs.device, model.slice_bytes)
         translator = VolumeTranslator({"": network}, *settings)
@@ -90,10 +90,10 @@ class VolumeInferer(Inferer):
 
 
 class SaveTranslation(Transform):
-    """Slices to an image on the grid of the scan, marked as synthetic, and a sidecar that says what it is.
+    """Write translated slices as an image on the scan's grid, marked as synthetic, with a sidecar.
 
     Args:
-        model: that made the slices.
+        model: model that translated the slices.
         direction: ``"ab"`` or ``"ba"``.
         value_range: ``"unit"`` or ``"reference"``, see
             :meth:`mri_cyclegan.inference.model.PortableModel.translate`.
@@ -102,13 +102,13 @@ class SaveTranslation(Transform):
     def __init__(self, model: PortableModel, direction: str, value_range: str) -> None:
         self.model = model
         self.direction = direction
-        self.settings = OutputSettings(value_range, overwrite=True)  # as MONAI's own steps do
+        self.settings = OutputSettings(value_range, overwrite=True)  # as MONAI's own transforms do
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``pred``, (1, N, H, W) in [-1, 1], to ``target``.
 
-        The scan is translated as ever, by what only repeats what the network has said. Reading it once more takes
-        seconds, and there is one account of what a translation is.
+        The usual scan translator runs with a :class:`Repetition`, which returns these slices instead of running the
+        network. Reading the scan again takes seconds, but all translations are assembled by the same code.
         """
         translator = ScanTranslator([self.model])
         translator.translators = [Repetition(self.model, data["pred"][0].cpu().numpy())]
@@ -119,11 +119,11 @@ class SaveTranslation(Transform):
 
 
 class Repetition(VolumeTranslator):
-    """Translates a scan to what its slices have become already.
+    """A volume translator that returns already translated slices.
 
     Args:
-        model: that translated them.
-        slices: (N, H, W) float32, in [-1, 1], all of the scan.
+        model: model that translated them.
+        slices: all translated slices of the scan, (N, H, W) float32, in [-1, 1].
     """
 
     def __init__(self, model: PortableModel, slices: np.ndarray) -> None:
@@ -131,5 +131,5 @@ class Repetition(VolumeTranslator):
         self.translated = slices
 
     def translate_slices(self, slices: np.ndarray, direction: str) -> np.ndarray:
-        """Those that are known."""
+        """Return the already translated slices."""
         return self.translated

@@ -1,4 +1,4 @@
-"""A model's folder in another format: written whole, checked against the model, or not there at all."""
+"""Export a model to another format: checked against the model, and written completely or not at all."""
 
 import hashlib
 import json
@@ -21,25 +21,25 @@ from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
 
 RECORD = "export.json"
 
-# Of outputs in [-1, 1]: far less than 8 bits can show, and far more than another order of summing makes.
+# For outputs in [-1, 1]: far below one 8-bit step, far above the effect of a different summation order.
 TOLERANCE = 1e-4
 
-# Two ways to round are that far apart, if each is as far from the truth.
+# Two programs with equally large rounding errors can differ by this multiple of the error.
 TIMES_ROUNDING = 3
 
 
 @dataclass(frozen=True)
 class Format:
-    """A way to write a model.
+    """An export format.
 
     Attributes:
-        packages: it needs beside those that training needs, by the names they are installed by.
-        write: fills an empty folder; gives, for each direction, how far the outputs of what it wrote are from the
-            model's own.
-        tolerance: the largest difference that is accepted, if the model's own rounding is not more than a third of it.
-        card: place of the model card.
-        library: that reads the files, by its name on the Hugging Face hub.
-        usage: the card's section on how to use the files.
+        packages: packages to install beyond those of training, by their install names.
+        write: fills an empty folder and returns, for each direction, how far the outputs of the written files are from
+            the model's own.
+        tolerance: largest accepted difference, unless :data:`TIMES_ROUNDING` times the model's rounding is larger.
+        card: path of the model card in the folder.
+        library: library that reads the files, by its name on the Hugging Face hub.
+        usage: returns the card's section on how to use the files.
     """
 
     packages: Sequence[str]
@@ -68,7 +68,7 @@ def _write_monai_bundle(model: PortableModel, folder: Path) -> Mapping[str, Pari
     return check_bundle(model, folder)
 
 
-# Programs sum in another order than PyTorch's layers do. A bundle runs the same code, so nothing may differ.
+# Exported programs sum in another order than PyTorch's layers. A bundle runs the same code: no difference allowed.
 FORMATS = {
     "onnx": Format(("onnx", "onnxruntime", "onnxscript"), _write_onnx, TOLERANCE, "MODEL_CARD.md", "onnx", onnx_usage),
     "torch_export": Format((), _write_torch_export, TOLERANCE, "MODEL_CARD.md", "pytorch", torch_export_usage),
@@ -79,20 +79,20 @@ FORMATS = {
 
 
 def export(source: Path, name: str, output: Path | None = None, overwrite: bool = False) -> tuple[Path, dict[str, Any]]:
-    """Write a model in another format, with its card and a record of the check.
+    """Export a model to another format, with its card and a record of the check.
 
     Args:
-        source: folder of a run, or of a model.
-        name: one of :data:`FORMATS`.
-        output: folder to make; None for ``export/<format>`` in ``source``.
-        overwrite: whether an earlier export there may be replaced.
+        source: folder of a run or of a model.
+        name: name of the format, one of :data:`FORMATS`.
+        output: folder to create; None for ``export/<format>`` in ``source``.
+        overwrite: whether to replace an earlier export there.
 
     Returns:
-        The folder, and what its ``export.json`` holds.
+        The folder, and the content of its ``export.json``.
 
     Raises:
-        ValueError: the model cannot be read, packages are missing, the folder is taken, or what was written does not
-            give the model's outputs.
+        ValueError: the model cannot be read, packages are missing, the folder is taken, or the written files do not
+            reproduce the model's outputs.
     """
     kind = FORMATS[name]
     if output is None:
@@ -131,7 +131,7 @@ def _refuse_taken(output: Path, overwrite: bool) -> None:
 
 
 def _versions(name: str) -> dict[str, str]:
-    """Of the packages that wrote and checked the files."""
+    """Versions of the packages that write and check the files; raise if one is missing."""
     found, missing = {}, []
     for package in (PACKAGE, "torch", "numpy", "monai", *FORMATS[name].packages):
         try:
@@ -146,7 +146,7 @@ def _versions(name: str) -> dict[str, str]:
 def _refuse_different(differences: Mapping[str, Parity], name: str) -> None:
     for direction, parity in differences.items():
         tolerance = max(FORMATS[name].tolerance, TIMES_ROUNDING * parity.rounding)
-        if not parity.difference <= tolerance:  # NaN is refused too
+        if not parity.difference <= tolerance:  # so that NaN fails too
             raise ValueError(
                 f"--format {name}: direction {direction} differs from the model by {parity.difference:.2g}, at most "
                 f"{tolerance:.2g} expected. Nothing was kept. Try other versions of its packages; report it as a bug."
@@ -154,7 +154,7 @@ def _refuse_different(differences: Mapping[str, Parity], name: str) -> None:
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """Path of every file in a folder to its SHA-256."""
+    """Map the relative path of every file in a folder to its SHA-256."""
     hashes = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -164,7 +164,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _remove(folder: Path) -> None:
-    """Out of the way at once, and gone a little later."""
+    """Move a folder aside in one rename, then delete it."""
     if folder.exists():
         aside = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder.parent))
         folder.rename(aside / folder.name)

@@ -1,7 +1,7 @@
-"""The model card: what whoever meets a model must know of it, from its ``model.json``.
+"""The model card: what users of a model must know about it, from its ``model.json``.
 
 Reference:
-    Mitchell et al., "Model cards for model reporting", FAT* 2019; the front matter is that of the Hugging Face hub.
+    Mitchell et al., "Model cards for model reporting", FAT* 2019; the front matter follows the Hugging Face hub.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,17 +20,17 @@ from mri_cyclegan.inference.synthetic_image import NOTICE, PACKAGE
 SIDES = {"L": "left", "R": "right", "P": "posterior", "A": "anterior", "I": "inferior", "S": "superior"}
 OPPOSITE = dict(zip("LRPAIS", "RLAPSI", strict=True))
 
-# Those the hub knows by name that are likely here.
+# Likely licenses that the hub knows by name.
 KNOWN_LICENSES = ("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-4.0")
 
 
 def model_card(model: PortableModel, library: str, usage: str) -> str:
-    """The card, as Markdown.
+    """Return the model card as Markdown.
 
     Args:
-        model: what it is about.
-        library: that reads the files, by its name on the Hugging Face hub.
-        usage: how to use the files.
+        model: model to describe.
+        library: library that reads the files, by its name on the Hugging Face hub.
+        usage: section on how to use the files.
     """
     a, b = model.contrasts
     sections = {
@@ -189,5 +189,5 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def one_line(text: str) -> str:
-    """Words that may come from anybody, as one line that ends no table cell and holds no HTML."""
+    """Escape untrusted text for Markdown: one line, no table cell separators, no HTML."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

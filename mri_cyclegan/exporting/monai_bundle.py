@@ -1,6 +1,6 @@
-"""A model as a MONAI bundle: whole scans in and out, by ``python -m monai.bundle run``.
+"""Export a model as a MONAI bundle, which translates whole scans with ``python -m monai.bundle run``.
 
-The bundle needs this package: its steps are the ones evaluation and translation use, so its files are theirs too.
+The bundle needs this package: it runs the same steps as evaluation and translation, so it writes the same files.
 
 Reference:
     MONAI Bundle Specification, https://docs.monai.io/en/latest/mb_specification.html.
@@ -78,7 +78,7 @@ INFERENCE: dict[str, Any] = {
 
 
 def write_bundle(model: PortableModel, folder: Path) -> None:
-    """Fill an empty folder, but for the model card, which goes into ``docs/``."""
+    """Fill an empty folder with the bundle, except for the model card in ``docs/``."""
     for part in ("configs", "models", "docs"):
         (folder / part).mkdir()
     for name, content in (("metadata", metadata(model)), ("inference", INFERENCE)):
@@ -92,8 +92,8 @@ def write_bundle(model: PortableModel, folder: Path) -> None:
 def metadata(model: PortableModel) -> dict[str, Any]:
     """Content of ``configs/metadata.json``.
 
-    MONAI evaluates what begins with ``$``, and follows ``@`` and ``%``: words of the model, which may come from
-    anybody, never stand first.
+    MONAI evaluates values that begin with ``$`` and resolves ``@`` and ``%`` references, so no value begins with text
+    from the model, which may be untrusted.
     """
     description = model.description
     a, b = model.contrasts
@@ -125,7 +125,7 @@ def metadata(model: PortableModel) -> dict[str, Any]:
 
 
 def _metrics(evaluation: EvaluationSummary) -> dict[str, dict[str, float | None]]:
-    """Of the model itself, by direction."""
+    """Mean metrics of the model itself, per direction."""
     of_model = {
         direction: of_direction.get(evaluation.method, {}) for direction, of_direction in evaluation.means.items()
     }

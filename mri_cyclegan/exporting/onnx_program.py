@@ -1,4 +1,4 @@
-"""A network as an ONNX file."""
+"""Export a network to an ONNX file."""
 
 import copy
 import warnings
@@ -16,13 +16,13 @@ AXES = {0: "batch", 2: "height", 3: "width"}
 
 
 class ExactInstanceNorm(nn.Module):
-    """Instance normalization that ONNX Runtime computes as exactly as PyTorch.
+    """Instance normalization that ONNX Runtime computes as accurately as PyTorch.
 
-    Its own sums all pixels of a map one after the other in float32, which in a dark slice of 256 × 256 shifts outputs
-    by up to 2e-4 of [-1, 1]. Sums of rows, and then of those, are right to 1e-6, and take half the time.
+    ONNX Runtime's own layer sums the pixels of a feature map sequentially in float32, which shifts outputs in [-1, 1]
+    by up to 2e-4 for a dark slice of 256 × 256. Summing within rows first is accurate to 1e-6 and takes half the time.
 
     Args:
-        norm: the layer to compute, without running statistics.
+        norm: layer to replace, without running statistics.
     """
 
     def __init__(self, norm: nn.InstanceNorm2d) -> None:
@@ -31,7 +31,7 @@ class ExactInstanceNorm(nn.Module):
         self.eps, self.weight, self.bias = norm.eps, norm.weight, norm.bias
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to the same, each map of mean 0 and variance 1, or as its weight and bias make it."""
+        """Normalize each map of (B, C, H, W) to mean 0 and variance 1, then apply weight and bias, if any."""
         centred = image - _mean(image)
         normal = centred * torch.rsqrt(_mean(centred.square()) + self.eps)
         return normal if self.weight is None else normal * self.weight[:, None, None] + self.bias[:, None, None]
@@ -42,7 +42,7 @@ def _mean(image: Tensor) -> Tensor:
 
 
 def _with_exact_norms(network: nn.Module) -> nn.Module:
-    """A copy of a network that computes the same."""
+    """Copy a network, with its instance normalization replaced by :class:`ExactInstanceNorm`."""
     network = copy.deepcopy(network)
     for parent in list(network.modules()):
         for name, norm in parent.named_children():
@@ -52,9 +52,9 @@ def _with_exact_norms(network: nn.Module) -> nn.Module:
 
 
 def write_onnx(network: nn.Module, example: Tensor, path: Path, facts: Mapping[str, str], axes: Sequence[int]) -> None:
-    """Write a network for any size of some axes of its input; its weights lie in the file itself, up to 2 GB."""
+    """Write a network to an ONNX file with dynamic input ``axes``; the file holds the weights, up to 2 GB."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter about itself
+        warnings.simplefilter("ignore")  # the exporter warns about itself
         program = torch.onnx.export(
             _with_exact_norms(network),
             (example,),
@@ -66,16 +66,16 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path, facts: Mapping[s
         )
     assert program is not None
     for node in program.model.graph:
-        node.metadata_props.clear()  # they hold paths of this machine
+        node.metadata_props.clear()  # they contain local paths
     program.model.metadata_props.update(facts)
     program.save(path)
 
 
 def load_onnx(path: Path) -> Callable[[Tensor], Tensor]:
-    """Check a file by the standard and open it in ONNX Runtime, on the CPU.
+    """Check a file against the ONNX standard and open it in ONNX Runtime, on the CPU.
 
     Raises:
-        ValueError: the file breaks the standard.
+        ValueError: the file violates the standard.
     """
     try:
         onnx.checker.check_model(path, full_check=True)

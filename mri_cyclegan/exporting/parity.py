@@ -1,4 +1,4 @@
-"""Does an exported network give what the network itself gives?"""
+"""Compare the outputs of an exported network with those of the original network."""
 
 import copy
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from mri_cyclegan.inference.any_size import AnySize
 from mri_cyclegan.inference.model import PortableModel
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 
-# A small head is quickly made; each model's preprocessing brings it to its own pixel size.
+# A small head is fast to generate; each model's preprocessing resamples it to the model's pixel size.
 PHANTOM = Phantom(
     num_train=2, num_val=0, num_test=0, spacing_mm=4.0, lesion_share=0.0, noise=0.02, bias_strength=0.2, seed=0
 )
@@ -21,12 +21,12 @@ NUM_SLICES = 6
 
 
 class Parity(NamedTuple):
-    """How far an exported network is from the network itself, in units of the output, [-1, 1]; NaN where either is.
+    """Output differences of an exported network, in units of the output, [-1, 1]; NaN if an output is NaN.
 
     Attributes:
-        difference: largest of their outputs for head slices.
-        rounding: of the network's own outputs from those in double precision. Where there is little to see,
-            normalization enlarges what rounding leaves, in any program.
+        difference: largest difference from the original network's outputs for head slices.
+        rounding: largest difference of the original network's outputs from those in double precision. In nearly empty
+            slices, normalization amplifies rounding errors in any program.
     """
 
     difference: float
@@ -34,10 +34,10 @@ class Parity(NamedTuple):
 
 
 def parity_of(model: PortableModel, direction: str, program: Callable[[Tensor], Tensor]) -> Parity:
-    """Compare an exported network with the network itself.
+    """Compare an exported network with the original network.
 
     Args:
-        model: that was exported.
+        model: model that was exported.
         direction: ``"ab"`` or ``"ba"``.
         program: exported network of this direction, (B, 2k + 1, H, W) in [-1, 1] to (B, 1, H, W).
     """
@@ -60,30 +60,30 @@ def parity_of(model: PortableModel, direction: str, program: Callable[[Tensor], 
 
 
 def head_volume(direction: str) -> Volume:
-    """A phantom's head in the contrast that comes nearest to the source of a direction."""
+    """A phantom head in the contrast closest to the source contrast of a direction."""
     image = PHANTOM.subject(0).images["T1w" if direction == "ab" else "T2w"]
     return Volume(image.astype(np.float32), np.diag([PHANTOM.spacing_mm] * 3 + [1.0]))
 
 
 def size_multiple(model: PortableModel, direction: str) -> int:
-    """Both sides of a network's input must be multiples of it."""
+    """Number that height and width of a network's input must be multiples of."""
     return model.networks[direction].size_multiple  # type: ignore[return-value]
 
 
 def takes_any_size(model: PortableModel, direction: str) -> bool:
-    """Whether a program of the network takes images of other sizes than the model's."""
+    """Whether the exported network takes images of other sizes than the model's."""
     return not getattr(model.networks[direction], "is_bound_to_size", False)
 
 
 def depends_on_size(model: PortableModel, direction: str) -> bool:
-    """Whether a network is to see images of one size only: :func:`mri_cyclegan.inference.any_size.for_any_size`."""
+    """Whether a network should see one image size only: :func:`mri_cyclegan.inference.any_size.for_any_size`."""
     return getattr(model.networks[direction], "depends_on_size", False)
 
 
 def _check_slices(model: PortableModel, direction: str) -> list[np.ndarray]:
-    """Slices of the model's own size, which pass in batches of four and two, and one alone, of an odd size if it may.
+    """Slices of the model's size, run in batches of four and two, and a single one, of an odd size if it can be.
 
-    From the first of the head to the last: where there is little to see, rounding shows most.
+    They span the head from first to last slice: rounding errors are largest in slices that show little.
     """
     prepared, size = model.preprocessing(head_volume(direction)), model.preprocessing.image_size
     row, column = prepared.record["window"]

@@ -1,4 +1,4 @@
-"""Each direction's network as a program of its own, for runtimes that know nothing of this package."""
+"""Export each direction's network as a standalone program, for runtimes without this package."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -17,20 +17,20 @@ from mri_cyclegan.inference.synthetic_image import NOTICE
 # Names of a program's input and output.
 INPUT, OUTPUT = "image", "translation"
 
-# Writes a network, with an example of its input, into a file, with facts that travel in it and axes that may vary.
+# Writes a network to a file, given an example input, metadata to store in the file, and the dynamic axes.
 Write = Callable[[nn.Module, Tensor, Path, Mapping[str, str], Sequence[int]], None]
 
-# Reads it back: (B, 2k + 1, H, W) in [-1, 1] to (B, 1, H, W).
+# Reads the file back as a function from (B, 2k + 1, H, W) in [-1, 1] to (B, 1, H, W).
 Load = Callable[[Path], Callable[[Tensor], Tensor]]
 
 
 def write_programs(model: PortableModel, folder: Path, suffix: str, write: Write, load: Load) -> dict[str, Parity]:
-    """Write both directions and ``model.json``, and read the programs back.
+    """Write both directions and ``model.json``, then read the programs back and compare them with the model.
 
-    A program pads images of any size to what its network needs, and cuts its outputs back.
+    A program pads images of any size as its network needs, and crops the output back.
 
     Returns:
-        Direction to how far the file's outputs are from the model's.
+        Direction to the differences between the program's outputs and the model's.
     """
     differences = {}
     settings = model.description.preprocessing
@@ -46,7 +46,7 @@ def write_programs(model: PortableModel, folder: Path, suffix: str, write: Write
 
 
 def facts(model: PortableModel, direction: str) -> dict[str, str]:
-    """What whoever finds the file alone must know."""
+    """Metadata stored in the file, for users who have only that file."""
     description = model.description
     source, target = model.contrasts if direction == "ab" else reversed(model.contrasts)
     settings = description.preprocessing

@@ -1,4 +1,4 @@
-"""A network as a file of ``torch.export``: its graph and weights, without this package's code."""
+"""Export a network with ``torch.export``: its graph and weights, without this package's code."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,25 +15,25 @@ FACTS = "facts.json"
 def write_torch_program(
     network: nn.Module, example: Tensor, path: Path, facts: Mapping[str, str], axes: Sequence[int]
 ) -> None:
-    """Write a network for any size of some axes of its input."""
+    """Write a network to a ``torch.export`` file with dynamic input ``axes``."""
     sizes = (dict.fromkeys(axes, Dim.DYNAMIC),)
-    # Without this the graph forbids what is 1 somewhere: one image alone, or the innermost map of the smallest image.
-    # torch.onnx.export does the same.
+    # Without this the graph rejects dynamic sizes of 1, as in a batch of one image or the innermost feature map of the
+    # smallest image. torch.onnx.export does the same.
     with torch.no_grad(), _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         program = torch.export.export(network, (example,), dynamic_shapes=sizes)
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # paths of this machine
+        node.meta.pop("stack_trace", None)  # contains local paths
     torch.export.save(program, path, extra_files={FACTS: json.dumps(facts, ensure_ascii=False)})
 
 
 def load_torch_program(path: Path) -> Callable[[Tensor], Tensor]:
-    """Open a file; only one of known origin, since PyTorch unpickles parts of it."""
+    """Load an exported program; only from trusted files, since PyTorch unpickles parts of them."""
     program = torch.export.load(path).module()
 
     def checked(image: Tensor) -> Tensor:
         try:
-            return program(image)  # a module of its own kind, which has no eval()
-        except AssertionError as error:  # a guard: the graph depends on a size that should have been free
+            return program(image)  # this kind of module has no eval()
+        except AssertionError as error:  # a guard failed: the graph depends on a size that should be dynamic
             reason = " ".join(str(error).split())
             raise ValueError(
                 f"{path.name}: torch.export binds this network to a size ({reason}). Take another format."

@@ -1,4 +1,4 @@
-"""How to use an export: sections of its model card, with code that runs beside the files."""
+"""Usage sections of an export's model card, with code to run in the folder of the files."""
 
 from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.exporting.model_card import one_line
@@ -9,7 +9,7 @@ from mri_cyclegan.inference.synthetic_image import PACKAGE
 
 
 def onnx_usage(model: PortableModel) -> str:
-    """Slices, and whole scans, with ONNX Runtime."""
+    """Section on translating slices and whole scans with ONNX Runtime."""
     opened = 'session = onnxruntime.InferenceSession("generator_ab.onnx", providers=["CPUExecutionProvider"])'
     of_slices = f"""\
 import numpy as np
@@ -24,7 +24,7 @@ slices = np.full({_shape(model)}, -1, dtype=np.float32)  # your prepared slices
 
 
 def torch_export_usage(model: PortableModel) -> str:
-    """Slices, and whole scans, with PyTorch."""
+    """Section on translating slices and whole scans with PyTorch."""
     opened = 'program = torch.export.load("generator_ab.pt2").module()'
     of_slices = f"""\
 import torch
@@ -39,7 +39,7 @@ with torch.inference_mode():
 
 
 def bundle_usage(model: PortableModel) -> str:
-    """Whole scans with MONAI, or with this package alone."""
+    """Section on translating whole scans with MONAI, or with this package alone."""
     a, b = map(one_line, model.contrasts)
     return f"""\
 The bundle needs MONAI's bundle commands and this package, whose code prepares the scans:

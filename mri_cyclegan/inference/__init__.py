@@ -1,1 +1,1 @@
-"""Trained models in use."""
+"""Translate scans with trained models."""

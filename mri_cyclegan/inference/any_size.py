@@ -1,4 +1,4 @@
-"""Images of any size through a network."""
+"""Run a network on images of any size."""
 
 from collections.abc import Callable
 
@@ -8,21 +8,21 @@ from torch.nn import functional
 
 BACKGROUND = -1.0
 
-# Instance normalization sees how much of an image is background. The demo's outputs for fields of view of 1.5, 2 and 3
-# times the sides of the images in training have a PSNR 0.1, 0.7 and 2.2 dB below that for 1.25 times, which just hold
-# the head (8 translations); in tiles of 1.5 times, 0.0 dB below.
+# Instance normalization depends on how much of the image is background. In the demo, fields of view of 1.5, 2 and 3
+# times the training image size lose 0.1, 0.7 and 2.2 dB of PSNR against 1.25 times, which just holds the head
+# (8 translations). Tiles of 1.5 times the size lose 0.0 dB.
 LARGEST_SHARE = 1.5
 
-# Of neighbouring tiles, whose outputs are blended by Gaussian weights.
+# Of neighboring tiles, as a fraction of their size; their outputs are blended with Gaussian weights.
 OVERLAP = 0.5
 
 
 class AnySize(nn.Module):
-    """A network that takes images of any size: they are padded evenly with background, and outputs cut back.
+    """Let a network take images of any size: pad them evenly with background, and crop the output back.
 
     Args:
         network: (B, C, H, W) to (B, 1, H, W).
-        multiple: that both sides of its input must be multiples of.
+        multiple: height and width of the network's input must be multiples of it.
     """
 
     def __init__(self, network: Callable[[Tensor], Tensor], multiple: int) -> None:
@@ -31,7 +31,7 @@ class AnySize(nn.Module):
         self.multiple = multiple
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) in [-1, 1] to (B, 1, H, W)."""
+        """Map (B, C, H, W) in [-1, 1] to (B, 1, H, W)."""
         height, width = image.shape[-2:]
         bottom, right = (_round_up(side, self.multiple) - side for side in (height, width))
         top, left = bottom // 2, right // 2
@@ -40,12 +40,12 @@ class AnySize(nn.Module):
 
 
 class Tiles:
-    """A network that sees no larger images than it can judge: what is larger passes in overlapping tiles.
+    """Limit the size of the images that a network sees: larger ones are split into overlapping tiles.
 
     Args:
         network: (B, C, H, W) to (B, 1, H, W).
-        multiple: that both sides of its input must be multiples of.
-        largest: sides of the largest images.
+        multiple: height and width of the network's input must be multiples of it.
+        largest: longest side that the network sees, in pixels; rounded down to a multiple.
     """
 
     def __init__(self, network: Callable[[Tensor], Tensor], multiple: int, largest: int) -> None:
@@ -53,26 +53,26 @@ class Tiles:
         self.largest = largest // multiple * multiple
 
     def __call__(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) in [-1, 1], its sides multiples, to (B, 1, H, W)."""
+        """Map (B, C, H, W) in [-1, 1] to (B, 1, H, W); H and W are multiples of ``multiple``."""
         tile = self.tile(*image.shape[-2:])
         if tile == tuple(image.shape[-2:]):
             return self.network(image)
         return sliding_window_inference(image, tile, len(image), self.network, overlap=OVERLAP, mode="gaussian")
 
     def tile(self, height: int, width: int) -> tuple[int, int]:
-        """What the network sees at a time of an image of these sides."""
+        """Height and width of the tiles for an image of this size."""
         return min(height, self.largest), min(width, self.largest)
 
 
 def for_any_size(network: Callable[[Tensor], Tensor], image_size: int) -> AnySize:
-    """A network as translation uses it: for the whole field of view of any scan.
+    """Wrap a network for translation, so that it takes the whole field of view of any scan.
 
-    A network whose ``depends_on_size`` is true gets tiles of the size of its training; others see images up to
-    :data:`LARGEST_SHARE` times as large. Without ``size_multiple`` it takes any size.
+    A network with a true ``depends_on_size`` gets tiles of its training image size; others see images up to
+    :data:`LARGEST_SHARE` times as large. A network without ``size_multiple`` takes any height and width.
 
     Args:
         network: (B, C, H, W) to (B, 1, H, W).
-        image_size: sides of the images it was trained on.
+        image_size: height and width of the training images.
     """
     multiple = getattr(network, "size_multiple", 1)
     share = 1.0 if getattr(network, "depends_on_size", False) else LARGEST_SHARE

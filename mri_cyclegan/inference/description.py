@@ -1,7 +1,7 @@
-"""What ``model.json`` says about a trained model: its schema.
+"""Schema of ``model.json``, the description of a trained model.
 
-Written by :func:`mri_cyclegan.inference.model.save_model`, and checked to the last entry when a model is loaded:
-the file may come from anybody.
+:func:`mri_cyclegan.inference.model.save_model` writes it. Every entry is validated when a model is loaded, because the
+file may be untrusted.
 """
 
 from pathlib import Path
@@ -29,14 +29,14 @@ LIMITS = (
     "Intensities are relative to the head's own range, so absolute values carry no physical unit.",
 )
 
-# Nothing that anybody trains comes near these.
+# Far above what any real model needs.
 MAX_FILE_BYTES = 2**22
 MAX_ARGUMENT = 1024
 MAX_LIST = 32
 MAX_ADJACENT_SLICES = 32
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-# It may become a folder or part of a file's name: nothing that leads elsewhere, so not dots alone.
+# It may become a folder or part of a file name, so it has no path separators and does not consist of dots alone.
 Name = Annotated[
     str,
     StringConstraints(
@@ -50,7 +50,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 def _plain_argument(value: Any, depth: int = 0) -> Any:
-    """A value that a network's constructor may be given; or a list of such, of at most two levels."""
+    """Validate a constructor argument: a plain value, or a list of them nested at most two levels deep."""
     if type(value) is list and depth < 2:
         if len(value) > MAX_LIST:
             raise ValueError(f"a list of {len(value)}, at most {MAX_LIST} expected")
@@ -70,20 +70,20 @@ class _Part(BaseModel):
 
 
 class Contrasts(_Part):
-    """Names of the two contrasts."""
+    """Names of contrasts a and b."""
 
     a: Name
     b: Name
 
 
 class Generator(_Part):
-    """A network and the file of its weights.
+    """A network and its weights file.
 
     Attributes:
         name: see :data:`mri_cyclegan.networks.registry.GENERATORS`.
-        arguments: of its constructor.
-        weights: file beside ``model.json``.
-        sha256: of that file.
+        arguments: constructor arguments.
+        weights: name of the weights file, in the folder of ``model.json``.
+        sha256: hash of the weights file.
     """
 
     name: Name
@@ -93,7 +93,7 @@ class Generator(_Part):
 
 
 class PreprocessingSettings(_Part):
-    """Arguments of :class:`mri_cyclegan.data.transforms.Preprocessing`, and neighbours of a slice that networks see."""
+    """Arguments of :class:`mri_cyclegan.data.transforms.Preprocessing`, and the number of adjacent slices."""
 
     plane: Literal["axial", "coronal", "sagittal"]
     spacing_mm: Annotated[float, Field(ge=0.01, le=100)] | None
@@ -102,14 +102,14 @@ class PreprocessingSettings(_Part):
 
 
 class Range(NamedTuple):
-    """Smallest and largest."""
+    """Smallest and largest value."""
 
     low: float
     high: float
 
 
 class Appearance(_Part):
-    """What the training scans of a contrast look like: :func:`mri_cyclegan.data.appearance.training_appearance`."""
+    """Appearance of the training scans of a contrast: :func:`mri_cyclegan.data.appearance.training_appearance`."""
 
     num_scans: Count
     histogram: Annotated[tuple[Number, ...], Field(min_length=NUM_BINS, max_length=NUM_BINS)]
@@ -129,12 +129,11 @@ class TrainingScans(_Part):
     """The training scans of one contrast.
 
     Attributes:
-        num_subjects: people they show.
-        voxel_sizes_mm: smallest and largest from left to right, from back to front, and upwards.
-        intensity_low: median over the scans of the intensity, in the files' units, that became the lower end of the
-            scale.
-        intensity_high: likewise the upper end.
-        appearance: what they look like.
+        num_subjects: number of subjects.
+        voxel_sizes_mm: smallest and largest voxel size along left–right, posterior–anterior and inferior–superior.
+        intensity_low: median over the scans of the intensity, in the files' units, at the lower end of the scale.
+        intensity_high: the same for the upper end.
+        appearance: intensity histogram and ranges of image statistics.
     """
 
     num_subjects: Count
@@ -151,16 +150,16 @@ class TrainingScans(_Part):
 
 
 class Training(_Part):
-    """How the model was made.
+    """How the model was trained.
 
     Attributes:
-        experiment: its name.
-        seed: of the random numbers.
-        num_epochs: trained.
-        weights: which of them were kept, in words.
-        layout: of the data set.
-        a: its scans of contrast a.
-        b: of contrast b.
+        experiment: name of the experiment.
+        seed: random seed.
+        num_epochs: number of epochs trained.
+        weights: which weights were kept, as text.
+        layout: layout of the data set.
+        a: training scans of contrast a.
+        b: training scans of contrast b.
     """
 
     experiment: Words
@@ -173,34 +172,34 @@ class Training(_Part):
 
     @property
     def chose_epoch(self) -> bool:
-        """Whether the weights are those of the epoch that was best on validation subjects."""
+        """Whether the kept weights are from the best epoch on the validation subjects."""
         return self.weights.startswith(BEST_EPOCH)
 
     def of(self, letter: str) -> TrainingScans:
-        """Scans of ``"a"`` or ``"b"``."""
+        """Training scans of contrast ``"a"`` or ``"b"``."""
         return self.a if letter == "a" else self.b
 
 
 class AuditResult(_Part):
-    """How one audit ended."""
+    """Result of one audit."""
 
     name: Words
-    # Files of every version call it "way".
+    # The key is "way" in files of every version.
     direction: Direction | None = Field(alias="way")
     level: Literal["green", "amber", "red", "unknown"]
     figure: Words
 
 
 class EvaluationSummary(_Part):
-    """How the model was measured.
+    """Results of the model's evaluation.
 
     Attributes:
-        protocol_version: of the evaluation protocol.
-        measured_on: subjects, in words.
-        method: which of the methods is the model.
+        protocol_version: version of the evaluation protocol.
+        measured_on: evaluated subjects, as text.
+        method: key of the model among the methods in ``means``.
         means: direction → method → metric → mean over subjects, in the foreground.
-        audits: results.
-        verdict: sentences.
+        audits: audit results.
+        verdict: conclusions, one sentence each.
     """
 
     protocol_version: Count
@@ -215,16 +214,16 @@ class ModelDescription(_Part):
     """The content of ``model.json``.
 
     Attributes:
-        format_version: of this schema.
-        code_version: of the program that wrote it.
+        format_version: version of this schema.
+        code_version: version of this package that wrote the file.
         contrasts: names of a and b.
         generators: direction to network.
-        preprocessing: of every volume.
-        training: how the model was made.
-        evaluation: how it was measured; None if it was not.
-        license: of the model.
-        intended_use: what it is for.
-        limits: what to beware of.
+        preprocessing: settings applied to every volume.
+        training: how the model was trained.
+        evaluation: evaluation results; None if it was not evaluated.
+        license: license of the model.
+        intended_use: what the model is for.
+        limits: known limitations.
     """
 
     format_version: Literal[3]
@@ -243,7 +242,7 @@ class ModelDescription(_Part):
         if set(self.generators) != {"ab", "ba"}:
             raise ValueError("expected the generators ab and ba")
         for direction, generator in self.generators.items():
-            # Never another file, wherever it may lie.
+            # An untrusted description must not point to another file.
             if generator.weights != weights_name(direction):
                 raise ValueError(f"weights of {direction} in {generator.weights!r}, expected {weights_name(direction)}")
         return self
@@ -254,7 +253,7 @@ class ModelDescription(_Part):
         return {direction: generator.sha256 for direction, generator in self.generators.items()}
 
     def as_json(self) -> str:
-        """Text of the file."""
+        """Content of the file, as JSON text."""
         return self.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
@@ -271,7 +270,7 @@ def read_description(folder: Path) -> ModelDescription:
     """Read and check ``model.json``.
 
     Raises:
-        ValueError: there is none, it is of another version, or something in it is not as it must be.
+        ValueError: the file is missing or unreadable, has another format version, or has an invalid entry.
     """
     path = folder / FILE_NAME
     try:
@@ -294,7 +293,7 @@ def read_description(folder: Path) -> ModelDescription:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """Place and reason of the first thing that is wrong, in one line."""
+    """Location and reason of the first validation error, in one line."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     value = "" if first["type"] in ("missing", "value_error", "json_invalid") else f", got {str(first['input'])[:60]!r}"
@@ -303,11 +302,11 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def safe_path(folder: Path, name: str, max_bytes: int = MAX_FILE_BYTES) -> Path:
-    """A file of the model, if it is one that can be read safely.
+    """Path of a file in the model's folder, after checking that it is safe to read.
 
     Raises:
-        ValueError: it is a link out of the folder, no plain file, or too large.
-        OSError: it is not there, or may not be looked at.
+        ValueError: it links out of the folder, is not a regular file, or is too large.
+        OSError: it is missing or inaccessible.
     """
     path = folder / name
     if escapes(path, folder):

@@ -1,13 +1,13 @@
-"""Where to compute."""
+"""Choice of the compute device."""
 
 import torch
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The named device, or a GPU if there is one, else the CPU.
+    """Return the named device; without a name, a GPU if available, else the CPU.
 
     Raises:
-        ValueError: it cannot be used.
+        ValueError: the device cannot be used.
     """
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

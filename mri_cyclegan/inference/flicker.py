@@ -1,24 +1,24 @@
-"""Slices are translated one by one: does their brightness jump from one to the next?"""
+"""Brightness jumps between adjacent slices, since slices are translated one by one."""
 
 import numpy as np
 
-# Slices with less of the head than this share of the fullest one do not count: their means are noise.
+# Slices with less foreground than this fraction of the fullest slice are ignored: their means are noisy.
 MIN_SHARE = 0.2
 
-# A jump of this share of the scale is seen by anyone; and so much more than the scan's own is the network's.
+# A jump of this fraction of the intensity scale is visible; this many times the scan's own comes from the network.
 VISIBLE, RATIO = 0.02, 2.0
 
 
 def slice_flicker(volume: np.ndarray, foreground: np.ndarray, axis: int) -> float | None:
-    """How far the brightness of a slice lies from the mean of its neighbours', on average over the slices.
+    """Mean absolute difference between a slice's mean intensity and that of its two neighbors.
 
     Args:
         volume: (X, Y, Z), in [0, 1].
-        foreground: (X, Y, Z) bool, of the head.
-        axis: along which slices lie on each other.
+        foreground: (X, Y, Z) bool, the head.
+        axis: axis along which the slices are stacked.
 
     Returns:
-        In [0, 1]; None where no three slices that show the head lie on each other.
+        In [0, 1]; None if no three consecutive slices show enough of the head.
     """
     in_slice = tuple(other for other in range(3) if other != axis)
     counts = np.count_nonzero(foreground, axis=in_slice)

@@ -1,4 +1,4 @@
-"""Which scans are to be translated, in which direction, and where to."""
+"""Find the scans to translate, their directions, and their output paths."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from mri_cyclegan.inference.names import (
 )
 from mri_cyclegan.inference.scan_direction import direction_of, named_direction
 
-# So many names are enough to understand a message.
+# A message is clear with this many names.
 NUM_SHOWN = 8
 
 
@@ -34,10 +34,10 @@ class Job:
 
     Attributes:
         source: file, or folder of a DICOM series.
-        place: its path in what the user gave.
+        place: path of the scan within the user's input.
         direction: ``"ab"`` or ``"ba"``.
         target: image file to write.
-        warning: what speaks against the direction; empty if nothing does.
+        warning: why the direction may be wrong; empty if there is no doubt.
     """
 
     source: Path
@@ -53,12 +53,12 @@ class Job:
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        """Every file that may be written: target, spread, and the sidecars of both."""
+        """Every file that may be written: translation, std, and the sidecars of both."""
         return (self.target, self.std, sidecar_of(self.target), sidecar_of(self.std))
 
 
 def sidecar_of(image: Path) -> Path:
-    """File of what an image's header has no room for."""
+    """JSON file beside an image, for what does not fit into its header."""
     return image.with_name(name_of_sidecar(image.name))
 
 
@@ -67,11 +67,11 @@ class Plan:
     """Everything to translate.
 
     Attributes:
-        jobs: in an order that depends on names alone.
+        jobs: jobs, in an order that depends only on names.
         derivative_of: folder of the BIDS data set whose derivative is written; None otherwise.
-        num_others: images left out, since they are not of the source contrast.
-        num_synthetic: images left out, since they are translations themselves.
-        findings: what could not be searched.
+        num_others: images skipped because they are not of the source contrast.
+        num_synthetic: images skipped because they are translations themselves.
+        findings: problems found during the search, such as unreadable folders and formats.
     """
 
     jobs: Sequence[Job]
@@ -82,19 +82,19 @@ class Plan:
 
 
 def plan(source: Path, output: Path, contrasts: Sequence[str], direction: str | None) -> Plan:
-    """Find the scans of an input.
+    """Find the scans of an input and plan their outputs.
 
     Args:
-        source: NIfTI file, picture, folder of a DICOM series, BIDS data set or subject, or any folder with such in it.
-        output: file for one scan, folder for several.
+        source: NIfTI file, picture, DICOM series folder, BIDS data set or subject, or any folder that contains these.
+        output: file or folder for one scan, folder for several.
         contrasts: names of a and b.
         direction: ``"ab"`` or ``"ba"``; None takes it from each scan's path.
 
     Raises:
-        ValueError: nothing is there, nothing tells a direction, or outputs would fall on each other or on a source.
+        ValueError: there are no scans, a direction is unknown, or outputs would overwrite each other or a source.
     """
     if source.name in ("", ".."):
-        source = source.resolve()  # its name may tell
+        source = source.resolve()  # the folder's real name may contain the contrast
     if not is_folder(source) or _is_one_series(source):
         found = Plan([_single(source, output, contrasts, direction)])
     elif output.is_file() or output.name.lower().endswith(IMAGE_SUFFIXES):
@@ -110,7 +110,7 @@ def plan(source: Path, output: Path, contrasts: Sequence[str], direction: str | 
 
 
 def _is_one_series(source: Path) -> bool:
-    """Whether a folder holds a DICOM series and no other image, however deep."""
+    """Whether a folder holds a DICOM series and no other image, subfolders included."""
     return bool(series_files(source)) and list(_images(source, [])) == [source]
 
 
@@ -134,7 +134,7 @@ def _single(source: Path, output: Path, contrasts: Sequence[str], given: str | N
 
 
 def _bids(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:
-    """Scans of a data set, or of one subject, to the same places in a derivative."""
+    """Map the scans of a data set or of one subject to the same relative paths in a derivative."""
     root = source.parent if is_bids_subject(source) else source
     below = _parts_below(output, root)
     if below is not None and (not below or below[0].startswith("sub-")):
@@ -159,7 +159,7 @@ def _bids(source: Path, output: Path, contrasts: Sequence[str], given: str | Non
 
 
 def _folder(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:
-    """Every scan below a folder, to the same place below another."""
+    """Map every scan below ``source`` to the same relative path below ``output``."""
     if output.resolve() == source.resolve():
         raise ValueError(f"{output}: the folder of the scans themselves. Give another for the output.")
     findings: list[Finding] = []
@@ -195,7 +195,7 @@ def _why_none(num_others: int, num_synthetic: int) -> str:
 
 
 def _images(source: Path, findings: list[Finding], besides: Path | None = None) -> Iterator[Path]:
-    """Image files and folders of DICOM series below a folder, but for what lies in another."""
+    """Yield image files and DICOM series folders below a folder, except inside ``besides``; append to ``findings``."""
     closed = None if besides is None else besides.resolve()
     for folder, files in walk(source, findings):
         if closed is not None and folder.resolve().is_relative_to(closed):
@@ -209,7 +209,7 @@ def _images(source: Path, findings: list[Finding], besides: Path | None = None) 
 
 
 def _parts_below(path: Path, root: Path) -> tuple[str, ...] | None:
-    """Parts of a path below a folder; None if it lies elsewhere."""
+    """Parts of a path relative to a folder; None if it is not inside."""
     path, root = path.resolve(), root.resolve()
     return path.relative_to(root).parts if path.is_relative_to(root) else None
 
@@ -224,20 +224,20 @@ def _name(source: Path, direction: str, contrasts: Sequence[str]) -> str:
 
 
 def _renamed(folder: str, direction: str, contrasts: Sequence[str]) -> str:
-    """A folder's name, with the target contrast in place of the source's."""
+    """Target contrast if the folder is named after the source contrast, else the folder's own name."""
     origin, target = (contrasts["ab".index(letter)] for letter in direction)
     return target if names_contrast(folder, origin) and strip_contrast(folder, origin) == folder else folder
 
 
 def _require_inside(output: Path, jobs: Sequence[Job]) -> None:
-    """Refuse to write through a link to elsewhere: the folder may come from others, as the names of the scans do."""
+    """Raise if a target folder links out of ``output``: the folder and the scan names may be untrusted."""
     for folder in sorted({job.target.parent for job in jobs}):
         if escapes(folder, output):
             raise ValueError(f"{folder}: leads out of {output}. Remove that link, or give another output.")
 
 
 def _require_places(jobs: Sequence[Job]) -> None:
-    """Refuse outputs that would fall on each other, or on a source."""
+    """Raise if two jobs share an output, or if an output would overwrite a source."""
     sources = {(status.st_dev, status.st_ino) for job in jobs if (status := _status(job.source))}
     places: dict[Path, str] = {}
     shared = []
@@ -258,12 +258,12 @@ def _require_places(jobs: Sequence[Job]) -> None:
 def _status(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
-    except OSError:  # not there, or reading it says why
+    except OSError:  # missing, or inaccessible: reading it will report why
         return None
 
 
 def listed(lines: Iterable[str]) -> str:
-    """The first of some lines, below a sentence."""
+    """Format lines as a list to append to a message: the first few, and how many more."""
     lines = list(lines)
     more = [f"… and {len(lines) - NUM_SHOWN} more"] if len(lines) > NUM_SHOWN else []
     return "".join(f"\n- {line}" for line in [*lines[:NUM_SHOWN], *more])

@@ -1,4 +1,4 @@
-"""The ``model/`` folder of a run: weights and everything needed to use them, without pickle or configuration code."""
+"""The ``model/`` folder of a run: weights and all that is needed to use them, without pickle or configuration code."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -35,11 +35,11 @@ class PortableModel:
     """A trained model, ready for use.
 
     Attributes:
-        folder: where it lies.
-        networks: ``"ab"`` and ``"ba"`` to a network from (B, 2k + 1, H, W) in [-1, 1], a slice between its neighbours,
-            to (B, 1, H, W), its translation.
+        folder: folder of the model.
+        networks: direction (``"ab"``, ``"ba"``) to a network that maps a slice and its k neighbors on either side,
+            (B, 2k + 1, H, W) in [-1, 1], to the translated slice, (B, 1, H, W).
         description: content of ``model.json``.
-        slice_bytes: memory that a slice takes in a network, at most.
+        slice_bytes: upper bound on the memory of a network's feature maps for one slice, in bytes.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class PortableModel:
 
     @property
     def num_adjacent(self) -> int:
-        """Neighbours on either side of a slice that the networks see, k."""
+        """Number of neighbors on either side of a slice that the networks see, k."""
         return self.description.preprocessing.num_adjacent_slices
 
     @property
@@ -69,7 +69,7 @@ class PortableModel:
         return self.description.hashes
 
     def translator(self, device: torch.device | str = "cpu") -> VolumeTranslator:
-        """What translates whole volumes with it."""
+        """Return a translator of whole volumes."""
         return VolumeTranslator(self.networks, self.preprocessing, self.num_adjacent, device, self.slice_bytes)
 
     def translate(
@@ -84,19 +84,18 @@ class PortableModel:
         """Translate one scan.
 
         Args:
-            path: NIfTI file, grey picture, or folder with one DICOM series.
-            direction: ``"ab"`` or ``"ba"``; None takes it from the file's name, such as ``sub-07_T1w.nii.gz``.
-            value_range: ``"unit"`` for [0, 1], the head's darkest to its brightest; ``"reference"`` for the intensities
-                that the training scans of the target contrast typically have.
-            device: where to compute.
-            options: what to do where the file alone does not say.
+            path: NIfTI file, gray picture, or folder with one DICOM series.
+            direction: ``"ab"`` or ``"ba"``; None infers it from the file name, such as ``sub-07_T1w.nii.gz``.
+            value_range: ``"unit"`` for [0, 1], the head's darkest to its brightest; ``"reference"`` for the typical
+                intensities of the target contrast's training scans.
+            device: compute device.
+            options: how to read ambiguous files.
 
         Returns:
-            Float32 image with the shape and the affine of the scan, 0 where it shows background, marked as synthetic in
-            its header.
+            Float32 image with the shape and affine of the scan, 0 in the background, marked as synthetic in its header.
 
         Raises:
-            ValueError: the file is unfit, or nothing tells the direction; the message names the file and the way out.
+            ValueError: the file cannot be used, or the direction is unknown; the message names the file and the remedy.
 
         >>> model = load_model(example_model)
         >>> image = model.translate(example_scan)
@@ -116,12 +115,11 @@ def save_model(
     """Write ``generator_ab.safetensors``, ``generator_ba.safetensors`` and ``model.json``.
 
     Args:
-        folder: made if it does not exist.
+        folder: created if missing.
         generators: ``"ab"`` and ``"ba"`` to network.
-        architectures: ``"ab"`` and ``"ba"`` to what :func:`architecture` gives.
-        description: other entries of ``model.json``, see
-            :class:`mri_cyclegan.inference.description.ModelDescription`: at least ``code_version``, ``contrasts``,
-            ``preprocessing`` and ``training``.
+        architectures: ``"ab"`` and ``"ba"`` to the result of :func:`architecture`.
+        description: other entries of ``model.json``, at least ``code_version``, ``contrasts``, ``preprocessing`` and
+            ``training``; see :class:`mri_cyclegan.inference.description.ModelDescription`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -140,11 +138,11 @@ def save_model(
 
 
 def architecture(target: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Entry of ``model.json`` for a generator.
+    """Name and arguments of a generator, for its entry in ``model.json``.
 
     Args:
-        target: its class with its module.
-        arguments: of its constructor: numbers, words, true, false, null, and lists of them.
+        target: full name of its class, module included.
+        arguments: constructor arguments: numbers, strings, booleans, None, and lists of them.
 
     >>> architecture("mri_cyclegan.networks.unet.UNet", {"depth": 2})
     {'name': 'UNet', 'arguments': {'depth': 2}}
@@ -157,16 +155,16 @@ def architecture(target: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def save_evaluation(folder: Path, evaluation: EvaluationSummary) -> None:
-    """Put the results of an evaluation into a model's ``model.json``, in place of earlier ones."""
+    """Store evaluation results in a model's ``model.json``, replacing earlier ones."""
     description = read_description(folder).model_copy(update={"evaluation": evaluation})
     atomic_write_text(folder / FILE_NAME, description.as_json())
 
 
 def model_folder(folder: str | Path) -> Path:
-    """The ``model/`` folder of a run, or a folder that is one itself.
+    """Return the ``model/`` folder of a run, or the folder itself if it has none.
 
     Raises:
-        ValueError: ``model`` leads out of the run's folder.
+        ValueError: ``model`` links out of the run's folder.
     """
     folder = Path(folder).expanduser()
     inner = folder / "model"
@@ -178,17 +176,17 @@ def model_folder(folder: str | Path) -> Path:
 
 
 def load_model(folder: str | Path, trust: Iterable[str] = ()) -> PortableModel:
-    """Load both directions.
+    """Load a model, both directions.
 
-    Safe with folders of any origin: nothing in them is executed or unpickled, no file outside is read, and sizes are
-    checked before memory is taken.
+    Safe for untrusted folders: nothing in them is executed or unpickled, no file outside them is read, and sizes are
+    checked before memory is allocated.
 
     Args:
         folder: a run's folder, or the ``model/`` folder in it.
-        trust: classes of other packages that its generators may be, such as ``my_lab.nets.Generator``: these run code.
+        trust: generator classes of other packages to allow, such as ``my_lab.nets.Generator``; their code is executed.
 
     Raises:
-        ValueError: the folder is no model of this format, or its weights were changed.
+        ValueError: the folder is not a model of this format, or its weights were changed.
     """
     trusted_classes.trust(trust)
     folder = model_folder(folder)

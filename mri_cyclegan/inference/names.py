@@ -1,4 +1,4 @@
-"""Names of translations, in the manner of BIDS: ``sub-07_T1w.nii.gz`` becomes ``sub-07_desc-synth_T2w.nii.gz``."""
+"""BIDS-style names of translations: ``sub-07_T1w.nii.gz`` becomes ``sub-07_desc-synth_T2w.nii.gz``."""
 
 import re
 from pathlib import Path
@@ -17,9 +17,9 @@ def name_of_translation(source: Path, origin: str, target: str) -> str:
     """File name of a scan's translation.
 
     Args:
-        source: file, or folder of a DICOM series.
-        origin: its contrast.
-        target: that of the translation.
+        source: file or DICOM series folder.
+        origin: contrast of the scan.
+        target: contrast of the translation.
 
     >>> name_of_translation(Path("sub-07_desc-preproc_T1w.nii"), "T1w", "T2w")
     'sub-07_desc-preprocSynth_T2w.nii'
@@ -34,14 +34,14 @@ def name_of_translation(source: Path, origin: str, target: str) -> str:
     if words == stem and names_contrast(stem, origin):
         words = ""  # the name is the contrast
     label = LABEL
-    if described := re.search(r"(?:^|_)desc-([A-Za-z0-9]+)(?=_|$)", words):  # an entity stands only once in a name
+    if described := re.search(r"(?:^|_)desc-([A-Za-z0-9]+)(?=_|$)", words):  # an entity may occur only once in a name
         label = described[1] + LABEL.capitalize()
         words = (words[: described.start()] + words[described.end() :]).strip("_")
     return "_".join(filter(None, (words, f"desc-{label}", target))) + suffix
 
 
 def name_of_std(name: str) -> str:
-    """File name of the standard deviation that belongs to a translation.
+    """File name of a translation's standard deviation.
 
     >>> name_of_std("a_desc-synth_T2w.nii.gz"), name_of_std("mine.png")
     ('a_desc-synthspread_T2w.nii.gz', 'mine_spread.png')
@@ -58,18 +58,18 @@ def name_of_sidecar(name: str) -> str:
 
 
 def is_translation(name: str) -> bool:
-    """Whether a file's name says that it is a translation, or the spread of one."""
+    """Whether a file name marks a translation or its standard deviation."""
     return _LABELLED.search(strip_suffix(name)) is not None
 
 
 def is_std(name: str) -> bool:
-    """Whether a file's name says that it is the spread of a translation."""
+    """Whether a file name marks the standard deviation of a translation."""
     found = _LABELLED.search(strip_suffix(name))
     return found is not None and found["spread"] is not None
 
 
 def contrast_of_translation(name: str) -> str | None:
-    """Contrast that a translation's name ends with; None where the name says nothing of a translation.
+    """Contrast at the end of a translation's file name; None if the name does not mark a translation.
 
     >>> contrast_of_translation("sub-07_desc-synth_T2w.nii.gz")
     'T2w'
@@ -79,7 +79,7 @@ def contrast_of_translation(name: str) -> str | None:
 
 
 def truth_stems(name: str) -> tuple[str, str]:
-    """How the true scan may be called, without its ending: with the contrast, or where folders tell it without.
+    """Possible file stems of a translation's ground truth: with the contrast, or without if a folder names it.
 
     >>> truth_stems("sub-07_desc-synth_T2w.nii.gz")
     ('sub-07_T2w', 'sub-07')

@@ -1,4 +1,4 @@
-"""From a model's slices back to the voxels of the scan they came from."""
+"""Resample a model's slices back to the voxel grid of the scan."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-# Voxel coordinates this close to a grid point are meant to lie on it: the rest is rounding of the affines.
+# Voxel coordinates are rounded to this many decimals: the affines have rounding errors.
 DECIMALS = 8
 
 
 def to_scan_grid(slices: np.ndarray, record: Mapping[str, Any]) -> np.ndarray:
-    """Resample slices to the grid of the volume they were made of; inverse of the resampling of preprocessing.
+    """Resample slices to the grid of their source volume: the inverse of the resampling in preprocessing.
 
-    Linear, so that no value leaves the range of the slices; exact where a voxel of the scan is a pixel of a slice. The
-    slices show the whole field of view, so a voxel lies beyond their outermost pixels by rounding alone: by less than a
-    pixel, and has the value of these.
+    Interpolation is linear, so values stay in the range of the slices, and exact where a voxel coincides with a pixel.
+    The slices cover the whole field of view, so a voxel lies outside their outermost pixels only by rounding, by less
+    than a pixel; it takes the value of the nearest one.
 
     Args:
-        slices: (N, H, W), in the order of :class:`mri_cyclegan.data.transforms.PreparedVolume`.
-        record: of the prepared volume: ``affine`` of the slices, ``source_affine`` and ``source_shape`` of the volume.
+        slices: (N, H, W), as in :class:`mri_cyclegan.data.transforms.PreparedVolume`.
+        record: the prepared volume's record: ``affine`` of the slices, ``source_affine`` and ``source_shape``.
 
     Returns:
         (X, Y, Z) float32.
@@ -29,13 +29,13 @@ def to_scan_grid(slices: np.ndarray, record: Mapping[str, Any]) -> np.ndarray:
     shape = tuple(record["source_shape"])
     if np.count_nonzero(matrix[:3, :3]) == 3:
         return _axis_by_axis(slices, matrix, shape)
-    # Sheared: an axis of the scan lies along none of the slices.
+    # Sheared: an axis of the scan is not parallel to any axis of the slices.
     return ndimage.affine_transform(slices, matrix[:3, :3], matrix[:3, 3], shape, order=1, mode="nearest")
 
 
 def _axis_by_axis(slices: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Each axis of the scan lies along one of the slices: several times as fast, and the same."""
-    axes = np.abs(matrix[:3, :3]).argmax(axis=0)  # of the slices, for each of the scan
+    """Resample one axis at a time if the axes are parallel: same result, several times as fast."""
+    axes = np.abs(matrix[:3, :3]).argmax(axis=0)  # slice-stack axis for each axis of the scan
     volume = slices.transpose(axes)
     for axis, size in enumerate(shape):
         coordinates = matrix[axes[axis], axis] * np.arange(size) + matrix[axes[axis], 3]
@@ -44,7 +44,7 @@ def _axis_by_axis(slices: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]
 
 
 def _interpolated(volume: np.ndarray, axis: int, coordinates: np.ndarray) -> np.ndarray:
-    """Linear along one axis, from the voxels around each coordinate; beyond either end, the voxel there."""
+    """Interpolate linearly along one axis; coordinates beyond either end take the value of the end voxel."""
     last = volume.shape[axis] - 1
     coordinates = np.clip(np.round(coordinates, DECIMALS - 2), 0, last)
     below = np.floor(coordinates).astype(int)

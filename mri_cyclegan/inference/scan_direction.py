@@ -1,4 +1,4 @@
-"""In which direction a scan is to be translated."""
+"""Infer the direction of translation from a scan's path."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +7,10 @@ from mri_cyclegan.data.layouts import contrast_named, strip_suffix
 
 
 def direction_of(path: Path, contrasts: Sequence[str]) -> str:
-    """Direction that a scan's path speaks for, see :func:`named_direction`.
+    """Direction inferred from a scan's path, see :func:`named_direction`.
 
     Raises:
-        ValueError: nothing in the path tells.
+        ValueError: the path does not name a contrast.
     """
     direction = named_direction(path, contrasts)
     if direction is None:
@@ -23,12 +23,12 @@ def direction_of(path: Path, contrasts: Sequence[str]) -> str:
 
 
 def named_direction(path: Path, contrasts: Sequence[str], root: Path | None = None) -> str | None:
-    """Direction of a scan whose name, or else whose folder, names one of the contrasts; None where neither does.
+    """Direction of a scan by the contrast in its file name, or else in a folder name; None if neither names one.
 
     Args:
-        path: of the scan.
+        path: path of the scan.
         contrasts: names of a and b.
-        root: folders from here on down count; None for the scan's own folder alone.
+        root: topmost folder whose name is considered; None considers only the scan's own folder.
 
     >>> named_direction(Path("sub-07_T2w.nii.gz"), ("T1w", "T2w")), named_direction(Path("T1/x.nii"), ("T1w", "T2w"))
     ('ba', 'ab')

@@ -1,4 +1,4 @@
-"""A scan file through trained models."""
+"""Translate a scan file with one or several trained models."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ from mri_cyclegan.inference.flicker import slice_flicker
 from mri_cyclegan.inference.scan_direction import direction_of
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_std
 
-# Of all slices of a volume: as many as 256 of 1024 × 1024. More would not fit into the memory of a laptop.
+# Over all slices of a volume, such as 256 of 1024 × 1024. More would not fit into a laptop's memory.
 MAX_PIXELS = 2**28
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A scan in the other contrast, and where it comes from.
+    """A scan translated to the other contrast, and its provenance.
 
     Attributes:
-        array: (X, Y, Z) float32, in [0, 1], on the scan's grid; 0 where the scan shows background.
-        std: (X, Y, Z) float32, standard deviation over models and views; None of a single output.
-        affine: (4, 4), of the scan.
-        models: descriptions of those that made it.
-        num_outputs: of which ``array`` is the mean: models times views.
+        array: (X, Y, Z) float32, in [0, 1], on the scan's grid; 0 in the background.
+        std: (X, Y, Z) float32, standard deviation over models and views; None for a single output.
+        affine: (4, 4), affine of the scan.
+        models: descriptions of the models used.
+        num_outputs: number of outputs averaged in ``array``: models times views.
         direction: ``"ab"`` or ``"ba"``.
-        source_low: intensity of the scan, in its file's units, that was the lower end of the scale.
-        source_high: likewise the upper end.
-        warnings: warnings about the scan's file, a clause each.
-        unlike_training: in what it is unlike the scans that a model was trained on, a clause each.
-        output_flicker: see :func:`mri_cyclegan.inference.flicker.slice_flicker`.
-        source_flicker: likewise, of the scan.
+        source_low: scan intensity, in the file's units, at the lower end of the scale.
+        source_high: the same for the upper end.
+        warnings: warnings about the scan's file, one clause each.
+        unlike_training: how the scan differs from a model's training scans, one clause each.
+        output_flicker: flicker of the output, see :func:`mri_cyclegan.inference.flicker.slice_flicker`.
+        source_flicker: flicker of the scan.
     """
 
     array: np.ndarray
@@ -64,11 +64,11 @@ class Translation:
 
 
 class TranslatingModel(Protocol):
-    """What of a model translates scans: a :class:`mri_cyclegan.inference.model.PortableModel`."""
+    """Interface that a model needs here, as :class:`mri_cyclegan.inference.model.PortableModel` has it."""
 
     @property
     def folder(self) -> Path:
-        """Where it lies."""
+        """Folder of the model."""
 
     @property
     def description(self) -> ModelDescription:
@@ -79,17 +79,17 @@ class TranslatingModel(Protocol):
         """Names of a and b."""
 
     def translator(self, device: torch.device | str) -> VolumeTranslator:
-        """What translates whole volumes with it."""
+        """Return a translator of whole volumes."""
 
 
 class ScanTranslator:
     """Reads scans and translates them.
 
     Args:
-        models: one, or several whose mean is taken; they may have been trained in different planes.
-        uncertainty: whether each model sees each scan in several views, whose mean is taken: test-time augmentation.
-        device: where to compute.
-        options: what to do where a file alone does not say.
+        models: one model, or several whose outputs are averaged; they may be trained on different planes.
+        uncertainty: whether to average each model's outputs over several views (test-time augmentation).
+        device: compute device.
+        options: how to read ambiguous files.
 
     Raises:
         ValueError: the models translate different contrasts.
@@ -116,12 +116,12 @@ class ScanTranslator:
 
     @property
     def descriptions(self) -> list[ModelDescription]:
-        """Of the models."""
+        """Descriptions of the models."""
         return [model.description for model in self.models]
 
     @property
     def num_outputs(self) -> int:
-        """Outputs of each scan: of every model in every view. Of more than one there is a mean and a spread."""
+        """Outputs per scan, one for each model and view; more than one are reduced to their mean and std."""
         return len(self.translators) * len(self.views)
 
     def __call__(
@@ -130,12 +130,12 @@ class ScanTranslator:
         """Translate one scan.
 
         Args:
-            path: NIfTI file, grey picture, or folder with one DICOM series.
-            direction: ``"ab"`` or ``"ba"``; None takes it from the path.
-            on_progress: called with the share of the work that is done.
+            path: NIfTI file, gray picture, or folder with one DICOM series.
+            direction: ``"ab"`` or ``"ba"``; None infers it from the path.
+            on_progress: called with the fraction of work done.
 
         Raises:
-            ValueError: the file is unfit, or nothing tells the direction; the message names it and the way out.
+            ValueError: the file cannot be used, or the direction is unknown; the message names the file and the remedy.
         """
         path = Path(path).expanduser()
         direction = direction or direction_of(path, self.models[0].contrasts)
@@ -155,7 +155,7 @@ class ScanTranslator:
         array: np.ndarray,
         std: np.ndarray | None,
     ) -> Translation:
-        """An output with everything that is to be known of it."""
+        """Combine an output with its provenance, warnings and flicker."""
         seen = appearance(scaled)
         looks = [model.training.of(direction[0]).appearance for model in self.descriptions]
         unlike = dict.fromkeys(clause for one in looks for clause in unlike_training(seen, one.model_dump()))
@@ -177,7 +177,7 @@ class ScanTranslator:
         )
 
     def _num_slices(self, path: Path) -> int:
-        """Slices that will pass through networks, once they are known to fit into memory; by the header alone."""
+        """Number of slices the networks will process, by the header alone; raise if they do not fit into memory."""
         shape, affine = read_shape(path, self.options)
         total = 0
         for translator in self.translators:

@@ -1,4 +1,4 @@
-"""JSON files beside images: what is known of a scan, and what this program says of a translation."""
+"""JSON sidecars of images: metadata of scans, and of this program's translations."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from mri_cyclegan.inference.synthetic_image import PACKAGE
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Content of a JSON file; empty where there is none."""
+    """Content of a JSON file; empty if it is missing, unreadable, or not an object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -18,12 +18,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a JSON file says that this program made what it describes."""
+    """Whether a JSON file names this program as the generator of what it describes."""
     return says_ours(read_json(path))
 
 
 def says_ours(entries: dict[str, Any]) -> bool:
-    """Likewise, of a file's content."""
+    """Whether a JSON file's content names this program as the generator."""
     try:
         return entries["GeneratedBy"][0]["Name"] == PACKAGE
     except (KeyError, IndexError, TypeError):
@@ -31,14 +31,14 @@ def says_ours(entries: dict[str, Any]) -> bool:
 
 
 def inherited(scan: Path, root: Path) -> dict[str, Any]:
-    """Entries of all sidecars that apply to a scan, of its own folder and those above; the nearest one wins.
+    """Merged entries of all sidecars that apply to a scan, in its folder and those above; the nearest one wins.
 
     Args:
-        scan: in a BIDS data set.
-        root: of the data set.
+        scan: path of a scan in a BIDS data set.
+        root: root folder of the data set.
 
     Reference:
-        BIDS specification, "The inheritance principle": a file applies if the name of the scan has all of its entities.
+        BIDS specification, "The inheritance principle": a sidecar applies if the scan's name has all of its entities.
     """
     *entities, suffix = strip_suffix(scan.name).split("_")
     entries: dict[str, Any] = {}

@@ -1,6 +1,6 @@
-"""Translations as images that say what they are: synthetic, from which model, in which units.
+"""Turn translations into images that are marked as synthetic, and record their model and units.
 
-Nothing of the scan's header is carried over but its shape and its affine, so nothing of the patient is.
+Only the shape and affine of the scan's header are kept, so no patient data is.
 """
 
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ VALUE_RANGES = ("unit", "reference")
 PACKAGE = "mri-cyclegan"
 NOTICE = "Synthetic image made by a neural network. Not for diagnostic use."
 
-# As much as the header field holds, a closing zero included.
+# Size of the header field, terminating zero included.
 DESCRIPTION_BYTES = 80
 
-# "Aligned to something": the scan's own code would claim that a scanner made this.
+# NIfTI code for "aligned": keeping the scan's own code would claim that a scanner acquired this image.
 ALIGNED = 2
 MAX_INT16 = np.iinfo(np.int16).max
 
 
 def synthetic_image(translation: Translation, value_range: str = "unit") -> nibabel.Nifti1Image:
-    """The translation as a float32 image on the scan's grid.
+    """Return the translation as a float32 image on the scan's grid.
 
     Args:
-        translation: what a model made.
+        translation: the translated scan.
         value_range: ``"unit"``: [0, 1]; ``"reference"``: the intensities of the target contrast's training scans.
     """
     low, high = limits(translation, value_range)
     array = translation.array
     if value_range == "reference":
-        # Background is 0 there too, or the darkest of the head where that is darker.
+        # Background stays 0, or becomes the head's darkest intensity if that is negative.
         array = np.where(array == 0, np.float32(min(0.0, low)), np.float32(low) + array * np.float32(high - low))
     return _image(array, translation, description_of(translation))
 
@@ -50,13 +50,13 @@ def std_image(translation: Translation, value_range: str = "unit") -> nibabel.Ni
 
 
 def description_of(translation: Translation, note: str = "not for diagnostic use") -> str:
-    """What a file says of itself where it has room for a few words."""
+    """Short description for the header of an image file."""
     origin, target = translation.contrasts
     return f"SYNTHETIC {target} from {origin}, {note}"
 
 
 def limits(translation: Translation, value_range: str) -> tuple[float, float]:
-    """Intensities of the ends of the scale: 0 and 1, or the medians over the training scans of the target contrast."""
+    """Intensities at the ends of the scale: 0 and 1, or the medians over the target contrast's training scans."""
     if value_range not in VALUE_RANGES:
         raise ValueError(f"value range: expected {' or '.join(VALUE_RANGES)}, got {value_range!r}.")
     if value_range == "unit":
@@ -66,9 +66,9 @@ def limits(translation: Translation, value_range: str) -> tuple[float, float]:
 
 
 def as_int16(image: nibabel.Nifti1Image) -> nibabel.Nifti1Image:
-    """The image as 16-bit integers with slope and intercept, to be saved: half the size, 1/65,534 of the range off.
+    """Convert to 16-bit integers with slope and intercept: half the size, off by at most 1/65,534 of the range.
 
-    The intercept is 0, or the smallest value where that is below, so that background stays exact where it is 0.
+    The intercept is 0, or the smallest value if that is negative, so that a background of 0 stays exact.
     """
     array = np.asanyarray(image.dataobj)
     intercept = min(0.0, float(array.min()))
@@ -82,12 +82,12 @@ def as_int16(image: nibabel.Nifti1Image) -> nibabel.Nifti1Image:
 
 
 def sidecar(translation: Translation, source: str, value_range: str) -> dict[str, Any]:
-    """What the header has no room for: entries of a BIDS derivative's JSON file.
+    """Entries of the translation's JSON file, as in a BIDS derivative.
 
     Args:
-        translation: what the image shows.
-        source: the scan's place in its data set; never a path of this machine.
-        value_range: of the image.
+        translation: the translation in the image.
+        source: path of the scan within its data set, never an absolute path.
+        value_range: ``"unit"`` or ``"reference"``.
     """
     low, high = limits(translation, value_range)
     source_contrast, target = translation.contrasts
@@ -111,13 +111,13 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
 
 
 def recipe(models: Sequence[ModelDescription], direction: str, num_outputs: int, value_range: str) -> dict[str, Any]:
-    """Entries of the sidecar that a scan does not change: equal where models and settings are.
+    """Sidecar entries that depend only on the models and settings, not on the scan.
 
     Args:
-        models: that made the image.
+        models: descriptions of the models that made the image.
         direction: ``"ab"`` or ``"ba"``.
-        num_outputs: whose mean it is: models times views.
-        value_range: of the image.
+        num_outputs: number of outputs averaged: models times views.
+        value_range: ``"unit"`` or ``"reference"``.
     """
     return {
         "Models": [
@@ -143,7 +143,7 @@ def _image(array: np.ndarray, translation: Translation, description: str) -> nib
     image.set_sform(affine, ALIGNED)
     image.set_qform(affine, ALIGNED)
     if not np.allclose(image.get_qform(), affine, rtol=1e-5, atol=1e-4):
-        image.set_qform(None, 0)  # it cannot express sheared voxels
+        image.set_qform(None, 0)  # a qform cannot express shear
     image.header.set_xyzt_units("mm", "sec")
     image.header["descrip"] = description.encode("ascii", "replace")[: DESCRIPTION_BYTES - 1]
     return image

@@ -1,4 +1,4 @@
-"""Scans of an input through trained models into files; what fails leaves the others alone."""
+"""Translate the scans of an input into files; a scan that fails does not stop the others."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from mri_cyclegan.inference.writer import (
     write_translation,
 )
 
-# Called with scans done, parts of one included, scans in all, and the one at work.
+# Called with the number of scans done (fractional), the total, and the current scan.
 Progress = Callable[[float, int, str], None]
 
 
@@ -33,17 +33,17 @@ class Options:
     """How to translate.
 
     Attributes:
-        direction: ``"ab"`` or ``"ba"``; None takes it from each scan's path.
+        direction: ``"ab"`` or ``"ba"``; None infers it from each scan's path.
         value_range: ``"unit"`` or ``"reference"``, see :mod:`mri_cyclegan.inference.synthetic_image`.
-        as_int16: NIfTI files hold integers with slope and intercept, not float32.
-        uncertainty: mean over several views of each scan, and a second file with the spread.
-        planes: of the models to use; empty for all.
-        overwrite: replace files that exist.
-        skip_existing: leave out scans whose output exists.
-        part: which share of the scans, from 0.
-        num_parts: of how many.
-        device: where to compute; None for a GPU if there is one.
-        read: what to do where a file alone does not say.
+        as_int16: write NIfTI files as 16-bit integers with slope and intercept instead of float32.
+        uncertainty: average over several views of each scan, and write their standard deviation to a second file.
+        planes: planes of the models to use; empty for all.
+        overwrite: replace existing files.
+        skip_existing: skip scans whose output exists.
+        part: index of the part of the scans to translate, from 0.
+        num_parts: number of parts that the scans are split into.
+        device: compute device; None for a GPU if available.
+        read: how to read ambiguous files.
     """
 
     direction: str | None = None
@@ -68,16 +68,16 @@ class Options:
 
 @dataclass
 class Outcome:
-    """What became of the scans.
+    """Result of translating the scans.
 
     Attributes:
         written: image files that were written.
-        skipped: those that were there already.
-        num_others: images left out, since they are not of the source contrast.
-        num_synthetic: images left out, since they are translations themselves.
-        interrupted: whether the user stopped it.
-        failed: a sentence for each scan or folder that could not be translated.
-        warnings: a sentence for each warning about a scan that was.
+        skipped: image files that already existed.
+        num_others: images skipped because they are not of the source contrast.
+        num_synthetic: images skipped because they are translations themselves.
+        interrupted: whether the user interrupted it.
+        failed: one sentence for each scan or folder that could not be translated.
+        warnings: one sentence for each warning about a translated scan.
     """
 
     written: list[Path] = field(default_factory=list)
@@ -95,14 +95,14 @@ def translate_scans(
     """Translate one scan, or every scan of a folder.
 
     Args:
-        model_folders: runs, or their ``model/`` folders; of several the mean is taken.
+        model_folders: run folders or their ``model/`` folders; the outputs of several models are averaged.
         source: see :func:`mri_cyclegan.inference.jobs.plan`.
-        output: likewise.
-        options: how.
+        output: see :func:`mri_cyclegan.inference.jobs.plan`.
+        options: how to translate.
         on_progress: see :data:`Progress`.
 
     Raises:
-        ValueError: nothing was translated, since a model, the input or an option is unfit, or outputs exist.
+        ValueError: a model, the input or an option is invalid, or outputs exist; nothing was translated.
     """
     models = _of_planes([load_model(folder) for folder in model_folders], options.planes)
     found = plan(source, output, models[0].contrasts, options.direction)
@@ -112,7 +112,7 @@ def translate_scans(
     outcome = Outcome(num_others=found.num_others, num_synthetic=found.num_synthetic)
     for finding in found.findings:
         (outcome.failed if finding.severity == "error" else outcome.warnings).append(str(finding))
-    jobs = found.jobs[options.part :: options.num_parts]  # all parts together are all jobs, each once
+    jobs = found.jobs[options.part :: options.num_parts]  # together, the parts cover each job once
     jobs = _to_be_done(jobs, translator, options, outcome)
     is_bids = found.derivative_of is not None
     settings = OutputSettings(options.value_range, options.as_int16, is_bids, options.overwrite)
@@ -122,7 +122,7 @@ def translate_scans(
         for number, job in enumerate(jobs):
             on_share = partial(_report, on_progress, number, len(jobs), job.place)
             on_share(0.0)
-            if options.skip_existing and job.target.exists():  # made by another process meanwhile
+            if options.skip_existing and job.target.exists():  # another process wrote it meanwhile
                 outcome.skipped.append(job.target)
             else:
                 _translate(job, translator, settings, outcome, on_share)
@@ -138,7 +138,7 @@ def _report(on_progress: Progress, num_done: int, total: int, place: str, share:
 def _translate(
     job: Job, translator: ScanTranslator, settings: OutputSettings, outcome: Outcome, on_share: Callable[[float], None]
 ) -> None:
-    """Translate and write one scan; how that went goes into the outcome."""
+    """Translate and write one scan, and record the result in ``outcome``."""
     try:
         translation = translator(job.source, job.direction, on_share)
         write_translation(translation, job, settings)
@@ -146,7 +146,7 @@ def _translate(
         outcome.failed.append(str(error))
     except OSError as error:
         outcome.failed.append(f"{job.target}: cannot be written ({error.strerror or error}).")
-    except Exception as error:  # a bug, or too little memory: no reason to give up the others
+    except Exception as error:  # a bug, or too little memory: continue with the other scans
         reason = " ".join(str(error).split())[:200] or "it does not fit into memory"
         remedy = "Try --device cpu." if isinstance(error, torch.OutOfMemoryError) else "Crop it, or leave it out."
         outcome.failed.append(f"{job.source}: cannot be translated ({type(error).__name__}: {reason}). {remedy}")
@@ -156,7 +156,7 @@ def _translate(
 
 
 def _warnings(job: Job, translation: Translation) -> list[str]:
-    """Why a translation should be looked at with care, a clause each."""
+    """Warnings about a translation, one clause each."""
     warnings = [*([job.warning] if job.warning else []), *translation.warnings]
     if translation.unlike_training:
         warnings.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
@@ -167,10 +167,10 @@ def _warnings(job: Job, translation: Translation) -> list[str]:
 
 
 def _of_planes(models: Sequence[PortableModel], planes: Sequence[str]) -> list[PortableModel]:
-    """Those models that were trained on slices of the wanted planes.
+    """Select the models trained on slices of the given planes.
 
     Raises:
-        ValueError: there is none for one of the planes.
+        ValueError: no model was trained on one of the planes.
     """
     for plane in planes:
         if all(model.preprocessing.plane != plane for model in models):
@@ -189,10 +189,10 @@ def _require_value_range(found: Plan, options: Options) -> None:
 
 
 def _to_be_done(jobs: Sequence[Job], translator: ScanTranslator, options: Options, outcome: Outcome) -> list[Job]:
-    """Jobs whose output is to be written.
+    """Return the jobs whose output has to be written, and record the skipped ones in ``outcome``.
 
     Raises:
-        ValueError: outputs exist, and nobody said what to do with them, or they were made otherwise.
+        ValueError: outputs exist and neither option says what to do, or they were made with other settings.
     """
     remove_abandoned_files(path for job in jobs for path in job.outputs)
     if options.skip_existing:

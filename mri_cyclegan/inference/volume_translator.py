@@ -1,4 +1,4 @@
-"""Whole volumes through a trained model."""
+"""Translate whole volumes with a trained model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
@@ -12,21 +12,21 @@ from mri_cyclegan.data.transforms import PreparedVolume, Preprocessing
 from mri_cyclegan.inference.any_size import for_any_size
 from mri_cyclegan.inference.resampling import to_scan_grid
 
-# Slices through the network at a time: on a CPU more of them take memory and no less time.
+# Slices per batch. On a CPU, more take memory without saving time.
 BATCH_SIZE_CPU, BATCH_SIZE_GPU = 4, 32
 
-# Fewer, where the maps of so many would take more than this.
+# Batches are smaller if their feature maps would take more memory than this.
 BATCH_BYTES_CPU, BATCH_BYTES_GPU = 2**30, 2**33
 
 
-# A scan whose air is empty has at least this share of it at the dark end of the scale.
+# Air counts as empty if at least this fraction of it is at the dark end of the scale.
 EMPTY_SHARE = 0.9
 
 
 def background_of(scaled: ScaledVolume) -> np.ndarray:
-    """Voxels that are known to show nothing, (X, Y, Z) bool: outside the head, at the dark end of the scale.
+    """Mask of empty voxels, (X, Y, Z) bool: outside the head and at the dark end of the scale.
 
-    None where the air is full of noise: a border drawn there could cut dark tissue off.
+    All False if the air is noisy, because the mask could then cut off dark tissue.
     """
     outside = ~scaled.foreground
     background = outside & (scaled.array == 0)
@@ -35,22 +35,22 @@ def background_of(scaled: ScaledVolume) -> np.ndarray:
 
 
 class VolumeTranslator:
-    """Turns volumes of either contrast into the other, each on its own grid and in its whole field of view.
+    """Translates volumes of either contrast into the other, on their own grid and over their whole field of view.
 
-    Background stays background: where the source shows none of the head, the output is 0.
+    Background stays background: the output is 0 where the source shows none of the head, see :func:`background_of`.
 
     Args:
-        networks: ``"ab"`` and ``"ba"`` to a network from (B, 2k + 1, H, W) in [-1, 1], a slice between its neighbours,
-            to (B, 1, H, W), its translation; of their attributes see
+        networks: direction (``"ab"``, ``"ba"``) to a network that maps a slice and its k neighbors on either side,
+            (B, 2k + 1, H, W) in [-1, 1], to the translated slice, (B, 1, H, W); for their optional attributes see
             :func:`mri_cyclegan.inference.any_size.for_any_size`.
-        preprocessing: the one the networks were trained with.
-        num_adjacent: neighbouring slices on either side that the networks see, k.
-        device: where to compute.
-        slice_bytes: memory that a slice of ``image_size`` takes in a network, at most.
+        preprocessing: preprocessing that the networks were trained with.
+        num_adjacent: number of neighbors on either side of a slice that the networks see, k.
+        device: compute device.
+        slice_bytes: upper bound on the memory of a network's feature maps for a slice of ``image_size``, in bytes.
 
     Attributes:
         generator_s: seconds spent in the networks so far.
-        on_slices: called with the number of slices after each batch of them.
+        on_slices: called after each batch with its number of slices.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class VolumeTranslator:
         Args:
             scaled: the volume, on the common intensity scale.
             direction: ``"ab"`` or ``"ba"``.
-            view: how the network sees the slices; the change is undone afterwards.
+            view: transform of the slices before the network; it is undone afterwards.
 
         Returns:
             (X, Y, Z) float32, in [0, 1], on the volume's own grid.
@@ -94,22 +94,22 @@ class VolumeTranslator:
         return output
 
     def of_prepared(self, prepared: PreparedVolume, direction: str, view: "View | None" = None) -> np.ndarray:
-        """As calling it, for a volume that is sliced already; its background is as the network made it."""
+        """Translate an already sliced volume, as a call does but without setting the background to 0."""
         slices = prepared.slices if view is None else view.apply(prepared.slices)
         fakes = self.translate_slices(slices, direction)
         return self.on_scan_grid(fakes if view is None else view.undo(fakes), prepared)
 
     def on_scan_grid(self, slices: np.ndarray, prepared: PreparedVolume) -> np.ndarray:
-        """Slices in [-1, 1] as a volume in [0, 1] on the grid of the scan."""
+        """Convert slices in [-1, 1] to a volume in [0, 1] on the scan's grid."""
         volume = to_scan_grid(slices, prepared.record)
         return ((volume + 1) / 2).clip(0, 1)
 
     @torch.inference_mode()
     def translate_slices(self, slices: np.ndarray, direction: str) -> np.ndarray:
-        """Translate neighbouring slices.
+        """Translate a stack of consecutive slices.
 
         Args:
-            slices: (N, H, W) float32, in [-1, 1], of any size; beyond the first and last one these are repeated.
+            slices: (N, H, W) float32, in [-1, 1], of any size; the first and last one serve as their own neighbors.
             direction: ``"ab"`` or ``"ba"``.
 
         Returns:
@@ -122,7 +122,7 @@ class VolumeTranslator:
             around = centres[:, None] + np.arange(-self.num_adjacent, self.num_adjacent + 1)
             batch = torch.from_numpy(slices[around.clip(0, len(slices) - 1)]).to(self.device)
             began = perf_counter()
-            fake = self._forward(batch, direction).cpu()  # waits for the device
+            fake = self._forward(batch, direction).cpu()  # synchronizes, so that the timing is right
             self.generator_s += perf_counter() - began
             fakes[centres] = fake[:, 0].numpy()
             self.on_slices(len(centres))
@@ -132,21 +132,21 @@ class VolumeTranslator:
         return max(1, min(self.max_batch, int(self.batch_bytes / (self.pixel_bytes * num_pixels))))
 
     def _forward(self, batch: Tensor, direction: str) -> Tensor:
-        """In half precision on a GPU: float16, since bfloat16 has 8 bits and would show as steps of grey."""
+        """Run the network, on a GPU in float16: the 8 bits of bfloat16 would show as gray-level steps."""
         if self.device.type == "cuda":
             with torch.autocast("cuda", torch.float16):
                 fake = self.networks[direction](batch).float()
             if torch.isfinite(fake).all():
                 return fake
-        return self.networks[direction](batch).float()  # on a GPU: something in between was too large for float16
+        return self.networks[direction](batch).float()  # on a GPU: an intermediate value overflowed float16
 
 
 class View:
-    """A change of the slices that should not matter: test-time augmentation.
+    """Test-time augmentation: a transform of the slices that should not change their translation.
 
     Args:
-        flip: left to right.
-        shift: of rows and columns, in pixels; what enters is background.
+        flip: whether to flip left and right.
+        shift: shift along rows and columns, in pixels; the uncovered border becomes background.
     """
 
     def __init__(self, flip: bool = False, shift: tuple[int, int] = (0, 0)) -> None:
@@ -154,34 +154,33 @@ class View:
         self.shift = shift
 
     def apply(self, slices: np.ndarray) -> np.ndarray:
-        """(N, H, W) in [-1, 1], changed."""
+        """Transform slices, (N, H, W) in [-1, 1]."""
         slices = _shifted(slices, self.shift)
         return np.ascontiguousarray(slices[..., ::-1]) if self.flip else slices
 
     def undo(self, slices: np.ndarray) -> np.ndarray:
-        """(N, H, W) in [-1, 1], changed back; what was shifted out is background."""
+        """Undo the transform of slices, (N, H, W) in [-1, 1]; what was shifted out is background."""
         slices = slices[..., ::-1] if self.flip else slices
         return _shifted(slices, (-self.shift[0], -self.shift[1]))
 
 
-# As the slices are, flipped, and moved by two pixels each way.
 TEST_TIME_VIEWS = (View(), View(flip=True), View(shift=(2, 2)), View(shift=(-2, -2)), View(flip=True, shift=(2, -2)))
 
 
 def translate_with_std(
     translators: Sequence[VolumeTranslator], scaled: ScaledVolume, direction: str, views: Sequence[View]
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean and standard deviation, voxel by voxel, over models and views.
+    """Voxelwise mean and standard deviation over models and views.
 
     Args:
-        translators: of one model, or of those of an ensemble.
-        scaled: the volume.
+        translators: translator of one model, or those of an ensemble.
+        scaled: the volume, on the common intensity scale.
         direction: ``"ab"`` or ``"ba"``.
-        views: how each model sees the slices.
+        views: transforms under which each model sees the slices.
 
     Returns:
-        Mean and standard deviation, each (X, Y, Z) float32, in [0, 1], on the volume's own grid; of one model and one
-        view its output, and None.
+        Mean and standard deviation, each (X, Y, Z) float32, in [0, 1], on the volume's own grid; for a single model
+        and view, its output and None.
     """
     if len(translators) * len(views) == 1:
         return translators[0](scaled, direction, views[0]), None
@@ -193,7 +192,7 @@ def translate_with_std(
         for view in views:
             output = translator.of_prepared(prepared, direction, view)
             number += 1
-            change = output - mean  # Welford's way, so that a small spread is not lost to rounding
+            change = output - mean  # Welford's algorithm: a small std is not lost to rounding
             mean += change / number
             squares += change * (output - mean)
     background = background_of(scaled)

@@ -1,4 +1,4 @@
-"""Networks of a saved model, from weights that may come from anybody."""
+"""Load the networks of a saved model from untrusted weights."""
 
 import hashlib
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ from mri_cyclegan.slice_stack import CentreSliceOf
 from mri_cyclegan.text import terminal_safe
 from mri_cyclegan.trusted_classes import DOTTED_NAME, is_trusted
 
-# Ten times the baseline's parameters, and a hundred times what its layers make of a slice.
+# Ten times the parameters of the baseline, and a hundred times the size of its feature maps for one slice.
 MAX_PARAMETERS = 5 * 10**8
 MAX_MAP_BYTES = 2**32
 MAX_WEIGHTS_BYTES = 4 * MAX_PARAMETERS + 2**20
 
 
 class Networks(NamedTuple):
-    """Networks of both directions.
+    """The networks of both directions.
 
     Attributes:
-        by_direction: direction to a network from (B, 2k + 1, H, W) to (B, 1, H, W), ready for use.
-        slice_bytes: of all maps that the larger of them makes of one slice; fewer live at a time.
+        by_direction: direction to a network that maps (B, 2k + 1, H, W) to (B, 1, H, W), in eval mode.
+        slice_bytes: total size of the larger network's feature maps for one slice; fewer are in memory at a time.
     """
 
     by_direction: dict[str, nn.Module]
@@ -37,7 +37,7 @@ class Networks(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """A network without memory for its weights, known to take and give what it must."""
+    """A network on the meta device whose input and output channels are checked."""
 
     network: nn.Module
     gives_stack: bool
@@ -45,10 +45,10 @@ class _Plan(NamedTuple):
 
 
 def load_networks(folder: Path, description: ModelDescription) -> Networks:
-    """Both directions' networks.
+    """Load the networks of both directions.
 
     Raises:
-        ValueError: there are no such networks, or the weights are not theirs or were changed.
+        ValueError: a network cannot be built, or the weights do not fit it or were changed.
     """
     for generator in description.generators.values():
         if DOTTED_NAME.fullmatch(generator.name) and not is_trusted(generator.name):
@@ -76,7 +76,7 @@ def load_networks(folder: Path, description: ModelDescription) -> Networks:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Say which file it is that does not hold what it should."""
+    """Raise errors inside the block as a ValueError that names the file."""
     try:
         yield
     except OSError as error:
@@ -99,13 +99,13 @@ def _require(holds: bool, problem: str) -> None:
 
 
 def _plan(generator: Generator, image_size: int, channels: int) -> _Plan:
-    """Build a network without memory for its weights, and try it.
+    """Build a network on the meta device, without memory for its weights, and run it.
 
     Raises:
-        KeyError, TypeError, ValueError, RuntimeError: there is no such network.
+        KeyError, TypeError, ValueError, RuntimeError: the network cannot be built, is too large or does not fit.
     """
     arguments, constructor = generator.arguments, generator_class(generator.name)
-    if generator.name in GENERATORS:  # their defaults need not be what the model was trained with
+    if generator.name in GENERATORS:  # defaults may differ from those at training time
         missing = [name for name in signature(constructor).parameters if name not in arguments]
         _require(not missing, f"arguments without {', '.join(missing)}")
     with torch.device("meta"):
@@ -123,12 +123,12 @@ def _plan(generator: Generator, image_size: int, channels: int) -> _Plan:
 
 
 def _with_map_bytes(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Output, and bytes of everything that the layers give."""
+    """Return the output, and the total size of all layers' outputs in bytes."""
     sizes: list[int] = []
     hooks = [
         module.register_forward_hook(lambda module, inputs, output: sizes.append(_num_bytes(output)))
         for module in network.modules()
-        if not list(module.children())  # what a whole gives is what its last layer gives
+        if not list(module.children())  # leaves only: a container's output is that of its last layer
     ]
     output = network(image)
     for hook in hooks:
@@ -142,7 +142,7 @@ def _num_bytes(output: object) -> int:
 
 
 def _require_weights_of(network: nn.Module, path: Path, sha256: str) -> None:
-    """Refuse weights that were changed or are not of this network, before memory is taken for it."""
+    """Raise if weights were changed or do not fit the network, before memory is allocated for it."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     _require(digest == sha256, f"the weights are not those {FILE_NAME} describes")
@@ -154,7 +154,7 @@ def _require_weights_of(network: nn.Module, path: Path, sha256: str) -> None:
 
 
 def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors, once they are known to be finite."""
+    """Return the tensors; raise unless all values are finite."""
     broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     _require(not broken, f"weights that are NaN or infinite: {', '.join(broken[:4])}")
     return tensors

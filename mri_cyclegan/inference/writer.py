@@ -1,4 +1,4 @@
-"""Translations on disk: image, sidecar, and what makes a folder of them a BIDS derivative."""
+"""Write translations: images, sidecars, and the data set description of a BIDS derivative."""
 
 import errno
 import json
@@ -34,10 +34,10 @@ from mri_cyclegan.inference.synthetic_image import (
 BIDS_VERSION = "1.10.0"
 DATASET_FILE = "dataset_description.json"
 
-# How the description of a spread begins.
+# Prefix of the std file's description.
 STD_DESCRIPTION = "Standard deviation of the output"
 
-# Free space that is left for others.
+# Disk space left free for other programs.
 SPARE_BYTES = 2**24
 
 Write = Callable[[Path], Any]
@@ -49,9 +49,9 @@ class OutputSettings:
 
     Attributes:
         value_range: see :mod:`mri_cyclegan.inference.synthetic_image`.
-        as_int16: whether NIfTI files hold 16-bit integers with slope and intercept, or float32.
-        is_bids: whether they become part of a BIDS derivative.
-        overwrite: whether files that exist are replaced.
+        as_int16: whether to write NIfTI files as 16-bit integers with slope and intercept instead of float32.
+        is_bids: whether the output is a BIDS derivative.
+        overwrite: whether to replace existing files.
     """
 
     value_range: str = "unit"
@@ -61,12 +61,12 @@ class OutputSettings:
 
 
 def write_translation(translation: Translation, job: Job, settings: OutputSettings) -> None:
-    """Write image, spread and sidecars.
+    """Write image, std and sidecars.
 
-    Each appears whole or not at all, the image last and only when all are on disk: where it is, all are, and are of it.
+    Each file is written atomically. The image appears last, once all are on disk: if it exists, so do its other files.
 
     Raises:
-        OSError: the disk is too full, the folder cannot be written, or a file appeared there meanwhile.
+        OSError: the disk is too full, the folder is not writable, or another process wrote one of the files meanwhile.
     """
     folder = job.target.parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def write_translation(translation: Translation, job: Job, settings: OutputSettin
 
 
 def _files(translation: Translation, job: Job, settings: OutputSettings) -> dict[Path, Write]:
-    """What to write and how, the image first."""
+    """Map each file to the function that writes it, the image first."""
     entries = _entries(translation, job, settings)
     files: dict[Path, Write] = {job.target: _writer(translation, job, settings, is_std=False)}
     if translation.std is not None:
@@ -100,20 +100,20 @@ def _writer(translation: Translation, job: Job, settings: OutputSettings, is_std
 
 
 def _entries(translation: Translation, job: Job, settings: OutputSettings) -> dict[str, Any]:
-    """Of the sidecar."""
+    """Entries of the sidecar."""
     entries = sidecar(translation, ("bids:raw:" if settings.is_bids else "") + job.place, settings.value_range)
     if job.warning:
         entries["Doubts"] = [job.warning, *entries["Doubts"]]
     if settings.is_bids:
         entries["SpatialReference"] = entries["Sources"][0]
-        # BIDS asks for it. A scan as acquired is not, and a scan that is should say so.
+        # BIDS asks for it. Acquired scans are not skull-stripped, and a stripped one should say so in its sidecar.
         root = job.source.parents[job.place.count("/")]
         entries["SkullStripped"] = inherited(job.source, root).get("SkullStripped") is True
     return entries
 
 
 def _make_way(translation: Translation, job: Job, settings: OutputSettings) -> None:
-    """Remove what is replaced, image first: an old image never stands beside a new sidecar."""
+    """Remove the files to be replaced, image first, so that an old image never has a new sidecar."""
     existing = existing_outputs(job, translation.std is not None)
     if existing and not settings.overwrite:
         raise FileExistsError(errno.EEXIST, f"{existing[0].name} appeared meanwhile")
@@ -124,9 +124,9 @@ def _make_way(translation: Translation, job: Job, settings: OutputSettings) -> N
 
 
 def existing_outputs(job: Job, with_std: bool) -> list[Path]:
-    """Files that writing a translation would replace.
+    """Existing files that writing a translation would replace.
 
-    Spread and sidecars of ours without their image are what an interrupted translation left, and none of them.
+    Std files and sidecars of this program without their image do not count: an interrupted translation left them.
     """
     if job.target.exists():
         return [job.target]
@@ -136,17 +136,17 @@ def existing_outputs(job: Job, with_std: bool) -> list[Path]:
 
 
 def settings_differ(job: Job, translator: ScanTranslator, value_range: str) -> bool:
-    """Whether a translation that is there was made by another model, or with other settings."""
+    """Whether an existing translation was made by another model or with other settings."""
     entries = read_json(sidecar_of(job.target))
     wanted = recipe(translator.descriptions, job.direction, translator.num_outputs, value_range)
     return says_ours(entries) and any(entries.get(key) != value for key, value in wanted.items())
 
 
 def write_dataset_description(output: Path, source: Path) -> None:
-    """Make a folder a BIDS derivative of a data set.
+    """Write the file that makes ``output`` a BIDS derivative of the data set ``source``.
 
     Raises:
-        ValueError: it is a data set of its own already.
+        ValueError: the folder already is another data set.
     """
     path = output / DATASET_FILE
     if path.exists() and not is_ours(path):
@@ -164,7 +164,7 @@ def write_dataset_description(output: Path, source: Path) -> None:
 
 
 def _as_json(content: dict[str, Any]) -> bytes:
-    # File names need not be UTF-8; what is not becomes a JSON escape.
+    # File names need not be UTF-8; other bytes become JSON escapes.
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 

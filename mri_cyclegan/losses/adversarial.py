@@ -7,7 +7,7 @@ ADVERSARIAL_LOSSES = ("lsgan", "bce", "hinge", "wgan")
 
 
 def generator_adversarial_loss(fake_logits: Tensor, kind: str) -> Tensor:
-    """How far a generator is from having its fakes judged real.
+    """Adversarial loss of a generator: low if the discriminator takes its fakes for real.
 
     Args:
         fake_logits: discriminator output on fakes, any shape.
@@ -34,19 +34,19 @@ def generator_adversarial_loss(fake_logits: Tensor, kind: str) -> Tensor:
 
 
 def discriminator_adversarial_loss(real_logits: Tensor, fake_logits: Tensor, kind: str) -> Tensor:
-    """How badly a discriminator tells real from fake: the mean of its two parts.
+    """Adversarial loss of a discriminator: the mean of its losses on real images and on fakes.
 
-    The factor one half slows the discriminator against the generators, as in the CycleGAN paper, section 4.
+    The factor one half slows the discriminator relative to the generators, as in the CycleGAN paper, section 4.
 
     Args:
         real_logits: discriminator output on real images, any shape.
         fake_logits: discriminator output on fakes, any shape.
         kind: ``"lsgan"``: (D(real) − 1)² and D(fake)²; ``"bce"``: cross-entropy on logits;
-            ``"hinge"``: max(0, 1 − D(real)) and max(0, 1 + D(fake)); ``"wgan"``: −D(real) and D(fake), which has no
-            end without a bound on the discriminator's slope, see :mod:`mri_cyclegan.losses.gradient_penalty`.
+            ``"hinge"``: max(0, 1 − D(real)) and max(0, 1 + D(fake)); ``"wgan"``: −D(real) and D(fake), unbounded
+            below unless the discriminator's gradient is bounded, see :mod:`mri_cyclegan.losses.gradient_penalty`.
 
     Returns:
-        Scalar, at least 0; for ``"wgan"`` of any sign, minus half the distance the discriminator sees.
+        Scalar, at least 0; for ``"wgan"`` any value: minus half the distance that the discriminator estimates.
 
     Raises:
         ValueError: ``kind`` is unknown.

@@ -8,19 +8,19 @@ from mri_cyclegan.losses.precision import full_precision
 
 CYCLE_LOSSES = ("l1", "l1_ssim")
 
-# The paper's share of structural similarity.
+# Weight of SSIM in Zhao et al.
 SSIM_SHARE = 0.84
-SSIM_WINDOW_SIDE = 11  # of a Gaussian with sigma 1.5
+SSIM_WINDOW_SIDE = 11  # Gaussian with sigma 1.5
 
 
 def cycle_loss(cycled: Tensor, real: Tensor, kind: str) -> Tensor:
-    """How far an image is from itself after the way there and back.
+    """Difference between an image and its translation to the other contrast and back.
 
     Args:
         cycled: ``generator_ba(generator_ab(real))``, (B, C, H, W), in [-1, 1].
         real: (B, C, H, W), in [-1, 1].
-        kind: ``"l1"``: mean absolute difference; ``"l1_ssim"``: 0.16 · that + 0.84 · (1 − structural similarity),
-            which sees blur and lost texture where the mean absolute difference is small. Sides of at least 11 pixels.
+        kind: ``"l1"``: mean absolute difference; ``"l1_ssim"``: 0.16 · that + 0.84 · (1 − SSIM), which detects blur
+            and lost texture even if the mean absolute difference is small, and needs sides of at least 11 pixels.
 
     Returns:
         Scalar, in [0, 2].
@@ -30,8 +30,8 @@ def cycle_loss(cycled: Tensor, real: Tensor, kind: str) -> Tensor:
 
     Reference:
         Zhu et al., ICCV 2017, eq. 2 (l1); Zhao et al., "Loss functions for image restoration with neural networks",
-        IEEE TCI 2017, "The best of both worlds: MS-SSIM + l1". They weigh the l1 part by a Gaussian, take SSIM on
-        several scales, and have images in [0, 1], where the l1 part counts half as much.
+        IEEE TCI 2017, "The best of both worlds: MS-SSIM + l1". They weight the l1 part by a Gaussian, use
+        multi-scale SSIM, and scale images to [0, 1], where the l1 part counts half as much.
     """
     if kind == "l1":
         return functional.l1_loss(cycled, real)
@@ -41,7 +41,7 @@ def cycle_loss(cycled: Tensor, real: Tensor, kind: str) -> Tensor:
 
 
 def identity_loss(identity: Tensor, real: Tensor) -> Tensor:
-    """Mean absolute change a generator makes to an image already in its target contrast.
+    """Mean absolute change that a generator makes to an image already in its target contrast.
 
     Args:
         identity: ``generator(real)``, (B, C, H, W), in [-1, 1].
@@ -58,13 +58,13 @@ def identity_loss(identity: Tensor, real: Tensor) -> Tensor:
 
 @full_precision
 def _structural_difference(image: Tensor, real: Tensor) -> Tensor:
-    """1 − SSIM, in [0, 2]; each channel, a slice of its own, is compared alone."""
+    """1 − SSIM, in [0, 2]; channels are slices and are compared separately."""
     if min(real.shape[-2:]) < SSIM_WINDOW_SIDE:
         raise ValueError(
             f"model.cycle_loss: l1_ssim expected sides of at least {SSIM_WINDOW_SIDE} pixels, "
             f"got {tuple(real.shape[-2:])}. Choose l1, or a larger data.image_size."
         )
-    # SSIM compares means by their product, so that 0 has to be black.
+    # SSIM compares means by their product, so intensities must start at 0 for black.
     similarity = structural_similarity_index_measure(image + 1, real + 1, data_range=2.0)
     assert isinstance(similarity, Tensor)
     return 1 - similarity

@@ -1,26 +1,26 @@
-"""Correlation of two images' edges, whatever the sign of each."""
+"""Correlation of the edges of two images, regardless of edge sign."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Edges count from here on: a share of the image's mean squared gradient, and a floor for an image of one value only.
+# Edge threshold η²: a share of the image's mean squared gradient, plus a floor for constant images.
 EDGE_SHARE = 0.1
 EDGE_FLOOR = 1e-5
 
-# Keeps two images without any edge at a loss of 0.
+# Gives two images without any edge a loss of 0.
 TINY = 1e-6
 
 
 def gradient_correlation_loss(fake: Tensor, source: Tensor) -> Tensor:
-    """How little the edges of two images of different contrasts have in common.
+    """Disagreement between the edges of two images of different contrasts.
 
-    Between T1w and T2w the borders of cerebrospinal fluid and of white matter change their sign, the one of skin and
-    air does not. One correlation of the gradients over the image, and so its absolute value, adds up contributions
-    that cancel. Here each pixel's gradient g is made sign-free by itself, as the normalized tensor
-    g gᵀ / (|g|² + η²); its product with another such tensor is the squared product of two normalized gradients.
-    With E = the sum of products of the tensors of two images, the loss is 1 − 2 E(f, s) / (E(f, f) + E(s, s)). It
-    grows by edges of the source that the fake lacks, and by edges the fake has invented.
+    Between T1w and T2w the edges of cerebrospinal fluid and white matter change sign, while the edge between skin and
+    air does not. In a correlation of the gradients over the whole image these contributions cancel, whether or not its
+    absolute value is taken. Here each pixel's gradient g becomes sign-free as the normalized tensor
+    g gᵀ / (|g|² + η²); the inner product of two such tensors is the squared product of two normalized gradients.
+    With E(f, s) the sum of these products over pixels, the loss is 1 − 2 E(f, s) / (E(f, f) + E(s, s)). Both edges of
+    the source that the fake lacks and edges that the fake adds raise it.
 
     Args:
         fake: (N, 1, H, W).
@@ -46,11 +46,11 @@ def edge_tensors(image: Tensor) -> Tensor:
     """Direction and strength of the edge at each pixel, from 3×3 Sobel gradients in units of intensity per pixel.
 
     Args:
-        image: (N, 1, H, W); beyond the border it goes on with its outermost pixels.
+        image: (N, 1, H, W); padded by replicating its border.
 
     Returns:
-        (N, 3, H, W): of the symmetric g gᵀ / (|g|² + η²) the entries yy, xx and √2 · xy, so that sums of products
-        are those of the tensors. η² is a tenth of the image's mean |g|².
+        (N, 3, H, W): the entries yy, xx and √2 · xy of the symmetric tensor g gᵀ / (|g|² + η²), so that channel-wise
+        sums of products equal inner products of the tensors. η² is a tenth of the image's mean |g|².
     """
     sobel = torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]], dtype=image.dtype, device=image.device) / 8
     padded = functional.pad(image, [1] * 4, mode="replicate")

@@ -1,4 +1,4 @@
-"""Penalties on how steeply a discriminator's judgement changes with its image."""
+"""Penalties on the gradient of a discriminator's output with respect to its input image."""
 
 from collections.abc import Callable
 
@@ -12,26 +12,26 @@ GRADIENT_PENALTIES = ("interpolated", "zero_centred")
 
 @full_precision
 def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, kind: str) -> Tensor:
-    """How far the slope of a discriminator is from the wanted one.
+    """How far the gradient norm of a discriminator is from its target.
 
-    The slope is that of D(x), over all pixels of an image. With ``"interpolated"`` D(x) is the mean of an image's
-    patch logits, since this is what the adversarial loss looks at, and what should have a slope of one; with
-    ``"zero_centred"`` their sum, since each patch should be flat, however many there are.
+    The gradient is that of D(x) with respect to all pixels of an image. With ``"interpolated"`` D(x) is the mean of an
+    image's patch logits, which is what the adversarial loss uses and what should have a gradient norm of 1; with
+    ``"zero_centred"`` it is their sum, since each patch should have zero gradient, however many there are.
 
-    Both penalties need a discriminator that judges each image alone: with ``discriminator.minibatch_stdev`` the
-    slope also holds what an image does to the logits of its batch neighbours. ``"zero_centred"`` is often computed
-    in every 16th batch only, with 16 times the weight.
+    Both penalties assume a discriminator that scores each image independently: with ``discriminator.minibatch_stdev``
+    the gradient also contains the effect of an image on the logits of other images in the batch. ``"zero_centred"`` is
+    often computed every 16th batch only, with 16 times the weight.
 
     Args:
         discriminator: (B, C, H, W) to patch logits, (B, …); its weights in float32 or float64.
         real: (B, C, H, W), in [-1, 1].
-        fake: (B, C, H, W), in [-1, 1]; ``"zero_centred"`` does not look at it.
+        fake: (B, C, H, W), in [-1, 1]; not used by ``"zero_centred"``.
         kind: ``"interpolated"``: (‖∇D‖ − 1)² at one random mix of each real image with its fake, for ``"wgan"``;
-            ``"zero_centred"``: ‖∇D‖² at the real images, which leaves a discriminator at rest once the fakes are
-            like the reals.
+            ``"zero_centred"``: ‖∇D‖² at the real images, which lets the discriminator settle once the fakes match
+            the real images.
 
     Returns:
-        Scalar mean over the batch, at least 0; its gradient reaches the discriminator's weights, not the images.
+        Scalar mean over the batch, at least 0; gradients flow to the discriminator's weights, not to the images.
 
     Raises:
         ValueError: ``kind`` is unknown.
@@ -44,7 +44,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, kind:
     if kind == "interpolated":
         share = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device=real.device)
         slope = _slope(lambda image: discriminator(image).flatten(1).mean(dim=1), share * real + (1 - share) * fake)
-        # Unlike a root of a sum of squares, the norm has a finite gradient where the slope is 0.
+        # Unlike the square root of a sum of squares, vector_norm has a finite gradient at 0.
         return (torch.linalg.vector_norm(slope, dim=1) - 1).square().mean()
     if kind == "zero_centred":
         return _slope(discriminator, real).square().sum(dim=1).mean()
@@ -52,7 +52,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, kind:
 
 
 def _slope(judge: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Gradient of the sum of each image's judgements in its own pixels, (B, C · H · W), as a part of the graph."""
+    """Gradient of the summed output with respect to each image's pixels, (B, C · H · W), itself differentiable."""
     image = image.detach().requires_grad_()
     (slope,) = torch.autograd.grad(judge(image).sum(), image, create_graph=True)
     return slope.flatten(1)

@@ -1,10 +1,10 @@
-"""Modality-independent neighbourhood descriptor, in two dimensions."""
+"""Modality-independent neighborhood descriptor (MIND) in 2-D."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-# 24 neighbours of a pixel; a patch is 7×7, weighted by a Gaussian.
+# A pixel has 24 neighbors; a patch is 7×7, weighted by a Gaussian.
 SEARCH_RADIUS = 2
 PATCH_RADIUS = 3
 PATCH_SIGMA = 1.0
@@ -13,21 +13,21 @@ STEPS = range(-SEARCH_RADIUS, SEARCH_RADIUS + 1)
 NEIGHBOURS = [(down, right) for down in STEPS for right in STEPS if (down, right) != (0, 0)]
 NEAREST = [index for index, (down, right) in enumerate(NEIGHBOURS) if abs(down) + abs(right) == 1]
 
-# Floor of the local variance: a share of the image's mean variance, and one for an image of one value only.
+# Floor of the local variance: a share of the image's mean variance, plus a constant for constant images.
 VARIANCE_SHARE = 0.1
 VARIANCE_FLOOR = 1e-6
 
 
 def mind_loss(fake: Tensor, source: Tensor) -> Tensor:
-    """Mean absolute difference of the two images' descriptors.
+    """Mean absolute difference between the MIND descriptors of two images.
 
     Args:
         fake: (N, 1, H, W).
         source: (N, 1, H, W), of another contrast.
 
     Returns:
-        Scalar, in [0, 1): 0 if each image is an affine function of the other, whatever its sign; near 0 if the
-        function changes from place to place, as long as it does so slowly.
+        Scalar, in [0, 1): 0 if each image is an affine function of the other, with positive or negative slope; near 0
+        if that function varies slowly over the image.
 
     Reference:
         Yang et al., "Unsupervised MR-to-CT synthesis using structure-constrained CycleGAN", IEEE TMI 2020
@@ -37,15 +37,13 @@ def mind_loss(fake: Tensor, source: Tensor) -> Tensor:
 
 
 def neighbourhood_descriptor(image: Tensor) -> Tensor:
-    """How alike the patch around each pixel is to the patches around its neighbours.
-
-    Beyond the border the image goes on with its outermost pixels.
+    """Similarity between the patch around each pixel and the patches around its neighbors.
 
     Args:
-        image: (N, 1, H, W).
+        image: (N, 1, H, W); padded by replicating its border.
 
     Returns:
-        (N, 24, H, W), in [0, 1], of each pixel at least one value 1; the neighbours in reading order.
+        (N, 24, H, W), in [0, 1], with at least one 1 per pixel; neighbors in row-major order.
 
     Reference:
         Heinrich et al., "MIND: modality independent neighbourhood descriptor for multi-modal deformable registration",
@@ -53,17 +51,16 @@ def neighbourhood_descriptor(image: Tensor) -> Tensor:
     """
     distances = _patch_distances(image)
     variance = distances[:, NEAREST].mean(dim=1, keepdim=True)
-    # In air and in flat tissue the variance is next to nothing: divided by it, noise and rounding would count as much
-    # as anatomy, with gradients that grow without bound. The paper's authors take a floor of a thousandth of the
-    # image's mean. With a tenth, the steps of a fake computed in bfloat16, 0.004 near -1, do not outweigh anatomy,
-    # and between T1w and T2w of the phantom, which have noise, a shift by one pixel raises the loss by a third, not by
-    # a quarter.
+    # In air and homogeneous tissue the variance is close to 0: dividing by it would give noise and rounding as much
+    # influence as anatomy, and unbounded gradients. The paper's authors use a floor of a thousandth of the image's
+    # mean variance. With a tenth, the rounding steps of a fake in bfloat16 (0.004 near -1) do not outweigh anatomy, and
+    # between noisy T1w and T2w of the phantom a one-pixel shift raises the loss by a third instead of a quarter.
     floor = VARIANCE_SHARE * variance.mean(dim=(2, 3), keepdim=True) + VARIANCE_FLOOR
     return torch.exp((distances.amin(dim=1, keepdim=True) - distances) / torch.maximum(variance, floor))
 
 
 def _patch_distances(image: Tensor) -> Tensor:
-    """Weighted mean squared difference of each pixel's patch from its neighbours' patches, (N, 24, H, W)."""
+    """Weighted mean squared difference between each pixel's patch and its neighbors' patches, (N, 24, H, W)."""
     height, width = image.shape[-2:]
     padded = functional.pad(image, [SEARCH_RADIUS] * 4, mode="replicate")
     down_right = ((SEARCH_RADIUS + down, SEARCH_RADIUS + right) for down, right in NEIGHBOURS)

@@ -1,39 +1,39 @@
-"""How little one image tells about another."""
+"""Mutual-information losses between two images."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 NUM_BINS = 23
-LOCAL_NUM_BINS = 16  # a patch has fewer pixels to fill them
+LOCAL_NUM_BINS = 16  # fewer, since a patch has fewer pixels
 
 PATCH_SIDE = 32
 PATCH_STRIDE = PATCH_SIDE // 2
 
-# In nats: the information of a source below which it is taken as flat.
+# In nats: a source with less information counts as flat.
 FLAT = 0.01
 
-# Of a pixel that is hardly in a bin. Below it a weight is 0: products of smaller ones are denormal numbers, which make
-# a CPU ten times slower.
+# Smaller bin weights are set to 0: their products would be denormal numbers, which make a CPU ten times slower.
 SMALLEST_WEIGHT = 1e-12
 
-# Keeps logarithms of empty bins finite.
+# Keeps the logarithms of empty bins finite.
 EPSILON = 1e-7
 
 
 def mutual_information_loss(fake: Tensor, source: Tensor) -> Tensor:
-    """One minus the share of the source's information that the fake holds, in the mean over images.
+    """One minus the share of the source's information that the fake preserves, averaged over images.
 
-    The share is I(fake; source) / I(source; source), I being mutual information from Gaussian Parzen windows, half as
-    wide as the distance of 23 bins. By the division a loss of 0 means the same for any source and number of bins.
+    The share is I(fake; source) / I(source; source), where I is mutual information estimated on 23 bins with Gaussian
+    Parzen windows, σ being half the bin spacing. The division makes a loss of 0 mean the same for any source and number
+    of bins.
 
     Args:
         fake: (N, 1, H, W), in [-1, 1].
-        source: likewise, of another contrast.
+        source: (N, 1, H, W), in [-1, 1], of another contrast.
 
     Returns:
-        Scalar, about 1 for a flat fake or a flat source; about 0 if fake and source determine each other. Somewhat
-        below 0 if, besides, the fake spreads its intensities wider than the source, which the windows blur less.
+        Scalar, about 1 for a flat fake or a flat source; about 0 if fake and source determine each other. It is
+        slightly negative if the fake also spreads its intensities wider than the source, as the windows blur it less.
 
     Reference:
         Viola and Wells, "Alignment by maximization of mutual information", IJCV 1997; Guo, "Multi-modality image
@@ -48,13 +48,13 @@ def mutual_information_loss(fake: Tensor, source: Tensor) -> Tensor:
 def local_mutual_information_loss(fake: Tensor, source: Tensor) -> Tensor:
     """As :func:`mutual_information_loss`, in half-overlapping patches of 32×32 pixels, with 16 bins.
 
-    What an intensity means may then change from place to place: by a bias field, or from one tissue to another. A patch
-    counts in its image by what there is to know about it, a flat one not at all: the share is Σ I(fake; source) /
+    The relation between intensities may then vary over the image, with a bias field or from one tissue to another.
+    Patches are weighted by the information of the source in them, flat ones by 0: the share is Σ I(fake; source) /
     Σ I(source; source), with sums over patches.
 
     Args:
         fake: (N, 1, H, W), in [-1, 1].
-        source: likewise, of another contrast.
+        source: (N, 1, H, W), in [-1, 1], of another contrast.
 
     Returns:
         As :func:`mutual_information_loss`.
@@ -74,33 +74,33 @@ def _lost_share(shared: Tensor, everything: Tensor) -> Tensor:
 
 
 def _weights(image: Tensor, num_bins: int) -> Tensor:
-    """(N, 1, H, W) in [-1, 1] to the share of each pixel in each bin, (N, H, W, num_bins); their sum is 1.
+    """Parzen weights of each pixel in each bin: (N, 1, H, W) in [-1, 1] to (N, H, W, num_bins), summing to 1 per pixel.
 
-    A Gaussian window divided by its sum over bins is a softmax of -(x - c)² / 2σ², where x² makes no difference.
+    A Gaussian window divided by its sum over bins is a softmax of -(x - c)² / 2σ², in which the x² term cancels.
     """
     value = ((image[:, 0] + 1) / 2).clamp(0, 1)
     centres = torch.linspace(0, 1, num_bins, dtype=image.dtype, device=image.device)
-    sharpness = 2 * (num_bins - 1) ** 2  # 1 / 2σ², σ being half the distance of two bins
+    sharpness = 2 * (num_bins - 1) ** 2  # 1 / 2σ², σ being half the bin spacing
     weights = (sharpness * (2 * value[..., None] * centres - centres.square())).softmax(dim=-1)
     return functional.threshold(weights, SMALLEST_WEIGHT, 0.0)
 
 
 def _joint(of_one: Tensor, of_other: Tensor) -> Tensor:
-    """Weights of K pixels, (..., K, num_bins), to the joint distribution of the bins, (..., num_bins, num_bins)."""
+    """Joint distribution of the bins, (..., num_bins, num_bins), from weights of K pixels, (..., K, num_bins)."""
     return of_one.mT @ of_other / of_one.shape[-2]
 
 
 def _information(joint: Tensor) -> Tensor:
-    """Mutual information of joint distributions, (..., num_bins, num_bins) to (...), in nats."""
+    """Mutual information in nats of joint distributions, (..., num_bins, num_bins) to (...)."""
     apart = joint.sum(dim=-1, keepdim=True) * joint.sum(dim=-2, keepdim=True)
     return (joint * ((joint + EPSILON).log() - (apart + EPSILON).log())).sum(dim=(-1, -2))
 
 
 def _information_of_patches(of_one: Tensor, of_other: Tensor) -> Tensor:
-    """Weights, (N, H, W, num_bins), to the mean over patches of their mutual information, (N,).
+    """Mean over patches of the mutual information, (N,), from weights, (N, H, W, num_bins).
 
-    A patch is four squares of half its side, each of which belongs to four patches: their distributions are computed
-    once and averaged.
+    A patch consists of four squares with half its side, and neighboring patches share them: joint distributions are
+    computed once per square and averaged over the four squares of each patch.
     """
     joint = _joint(_squares(of_one), _squares(of_other))
     joint = joint[:, 1:] + joint[:, :-1]
@@ -109,12 +109,12 @@ def _information_of_patches(of_one: Tensor, of_other: Tensor) -> Tensor:
 
 
 def _squares(weights: Tensor) -> Tensor:
-    """(N, H, W, num_bins) to (N, H / 16, W / 16, 256, num_bins)."""
+    """Split into 16×16 squares: (N, H, W, num_bins) to (N, H / 16, W / 16, 256, num_bins)."""
     side = PATCH_STRIDE
     return weights.unflatten(2, (-1, side)).unflatten(1, (-1, side)).transpose(2, 3).flatten(3, 4)
 
 
 def _fit_patches(image: Tensor) -> Tensor:
-    """(N, 1, H, W) to the same with larger sides: the outermost pixels go on until the last patch is full."""
+    """Pad (N, 1, H, W) at the bottom and right, replicating the border, until patches cover the image."""
     missing = [max(0, PATCH_SIDE - side) or (PATCH_SIDE - side) % PATCH_STRIDE for side in image.shape[-2:]]
     return functional.pad(image, (0, missing[1], 0, missing[0]), mode="replicate")

@@ -1,4 +1,4 @@
-"""Losses that need more digits than mixed-precision training gives them."""
+"""Full precision for losses that mixed precision would make inaccurate."""
 
 import functools
 from collections.abc import Callable
@@ -11,12 +11,12 @@ P = ParamSpec("P")
 
 
 def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Run a loss without autocast, on images in float32; float64 stays.
+    """Decorate a loss to run without autocast, on tensors cast to float32; float64 stays.
 
-    Variances as differences of squares, and gradients of gradients, are noise in the 8 binary digits of bfloat16.
+    Variances computed as differences of squares, and second derivatives, are noise at bfloat16's 8 bits of precision.
 
     Args:
-        loss: a function of images, and of whatever else; at least one argument is a tensor.
+        loss: function with any arguments, at least one of them a tensor.
     """
 
     @functools.wraps(loss)

@@ -1,12 +1,12 @@
-"""How unevenly a displacement moves neighbouring pixels."""
+"""Smoothness loss of a displacement field."""
 
 from torch import Tensor
 
 
 def smoothness_loss(displacement: Tensor) -> Tensor:
-    """Squared difference of the displacements of neighbouring pixels, along rows plus along columns.
+    """Mean squared difference between displacements of neighboring pixels, along rows plus along columns.
 
-    Differences are between direct neighbours: central ones would not see a displacement that alternates.
+    It uses forward differences: central differences would miss a displacement that alternates from pixel to pixel.
 
     Args:
         displacement: (B, 2, H, W), in pixels; H and W at least 2.

@@ -18,21 +18,21 @@ STRUCTURE_LOSSES = tuple(_LOSSES)
 
 @full_precision
 def structure_loss(fake: Tensor, source: Tensor, kind: str) -> Tensor:
-    """How far the anatomy of a translated image is from that of its source.
+    """Difference between the anatomy of a translated image and that of its source.
 
-    Cycle consistency alone does not keep a generator from moving anatomy, as long as the other moves it back.
+    Cycle consistency alone lets a generator move anatomy, as long as the other generator moves it back.
 
     Args:
-        fake: ``generator(source)``, (B, C, H, W), in [-1, 1]; C neighbouring slices are compared one by one.
+        fake: ``generator(source)``, (B, C, H, W), in [-1, 1]; C neighboring slices are compared one by one.
         source: (B, C, H, W), in [-1, 1], of another contrast.
-        kind: ``"mind"``: each pixel's likeness to its neighbours, see :mod:`mri_cyclegan.losses.mind`;
-            ``"gradient_correlation"``: place, direction and presence of edges, whatever their sign, see
+        kind: ``"mind"``: each pixel's similarity to its neighbors, see :mod:`mri_cyclegan.losses.mind`;
+            ``"gradient_correlation"``: presence, position and direction of edges, regardless of sign, see
             :mod:`mri_cyclegan.losses.gradient_correlation`; ``"mutual_information"``: how well the intensities of
-            one tell those of the other, over a slice, and ``"local_mutual_information"``, over patches of it, see
-            :mod:`mri_cyclegan.losses.mutual_information`.
+            one image predict those of the other, over the whole slice, or ``"local_mutual_information"``: within
+            patches, see :mod:`mri_cyclegan.losses.mutual_information`.
 
     Returns:
-        Scalar, about 1 at most, lower is better; about 0 for the same anatomy. ``"mind"`` and
+        Scalar, at most about 1; about 0 for the same anatomy. ``"mind"`` and
         ``"gradient_correlation"`` are never below 0.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pieces that generators and discriminators share."""
+"""Building blocks shared by generators and discriminators."""
 
 from torch import Tensor, nn
 
@@ -18,18 +18,18 @@ def init_normal(network: nn.Module, std: float = 0.02) -> None:
 
 
 def downsample(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """4×4 convolution with stride 2: halves both sides."""
+    """4×4 convolution with stride 2, which halves both sides."""
     return nn.Conv2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1, bias=False)
 
 
 def upsample(in_channels: int, out_channels: int, mode: str) -> nn.Module:
-    """Doubles both sides.
+    """Layer that doubles both sides.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        mode: ``"transposed"``, a 4×4 transposed convolution with stride 2, or ``"resize"``, nearest-neighbour
-            enlargement and a 3×3 convolution, which cannot leave a checkerboard.
+        mode: ``"transposed"``, a 4×4 transposed convolution with stride 2, or ``"resize"``, nearest-neighbor
+            upsampling and a 3×3 convolution, which avoids checkerboard artifacts.
 
     Reference:
         Odena et al., "Deconvolution and checkerboard artifacts", Distill 2016.
@@ -45,16 +45,16 @@ def upsample(in_channels: int, out_channels: int, mode: str) -> nn.Module:
 
 
 def require_sides(image: Tensor, multiple: int, name: str, smallest: int = 1) -> None:
-    """Refuse images whose sides a generator cannot halve as often as it does.
+    """Raise unless both sides of an image fit a generator.
 
     Args:
         image: (B, C, H, W).
         multiple: both sides must be multiples of it.
-        name: of the generator.
-        smallest: both sides must be that long.
+        name: name of the generator, for the message.
+        smallest: minimum length of both sides.
 
     Raises:
-        ValueError: they are not.
+        ValueError: a side is too small or not a multiple.
     """
     height, width = image.shape[-2:]
     if height % multiple or width % multiple or min(height, width) < smallest:

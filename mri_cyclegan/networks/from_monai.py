@@ -1,4 +1,4 @@
-"""Networks of MONAI: generators, and one that registers images."""
+"""Networks built on MONAI: generators and a registration network."""
 
 import torch
 from monai.networks.nets import AttentionUnet as MonaiAttentionUnet
@@ -9,21 +9,21 @@ from torch.nn import functional
 
 from mri_cyclegan.networks.blocks import require_sides
 
-# Wider than any published one, and no danger to the memory.
+# Wider than any published Swin UNETR, but still small enough for memory.
 MAX_FEATURES = 96
 
 
 class AttentionUNet(nn.Module):
-    """MONAI's attention U-Net, whose skip connections are weighed by what lies below them.
+    """MONAI's attention U-Net, whose skip connections are gated by features of the level below.
 
-    MONAI normalizes over the batch, which in a batch of one or two mixes subjects and makes a pass over fakes differ
-    from one over reals: each of these norms is replaced by instance normalization with weights of its own.
+    MONAI uses batch normalization, which in a batch of one or two mixes subjects and makes a pass over fakes differ
+    from a pass over real images. It is replaced by instance normalization with learned scale and shift.
 
     Args:
         in_channels: channels of the input image.
         out_channels: channels of the output image.
         base_channels: channels at full resolution; they double at every level.
-        depth: number of halvings; both sides of the input must be multiples of ``2 ** depth``, and above that.
+        depth: number of halvings; both sides of the input must be multiples of ``2 ** depth``, and larger than it.
 
     Reference:
         Oktay et al., "Attention U-Net: learning where to look for the pancreas", MIDL 2018.
@@ -45,12 +45,12 @@ class AttentionUNet(nn.Module):
 
 
 class SwinUNETR(nn.Module):
-    """MONAI's Swin UNETR: a transformer with shifted windows as encoder, convolutions as decoder.
+    """MONAI's Swin UNETR: a shifted-window transformer encoder with a convolutional decoder.
 
     Args:
         in_channels: channels of the input image.
         out_channels: channels of the output image.
-        features: of the first level, a multiple of 12, at most 96; the paper has 48.
+        features: channels of the first level, a multiple of 12, at most 96; the paper uses 48.
 
     Reference:
         Hatamizadeh et al., "Swin UNETR: Swin transformers for semantic segmentation of brain tumors in MRI images",
@@ -58,15 +58,15 @@ class SwinUNETR(nn.Module):
     """
 
     size_multiple = 32
-    depends_on_size = True  # where windows begin, and how many there are, follows from it
-    is_bound_to_size = True  # once it is exported: windows are counted while its graph is made
+    depends_on_size = True  # it determines the number and position of the windows
+    is_bound_to_size = True  # after export: the number of windows is fixed when the graph is traced
 
     def __init__(self, in_channels: int = 1, out_channels: int = 1, features: int = 24) -> None:
         super().__init__()
         if not 0 < features <= MAX_FEATURES or features % 12:
             raise ValueError(f"generator.features: expected a multiple of 12, at most {MAX_FEATURES}, got {features}.")
         wanted = torch.get_default_device()
-        with torch.device("cpu"):  # it reads numbers while it is built, which a device without memory has not
+        with torch.device("cpu"):  # its constructor reads tensor values, which the meta device does not have
             network = MonaiSwinUNETR(in_channels, out_channels, feature_size=features, spatial_dims=2)
         self.network = network.to(wanted)
 
@@ -77,13 +77,13 @@ class SwinUNETR(nn.Module):
 
 
 class RegistrationUNet(nn.Module):
-    """MONAI's VoxelMorph U-Net: moves the pixels of one image to where another shows the same.
+    """MONAI's VoxelMorph U-Net: registers a moving image to a fixed one.
 
-    It starts with next to no displacement, so that a model begins as if it had none of it.
+    Its initial displacement is almost 0, so that training starts as if without registration.
 
     Args:
-        in_channels: channels of either image.
-        base_channels: channels at full resolution; twice that below. VoxelMorph has 16.
+        in_channels: channels of each image.
+        base_channels: channels at full resolution; twice as many below. VoxelMorph uses 16.
         depth: number of halvings; both sides of the input must be multiples of ``2 ** depth``.
 
     Reference:
@@ -102,7 +102,7 @@ class RegistrationUNet(nn.Module):
         self.network = VoxelMorphUNet(2, 2 * in_channels, width, channels, [base_channels] * 2)
         last = [module for module in self.network.modules() if isinstance(module, nn.Conv2d)][-1]
         assert last.bias is not None
-        nn.init.normal_(last.weight, std=1e-5)  # not 0, or no other layer would learn from the first batch
+        nn.init.normal_(last.weight, std=1e-5)  # not 0, or no other layer would get a gradient in the first batch
         nn.init.zeros_(last.bias)
 
     def forward(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,39 +110,39 @@ class RegistrationUNet(nn.Module):
 
         Args:
             moving: (B, in_channels, H, W), in [-1, 1]; H and W multiples of ``2 ** depth``.
-            fixed: likewise.
+            fixed: same shape and range.
 
         Returns:
-            The moving images on the fixed ones, (B, in_channels, H, W), in [-1, 1], and the displacement (B, 2, H, W),
-            see :func:`warp`; both in float32 even under autocast.
+            The moving images registered to the fixed ones, (B, in_channels, H, W), in [-1, 1], and the displacement,
+            (B, 2, H, W), see :func:`warp`; both at least in float32 even under autocast.
         """
         require_sides(moving, self.size_multiple, f"registration network of depth {self.depth}")
         displacement = self.network(torch.cat([moving, fixed], dim=1))
-        # Positions up to 256 have no fraction left in bfloat16.
+        # In bfloat16, positions near 256 have no fractional digits.
         displacement = displacement.to(torch.promote_types(displacement.dtype, torch.float32))
         return warp(moving, displacement), displacement
 
 
 def warp(image: Tensor, displacement: Tensor) -> Tensor:
-    """Take each pixel's value from somewhere else in the image, bilinear; beyond the edge, from the edge.
+    """Resample an image at displaced positions, with bilinear interpolation and border padding.
 
-    Not MONAI's ``Warp``: that one keeps its grid from the first batch, also when the network moves to another device.
+    Not MONAI's ``Warp``, which caches its grid at the first batch and does not move it with the network's device.
 
     Args:
         image: (B, C, H, W).
-        displacement: (B, 2, H, W), from each pixel to where its value is taken, (rows, columns) in pixels.
+        displacement: (B, 2, H, W), from each pixel to the position it is sampled from, (rows, columns) in pixels.
 
     Returns:
-        (B, C, H, W), of the type of ``displacement``.
+        (B, C, H, W), with the dtype of ``displacement``.
     """
     height, width = image.shape[-2:]
     row, column = displacement.unbind(1)
     row = row + torch.arange(height, device=row.device)[:, None]
     column = column + torch.arange(width, device=row.device)
-    # The centre of the first pixel is -1, that of the last 1.
+    # The center of the first pixel is at -1, that of the last at 1.
     grid = torch.stack([2 * column / (width - 1) - 1, 2 * row / (height - 1) - 1], dim=-1)
     image = image.to(displacement.dtype)
-    # On a CPU torch reads from anywhere for a place that is NaN. The result is NaN all the same.
+    # On a CPU, grid_sample reads out of bounds at NaN positions. The sum below still makes the result NaN.
     grid = grid.nan_to_num()
     moved = functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
     return moved + 0 * displacement.sum()

@@ -1,21 +1,21 @@
-"""How much the images of a batch differ, as a feature of each."""
+"""Minibatch standard deviation: how much the images of a batch differ, as an extra channel."""
 
 import torch
 from torch import Tensor, nn
 
-# Features vary by much more. Without it a root would bend without end where images agree, as in the background: the
-# gradient of a gradient penalty would be NaN.
+# Far below the usual variation of features. Without it, the square root would have infinite derivatives where images
+# agree, as in the background, and the gradient of a gradient penalty would be NaN.
 SOFTENING = 0.01
 
 
 class MinibatchStdev(nn.Module):
-    """Appends one channel: the standard deviation of each feature at each place over the batch, averaged.
+    """Appends one channel: the standard deviation over the batch, averaged over features and positions.
 
-    Of a standard deviation s it is √(s² + 0.01²) − 0.01, which is smooth where images agree.
+    Each standard deviation s is replaced by √(s² + 0.01²) − 0.01, which is smooth where images agree.
 
-    A discriminator sees from it whether fakes vary less than real images do, which one image cannot show. All images
-    of a batch get the same number, so reals and fakes must not share a batch. One image alone does not vary: at batch
-    size 1 the channel is 0 and teaches nothing.
+    It shows a discriminator whether fakes vary less than real images, which a single image cannot. All images of a
+    batch get the same value, so real images and fakes must not share a batch. At batch size 1 the channel is 0 and
+    carries no information.
 
     Reference:
         Karras et al., "Progressive growing of GANs", ICLR 2018, section 3.

@@ -8,20 +8,20 @@ from mri_cyclegan.networks.patchgan import PatchGAN
 
 
 class MultiScaleDiscriminator(nn.Module):
-    """One PatchGAN a scale: of the image itself, of its halving by average pooling, of the halving of that, and so on.
+    """One PatchGAN per scale; each scale halves the image of the one before by average pooling.
 
-    Fine scales judge texture, coarse ones the whole head. Each scale is one channel of logits, enlarged to the size of
-    the finest, so that the mean over all logits, which every adversarial loss takes, weighs each scale the same,
-    though a coarse scale has fewer patches. pix2pixHD adds the scales up; the mean keeps the adversarial loss and
-    ``model.lambda_cycle`` in proportion whatever the number of scales.
+    Fine scales score texture, coarse ones the whole head. Each scale is one channel of logits, upsampled to the size of
+    the finest, so that the mean over all logits, which every adversarial loss takes, weights all scales equally, though
+    coarse scales have fewer patches. pix2pixHD sums the scales; the mean keeps the adversarial loss in proportion to
+    ``model.lambda_cycle`` for any number of scales.
 
     Args:
         in_channels: channels of the image.
         base_channels: of each PatchGAN, see :class:`mri_cyclegan.networks.patchgan.PatchGAN`.
-        num_layers: of each; three layers on three scales judge patches of 70, 141 and 283 pixels of the image.
+        num_layers: of each PatchGAN; three layers on three scales give patches of 70, 141 and 283 image pixels.
         num_scales: number of PatchGANs.
-        spectral_norm: of each.
-        minibatch_stdev: of each.
+        spectral_norm: of each PatchGAN.
+        minibatch_stdev: of each PatchGAN.
 
     Raises:
         ValueError: an argument is out of range, or an input is too small for the coarsest scale.
@@ -57,8 +57,8 @@ class MultiScaleDiscriminator(nn.Module):
                 ``3 * 2 ** (num_layers + num_scales - 1)``.
 
         Returns:
-            (B, num_scales, h, w) logits, finest scale first: high for real. A coarse logit is repeated over the
-            places next to it. 256×256 gives 30×30 with three layers.
+            (B, num_scales, h, w) logits, finest scale first: high for real. Coarse logits are upsampled to the finest
+            scale (nearest neighbor). 256×256 gives 30×30 with three layers.
         """
         logits = []
         for discriminator in self.scales:

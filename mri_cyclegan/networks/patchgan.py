@@ -10,15 +10,15 @@ from mri_cyclegan.networks.spectral import normalize_spectra
 
 
 class PatchGAN(nn.Module):
-    """Judges every overlapping patch of an image on its own; with three layers the patch is 70×70 pixels.
+    """Scores overlapping patches of an image; with three layers a patch is 70×70 pixels.
 
     Args:
         in_channels: channels of the image.
-        base_channels: channels after the first layer; they double up to eight times that.
+        base_channels: channels after the first layer; they double at each layer, up to eight times that.
         num_layers: stride-2 layers. The patch is 16, 34, 70, 142, 286 pixels for 1, 2, 3, 4, 5 layers.
-        spectral_norm: whether spectral normalization of every convolution takes the place of instance normalization,
-            which would rescale what it bounds.
-        minibatch_stdev: whether the last layer sees how much the images of the batch differ, see
+        spectral_norm: whether to use spectral normalization of every convolution instead of instance normalization,
+            which would undo its bound by rescaling.
+        minibatch_stdev: whether to give the last layer the variation over the batch, see
             :class:`mri_cyclegan.networks.minibatch_stdev.MinibatchStdev`.
 
     Raises:
@@ -26,7 +26,7 @@ class PatchGAN(nn.Module):
 
     Reference:
         Isola et al., CVPR 2017, appendix 6.1.2; Zhu et al., ICCV 2017, section 7.2 (instance normalization);
-        Miyato et al., ICLR 2018 (spectral normalization, and no other).
+        Miyato et al., ICLR 2018 (spectral normalization without any other).
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PatchGAN(nn.Module):
                 ``3 * 2 ** num_layers``.
 
         Returns:
-            (B, 1, h, w) logits, one a patch: high for real. 256×256 gives 30×30 with three layers.
+            (B, 1, h, w) logits, one per patch: high for real. 256×256 gives 30×30 with three layers.
         """
         if min(image.shape[-2:]) < self.smallest_side:
             raise ValueError(

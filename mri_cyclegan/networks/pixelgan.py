@@ -8,15 +8,15 @@ from mri_cyclegan.networks.spectral import normalize_spectra
 
 
 class PixelGAN(nn.Module):
-    """Judges every pixel on its own, by its grey value alone: all convolutions are 1×1.
+    """Scores every pixel by its gray value alone: all convolutions are 1×1.
 
-    Only instance normalization, which sees the whole map, tells a pixel how it compares with the rest of its image.
+    Only instance normalization, which covers the whole image, relates a pixel to the rest of its image.
 
     Args:
         in_channels: channels of the image.
         base_channels: channels after the first layer; twice that after the second.
         spectral_norm: as in :class:`mri_cyclegan.networks.patchgan.PatchGAN`.
-        minibatch_stdev: as there.
+        minibatch_stdev: as in :class:`mri_cyclegan.networks.patchgan.PatchGAN`.
 
     Reference:
         Isola et al., CVPR 2017, section 4.4 and appendix 6.1.2.
@@ -51,6 +51,6 @@ class PixelGAN(nn.Module):
             image: (B, in_channels, H, W), in [-1, 1].
 
         Returns:
-            (B, 1, H, W) logits, one a pixel: high for real.
+            (B, 1, H, W) logits, one per pixel: high for real.
         """
         return self.layers(image)

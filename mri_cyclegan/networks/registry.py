@@ -1,4 +1,4 @@
-"""Generators by name: what a saved model may ask for."""
+"""Generators by name, as saved models refer to them."""
 
 from typing import Protocol
 
@@ -12,13 +12,13 @@ from mri_cyclegan.trusted_classes import import_class, is_trusted
 
 
 class Generator(Protocol):
-    """What a generator must have: it is a :class:`torch.nn.Module` that maps an image to an image of the same shape.
+    """Interface of a generator: a :class:`torch.nn.Module` that maps an image to an image of the same shape.
 
     Three attributes are optional:
 
-    - ``size_multiple``, int, 1 where it is missing: what height and width must be multiples of.
-    - ``depends_on_size``, bool, False where it is missing: whether the output for a part of an image depends on how
-      large the whole image is, as with attention and windows.
+    - ``size_multiple``, int, default 1: height and width must be multiples of it.
+    - ``depends_on_size``, bool, default False: whether the output for a part of an image depends on the size of the
+      whole image, as with attention and windows.
     - ``feature_channels`` and ``features(image)``, for ``extra_loss.nce``: the number of channels of each feature map,
       and the feature maps, each (B, channels, h, w).
     """
@@ -34,13 +34,13 @@ GENERATORS: dict[str, type[nn.Module]] = {
 
 
 def generator_class(name: str) -> type[nn.Module]:
-    """The class of a saved generator.
+    """Return the class of a saved generator.
 
     Args:
-        name: of one of :data:`GENERATORS`, or of a class with its module that the user named.
+        name: key of :data:`GENERATORS`, or the dotted path of a class that the user has trusted.
 
     Raises:
-        ValueError: it is neither, or the class does not exist or is no network.
+        ValueError: the name is neither, or the class does not exist or is not a :class:`torch.nn.Module`.
     """
     if name in GENERATORS:
         return GENERATORS[name]

@@ -10,18 +10,18 @@ from mri_cyclegan.networks.blocks import init_normal, require_sides, upsample
 class ResNet(nn.Module):
     """Two halvings, residual blocks at a quarter of the resolution, two doublings.
 
-    It has no skip connections, so that all it knows of an image passes through the blocks.
+    Without skip connections across resolutions, all information about an image passes through the blocks.
 
     Args:
         in_channels: channels of the input image.
         out_channels: channels of the output image.
-        base_channels: channels at full resolution; twice and four times that below.
-        num_blocks: residual blocks; the paper has 6 for 128×128 and 9 for 256×256 and larger.
-        upsample: ``"transposed"``, a 3×3 transposed convolution, or ``"resize"``, nearest-neighbour enlargement and a
+        base_channels: channels at full resolution; doubled at each halving.
+        num_blocks: number of residual blocks; the paper uses 6 for 128×128 and 9 for 256×256 and larger.
+        upsample: ``"transposed"``, a 3×3 transposed convolution, or ``"resize"``, nearest-neighbor upsampling and a
             3×3 convolution.
 
     Attributes:
-        feature_channels: of each of :meth:`features`.
+        feature_channels: number of channels of each output of :meth:`features`.
 
     Reference:
         Johnson et al., "Perceptual losses for real-time style transfer", ECCV 2016, supplementary material;
@@ -55,7 +55,7 @@ class ResNet(nn.Module):
             nn.Tanh(),
         )
         init_normal(self)
-        # The two halvings, the first and the fifth residual block, by their place in the layers.
+        # Layer indices of the two halvings, the first and the fifth residual block.
         halvings, first_block = (4, 7), 10
         self.feature_layers = (*halvings, *sorted({first_block, first_block + min(num_blocks, 5) - 1}))
         self.feature_channels = [in_channels, 2 * width, *[4 * width] * (len(self.feature_layers) - 1)]
@@ -73,14 +73,14 @@ class ResNet(nn.Module):
         return self.layers(image)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """What the encoder sees in images, from fine to coarse; layers after the fifth block are not computed.
+        """Encoder features of images, from fine to coarse; layers after the fifth block are not computed.
 
         Args:
-            image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of 4, from 8.
+            image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of 4, at least 8.
 
         Returns:
             The image itself; the outputs of the two halving convolutions, (B, C, H / 2, W / 2) and (B, C, H / 4,
-            W / 4); those of the first and the fifth residual block, or the last if there are fewer, as large.
+            W / 4); those of the first and the fifth residual block, or the last if there are fewer, at the same size.
 
         Reference:
             Park et al., "Contrastive learning for unpaired image-to-image translation", ECCV 2020, section 4.
@@ -95,7 +95,7 @@ class ResNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """What two normalized 3×3 convolutions add to their input.
+    """Two normalized 3×3 convolutions whose output is added to their input.
 
     Args:
         channels: of input and output.

@@ -8,23 +8,23 @@ from mri_cyclegan.networks.blocks import init_normal, require_sides
 
 
 class TransformerUNet(nn.Module):
-    """U-Net of plain convolution blocks; at its innermost level every pixel attends to every other.
+    """U-Net of plain convolution blocks whose innermost level is a transformer: all pixels attend to each other.
 
-    Attention tells a pixel where in the head it lies and what lies around, which convolutions of a few levels cannot
-    see. Its branch starts at zero and grows with training, so that the network begins as a plain U-Net.
+    Attention gives a pixel its position in the head and wide context, which convolutions of a few levels do not cover.
+    The transformer branch is scaled by a weight that starts at 0, so that training starts with a plain U-Net.
 
     Args:
         in_channels: channels of the input image.
         out_channels: channels of the output image.
         base_channels: channels at full resolution; they double at every level.
-        depth: number of halvings; both sides of the input must be multiples of ``2 ** depth``, and above that.
-        num_blocks: transformer blocks.
-        embedding: features of a pixel in the transformer.
-        num_heads: of attention; divides ``embedding``.
+        depth: number of halvings; both sides of the input must be multiples of ``2 ** depth``, and larger than it.
+        num_blocks: number of transformer blocks.
+        embedding: size of a pixel's token in the transformer.
+        num_heads: number of attention heads; divides ``embedding``.
 
     Attributes:
         size_multiple: both sides of the input must be multiples of it.
-        feature_channels: of each of :meth:`features`.
+        feature_channels: number of channels of each output of :meth:`features`.
 
     Raises:
         ValueError: an argument is out of range, or an input's sides do not fit the depth.
@@ -34,7 +34,7 @@ class TransformerUNet(nn.Module):
         WACV 2023, section 3.2: base_channels 48, depth 4, num_blocks 12, embedding 384, num_heads 6.
     """
 
-    depends_on_size = True  # places are told in shares of the image's sides
+    depends_on_size = True  # positions are encoded relative to the image's sides
 
     def __init__(
         self,
@@ -83,19 +83,19 @@ class TransformerUNet(nn.Module):
         return self.last(x)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """What the encoder sees in images, from fine to coarse; transformer and decoder are not computed.
+        """Encoder features of images, from fine to coarse; transformer and decoder are not computed.
 
         Args:
             image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of ``2 ** depth``.
 
         Returns:
-            The image itself, then the output of each encoder level: (B, C, H, W), (B, C, H / 2, W / 2) and on.
+            The image itself, then the output of each encoder level: (B, C, H, W), (B, C, H / 2, W / 2) and so on.
         """
         require_sides(image, self.size_multiple, "features of a U-Net with transformer")
         return [image, *self._encode(image)[1]]
 
     def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """What enters the innermost level, and the output of each level above it."""
+        """Input of the innermost level, and the output of each level above it."""
         x, levels = self.entry(image), []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             x = encoder(x)
@@ -105,13 +105,13 @@ class TransformerUNet(nn.Module):
 
 
 class PixelTransformer(nn.Module):
-    """Transformer over the pixels of a map, each with its place, added to the map.
+    """Transformer over the pixels of a feature map, with position encoding; its scaled output is added to the map.
 
     Args:
-        channels: of the map.
-        num_blocks: transformer blocks.
-        embedding: features of a pixel in them.
-        num_heads: of attention.
+        channels: channels of the feature map.
+        num_blocks: number of transformer blocks.
+        embedding: size of a pixel's token.
+        num_heads: number of attention heads.
     """
 
     def __init__(self, channels: int, num_blocks: int, embedding: int, num_heads: int) -> None:
@@ -120,7 +120,7 @@ class PixelTransformer(nn.Module):
         self.enter = nn.Linear(channels, embedding)
         self.blocks = nn.ModuleList(TransformerBlock(embedding, num_heads) for _ in range(num_blocks))
         self.leave = nn.Linear(embedding, channels)
-        self.share = nn.Parameter(torch.zeros(()))  # of the transformer's branch, as in ReZero
+        self.share = nn.Parameter(torch.zeros(()))  # scale of the transformer branch, as in ReZero
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) to the same."""
@@ -133,13 +133,13 @@ class PixelTransformer(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a network of two layers, each normalized before and added to its input.
+    """Pre-norm transformer block: self-attention and a two-layer MLP, each with a residual connection.
 
-    PyTorch's own layer takes another way when it does not train, which ``torch.export`` ties to a batch of several.
+    Not PyTorch's own layer, whose inference path ``torch.export`` restricts to batches of more than one image.
 
     Args:
-        embedding: features of a token.
-        num_heads: of attention.
+        embedding: size of a token.
+        num_heads: number of attention heads.
 
     Reference:
         Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021, section 3.1.
@@ -165,7 +165,7 @@ class TransformerBlock(nn.Module):
 
 
 def _coordinates(height: int, width: int, like: Tensor) -> Tensor:
-    """Row and column of every pixel, (H · W, 2), from -π to π: whatever the size of the map, the head fills it."""
+    """Row and column of every pixel, (H · W, 2), from -π to π for any map size, since the head always fills the map."""
     rows, columns = (
         ((torch.arange(size, device=like.device, dtype=like.dtype) + 0.5) / size * 2 - 1) * torch.pi
         for size in (height, width)

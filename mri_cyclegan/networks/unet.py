@@ -5,17 +5,17 @@ from torch import Tensor, nn
 
 from mri_cyclegan.networks.blocks import downsample, init_normal, require_sides, upsample
 
-# Encoder levels whose outputs are features: down to a sixteenth of the side, below which few patches are left.
+# Encoder levels used as features: down to a sixteenth of the image's sides; deeper levels have few patches.
 MAX_FEATURE_LEVELS = 4
 
 
 class UNet(nn.Module):
-    """Encoder–decoder with skip connections, one image in and one image out.
+    """Encoder–decoder with skip connections.
 
     Every level halves the sides with a 4×4 stride-2 convolution and the decoder mirrors it; the output of encoder
     level *i* is concatenated to the input of the decoder level of the same size. Channels double from
     ``base_channels`` up to eight times that: 64-128-256-512-512-512-512-512 for the defaults of the experiments.
-    Instance normalization follows every convolution but the first (it would erase the image's own contrast), the
+    Instance normalization follows every convolution except the first (it would erase the image's own contrast), the
     innermost (a 1×1 map has no variance) and the last.
 
     Args:
@@ -23,16 +23,16 @@ class UNet(nn.Module):
         out_channels: channels of the output image.
         base_channels: channels after the first level.
         depth: number of levels; both sides of the input must be multiples of ``2 ** depth``.
-        dropout: probability of dropping a value in the first three decoder levels; 0 for none.
+        dropout: dropout probability in the first three decoder levels; 0 for none.
         upsample: ``"transposed"`` or ``"resize"``, see :func:`mri_cyclegan.networks.blocks.upsample`.
-        full_resolution_skip: whether a skip connection leads past the first halving too: features of the image at
-            its own resolution join the last layer, which then keeps fine detail. The document has none.
-        residual: whether the output is the image plus what the network makes of it, up to twice the range either way,
-            and cut to the range. The document has the network's output itself.
+        full_resolution_skip: whether to add a skip connection at full resolution, which passes fine detail to the last
+            layer. The reference recipe has none.
+        residual: whether the output is the image plus twice the network's output, clamped to [-1, 1], instead of the
+            network's output itself, as in the reference recipe.
 
     Attributes:
         size_multiple: both sides of the input must be multiples of it.
-        feature_channels: of each of :meth:`features`.
+        feature_channels: number of channels of each output of :meth:`features`.
 
     Raises:
         ValueError: an argument is out of range, or an input's sides do not fit the depth.
@@ -77,7 +77,7 @@ class UNet(nn.Module):
         )
         self.entry: nn.Sequential | None = None
         if full_resolution_skip:
-            # Normalized, or its features would be too faint beside those of the last decoder level to matter early on.
+            # Normalized: otherwise its features would be too small next to the last decoder level's to matter early on.
             self.entry = nn.Sequential(
                 nn.Conv2d(in_channels, base_channels, 3, padding=1, bias=False), nn.InstanceNorm2d(base_channels)
             )
@@ -106,17 +106,17 @@ class UNet(nn.Module):
         return (image + 2 * output).clamp(-1, 1) if self.residual else output
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """What the encoder sees in images, from fine to coarse; the decoder is not computed.
+        """Encoder features of images, from fine to coarse; the decoder is not computed.
 
         Args:
             image: (B, in_channels, H, W), in [-1, 1]; H and W multiples of ``2 ** depth``.
 
         Returns:
-            The image itself, then the outputs of the first encoder levels, at most four: (B, C, H / 2, W / 2) and on,
-            of at least 2×2 positions.
+            The image itself, then the outputs of the first encoder levels, at most four: (B, C, H / 2, W / 2) and so
+            on, with at least 2×2 positions.
 
         Raises:
-            ValueError: the sides do not fit, or leave a single position.
+            ValueError: the sides are not multiples, or a level would have a single position.
         """
         num_levels = len(self.feature_channels) - 1
         name = f"features of a U-Net of depth {self.depth}"
@@ -149,7 +149,7 @@ def _up(in_channels: int, out_channels: int, mode: str, dropout: float) -> nn.Se
 
 def _up_convolution(in_channels: int, out_channels: int, mode: str) -> nn.Module:
     convolution = upsample(in_channels, out_channels, mode)
-    # The image itself has no normalization after it, so this layer alone needs a bias.
+    # No normalization follows the last layer, so it needs a bias.
     last = convolution if isinstance(convolution, nn.ConvTranspose2d) else convolution[-1]  # type: ignore[index]
     last.bias = nn.Parameter(torch.zeros(out_channels))
     return convolution

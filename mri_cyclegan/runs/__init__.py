@@ -1,1 +1,1 @@
-"""One run from start to end, around the training itself: what is recorded, told and left behind."""
+"""One run from start to end: its folder, records, messages and results."""

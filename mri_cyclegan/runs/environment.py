@@ -1,4 +1,4 @@
-"""``environment.json``: what a run was started with, each time it was, so that it can be repeated."""
+"""``environment.json``: how a run was started, at each of its starts, so that it can be repeated."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ FILE = "environment.json"
 
 
 def record_start(run_dir: Path, config: DictConfig, trainer: pl.Trainer) -> None:
-    """Write it; where the run goes on, what it was started with before moves to ``earlier_starts``.
+    """Write ``environment.json``; for a resumed run, the previous start moves to ``earlier_starts``.
 
     Args:
-        run_dir: of the run.
-        config: of the run.
-        trainer: not yet fitting.
+        run_dir: run folder.
+        config: run configuration.
+        trainer: before ``fit``.
     """
     settings: Any = OmegaConf.to_container(config, resolve=True)
     content = {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "seeds": dict(_seeds(settings, "")),
-        "data_fingerprint": None,  # the data is not looked at yet
+        "data_fingerprint": None,  # the data is not read yet
         **provenance(trainer.strategy.root_device),
         "world_size": trainer.world_size,
         "earlier_starts": _starts(run_dir / FILE),
@@ -38,10 +38,10 @@ def record_start(run_dir: Path, config: DictConfig, trainer: pl.Trainer) -> None
 
 
 def record_data(run_dir: Path, fingerprint: str) -> None:
-    """Add what the run trains on.
+    """Add the fingerprint of the training data.
 
     Args:
-        run_dir: of a run whose start is recorded.
+        run_dir: folder of a run whose start is recorded.
         fingerprint: see :func:`mri_cyclegan.data.splits.content_hash.content_hash`.
     """
     content = json.loads((run_dir / FILE).read_text(encoding="utf-8"))
@@ -53,7 +53,7 @@ def _write(run_dir: Path, content: Mapping[str, Any]) -> None:
 
 
 def _starts(path: Path) -> list[dict[str, Any]]:
-    """All starts that a file tells of, the last one last; none where there is no such file."""
+    """All starts recorded in a file, the latest last; empty if the file is missing or unreadable."""
     try:
         last = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

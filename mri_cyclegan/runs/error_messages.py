@@ -1,4 +1,4 @@
-"""What fails outside of the program: full disks, lost files and processes, too little memory; in a user's words."""
+"""Messages for faults outside the program: full disks, lost files and processes, too little memory."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from mri_cyclegan.filesystem import free_bytes
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
-# Below it a disk is called full.
+# A disk with less free space counts as full.
 FULL_BYTES = 20_000_000
 
 _FROM_WORKER = re.compile(r"Caught \S+ in DataLoader worker process .*\n\S+: (?P<message>.*)\Z", re.DOTALL)
@@ -21,18 +21,18 @@ _SHARED_MEMORY = re.compile(r"unable to (allocate|open|mmap|resize).*shm|shared 
 
 
 def explain(error: BaseException, folders: Mapping[str, Path]) -> str | None:
-    """What failed and what to do, if the error is a user's mistake or a fault of the machine.
+    """What failed and what to do, if the error is a user's mistake or a machine fault.
 
     Args:
-        error: that ended a command.
-        folders: that it writes to, by the configuration key that names each.
+        error: exception that ended a command.
+        folders: folders that the command writes to, by configuration key.
 
     Returns:
-        One message; None where nobody but who wrote the program could do something.
+        One message; None if only a developer could fix the error.
     """
     if isinstance(error, ValueError):
         return without_worker(str(error))
-    # Whoever waits for a lost process may see its connection end first.
+    # When a worker process is lost, its broken connection may be noticed first.
     if _LOST_WORKER.search(str(error)) or isinstance(error, ConnectionResetError | ConnectionRefusedError | EOFError):
         return _shared_memory(error) or (
             "A loader process was killed, most likely by the system because memory ran out. Lower data.num_workers "
@@ -55,7 +55,7 @@ def _shared_memory(error: BaseException) -> str | None:
 
 
 def without_worker(message: str) -> str:
-    """The message of an error as it was raised: torch adds the traceback of the loader process that it came from."""
+    """The original error message, without the loader worker's traceback that torch adds to it."""
     found = _FROM_WORKER.match(message)
     return found["message"].strip() if found else message
 

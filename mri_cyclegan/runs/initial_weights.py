@@ -1,4 +1,4 @@
-"""Training that starts from a trained model: on other scans, or with other losses."""
+"""Starting a training from a trained model, with other scans or other losses."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,15 +8,15 @@ from mri_cyclegan.slice_stack import CentreSliceOf
 
 
 def start_from(model: Any, folder: str, contrasts: Sequence[str]) -> None:
-    """Give the generators and their moving averages the weights of a trained model; discriminators start anew.
+    """Load a trained model's weights into the generators and their moving averages; discriminators start from scratch.
 
     Args:
         model: a :class:`mri_cyclegan.training.cyclegan.CycleGAN`.
-        folder: of a finished run, or its ``model/``.
-        contrasts: of a and b, in this training.
+        folder: a finished run, or its ``model/`` folder.
+        contrasts: contrasts a and b of this training.
 
     Raises:
-        ValueError: there is no such model, it translates other contrasts, or its generators are others.
+        ValueError: the model does not exist, or it has other contrasts or other generators.
     """
     trained = load_model(folder)
     if trained.contrasts != tuple(contrasts):

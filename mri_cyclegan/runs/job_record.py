@@ -1,4 +1,4 @@
-"""What Hydra by itself writes into the folder of a job before the job starts: ``.hydra/`` and the log file."""
+"""Delays what Hydra would write into a job's folder before the job starts: ``.hydra/`` and the log file."""
 
 import logging
 from logging.handlers import MemoryHandler
@@ -12,21 +12,21 @@ from mri_cyclegan.filesystem import atomic_write_text, escapes
 
 FOLDER = ".hydra"
 
-# More lines than a start writes; none is urgent enough to be written before.
+# Buffer size above the number of lines that a start logs, and a flush level above every log level.
 NUM_LINES, NEVER = 100_000, logging.CRITICAL + 1
 
 
 class JobRecord:
-    """Holds both back until the job is accepted: one that is refused must not describe the run that is there.
+    """Holds back ``.hydra/`` and log lines until the job is accepted: a rejected job must not change an existing run.
 
-    Hydra is told to write neither (``hydra.output_subdir: null``, and log files that are opened late).
+    Hydra is configured to write neither (``hydra.output_subdir: null``, and log files that are opened late).
 
     Args:
-        folder: of the run.
-        config: of the job, as Hydra composed it.
+        folder: run folder.
+        config: job configuration, as Hydra composed it.
 
     Attributes:
-        is_written: whether they are written, and more may be.
+        is_written: whether both are written, and other files may be written too.
     """
 
     def __init__(self, folder: Path, config: DictConfig) -> None:
@@ -39,7 +39,7 @@ class JobRecord:
         """Write what was held back, once.
 
         Raises:
-            ValueError: ``.hydra`` is a link to elsewhere.
+            ValueError: ``.hydra`` is a link that leads out of the run folder.
         """
         if self.is_written:
             return
@@ -52,7 +52,7 @@ class JobRecord:
         for holding, file in self.held:
             holding.setTarget(file)
             logging.getLogger().removeHandler(holding)
-            holding.close()  # which writes what it holds
+            holding.close()  # flushes its lines to the file
             logging.getLogger().addHandler(file)
 
 
@@ -67,7 +67,7 @@ def _texts(config: DictConfig) -> dict[str, str]:
 
 
 def _hold_log_files() -> list[tuple[MemoryHandler, logging.FileHandler]]:
-    """Let lines for files that are not open yet wait in memory."""
+    """Buffer lines for log files that are not open yet in memory."""
     root, held = logging.getLogger(), []
     for handler in list(root.handlers):
         if isinstance(handler, logging.FileHandler) and handler.delay and handler.stream is None:

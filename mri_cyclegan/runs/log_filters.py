@@ -1,4 +1,4 @@
-"""What libraries need not say on the screen of a training."""
+"""Hides library messages that a training does not need on the screen."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ from mri_cyclegan import distributed
 
 
 def filter_lightning_logs() -> None:
-    """Keep what Lightning says of itself off the screen; its real warnings stay, in the first of several processes."""
+    """Hide Lightning's routine messages; its real warnings stay, on rank 0 only."""
     threading.excepthook = _tell_unless_told_again
     if not distributed.is_rank_zero():
         warnings.simplefilter("ignore")
@@ -19,21 +19,21 @@ def filter_lightning_logs() -> None:
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
-        ".*does not have many workers.*",  # the loader is measured: see the callback StepTimer
-        ".*The dirpath has changed from.*",  # a run that goes on in a folder of its own chooses its best anew
+        ".*does not have many workers.*",  # the callback StepTimer measures the loader
+        ".*The dirpath has changed from.*",  # a run resumed in another folder chooses its best checkpoint anew
         ".*exists and is not empty.*",  # the run folder holds Hydra's files
         ".*isinstance.treespec, LeafSpec.*",
-        ".*Total length of `list` across ranks is zero.*",  # no pairs: said in the user's words
+        ".*Total length of `list` across ranks is zero.*",  # no pairs: we print our own message
         ".*You defined a `validation_step` but have no `val_dataloader`.*",
         ".*The number of training batches.*is smaller than the logging interval.*",
-        ".*`broadcast_buffers` is deprecated.*",  # its successor is unknown to the oldest torch that is supported
-        ".*You requested to overfit but enabled val.*",  # it is not shuffled
-        ".*recommended to use `self.log.'val/.*",  # these are equal in every process already
+        ".*`broadcast_buffers` is deprecated.*",  # the oldest supported torch lacks its successor
+        ".*You requested to overfit but enabled val.*",  # validation data is not shuffled
+        ".*recommended to use `self.log.'val/.*",  # these values are already equal on all ranks
     ):
         warnings.filterwarnings("ignore", message)
 
 
 def _tell_unless_told_again(arguments: threading.ExceptHookArgs) -> None:
-    """A full disk met by TensorBoard's thread comes back in the main one."""
+    """Report a thread's exception, but not an OSError: TensorBoard raises it again in the main thread."""
     if not issubclass(arguments.exc_type, OSError):
         threading.__excepthook__(arguments)

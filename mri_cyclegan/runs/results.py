@@ -1,4 +1,4 @@
-"""What a run leaves behind: metrics, the model, and a table on the screen."""
+"""Results of a run: metrics, the model, and a table on the screen."""
 
 import json
 import logging
@@ -44,19 +44,19 @@ def report(
     weights: str,
     training_s: float,
 ) -> dict[str, Any]:
-    """Save the trained model, evaluate it by the protocol, write ``summary.json`` and print where everything is.
+    """Save the trained model, evaluate it by the protocol, write ``summary.json`` and print where the files are.
 
     Args:
-        run_dir: folder of the run.
-        config: of the run.
+        run_dir: run folder.
+        config: run configuration.
         trainer: after ``fit``.
         model: the trained :class:`mri_cyclegan.training.cyclegan.CycleGAN`.
         datamodule: what it was trained on.
-        weights: which weights it holds, in words.
-        training_s: seconds that ``fit`` took, validation and pictures included.
+        weights: which weights the model has, as a phrase for messages.
+        training_s: seconds that ``fit`` took, including validation and pictures.
 
     Returns:
-        What ``summary.json`` holds.
+        Content of ``summary.json``.
     """
     _save_portable(run_dir / "model", config, model, datamodule, weights, trainer.current_epoch)
     summary: dict[str, Any] = {
@@ -82,7 +82,7 @@ def report(
         summary["evaluation_s"] = round(perf_counter() - start_s, 1)
         _log_final_metrics(trainer, config, evaluation.content)
     atomic_write_text(run_dir / "summary.json", json.dumps(summary, indent=2) + "\n")
-    # The screen last: whatever happens to it, everything is on disk.
+    # Print last: if printing fails, everything is already on disk.
     if evaluation is not None:
         print_evaluation(evaluation.content, run_dir / "evaluation")
         if datamodule.val_pairs:
@@ -92,7 +92,7 @@ def report(
 
 
 def _evaluate(run_dir: Path, config: DictConfig, datamodule: MRIDataModule) -> Evaluation | None:
-    """Evaluate on test subjects, else on validation subjects; what is unfit there never loses a finished training."""
+    """Evaluate on test subjects, else on validation subjects; skip unfit ones rather than fail a finished training."""
     assert datamodule.split is not None
     if not config.evaluate or not (datamodule.split.test or datamodule.split.val):
         return None
@@ -100,7 +100,7 @@ def _evaluate(run_dir: Path, config: DictConfig, datamodule: MRIDataModule) -> E
 
 
 def _in_short(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Foreground metrics, method → direction → metric → mean, and → value of each subject that has pairs."""
+    """Foreground metrics as method → direction → metric → mean, and → values of all subjects that have pairs."""
     means = foreground_means(content)
     paired = paired_images(content)
     methods = content["methods"] if means else []
@@ -183,7 +183,7 @@ def print_files(run_dir: Path, weights: str) -> None:
 
 
 def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, content: Mapping[str, Any]) -> None:
-    """Put the final metrics beside the hyperparameters, so that TensorBoard sorts the runs of a sweep by them."""
+    """Log the final metrics with the hyperparameters, so that TensorBoard can sort the runs of a sweep by them."""
     parts = ("seed", "data", "generator", "discriminator", "optimization", "model", "trainer")
     settings: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, list(parts)), resolve=True)
     for logger in trainer.loggers:
@@ -195,7 +195,7 @@ def _log_final_metrics(trainer: pl.Trainer, config: DictConfig, content: Mapping
 
 
 def final_metrics(content: Mapping[str, Any]) -> dict[str, float]:
-    """Single numbers of an evaluation, ``final/…``: foreground means of each direction, and figures without pairs."""
+    """Scalars of an evaluation, ``final/…``: foreground means per direction, and metrics that need no pairs."""
     found = {}
     for direction, of_direction in content["summary"].items():
         for metric, values in of_direction.get(content["method"], {}).get("foreground", {}).items():

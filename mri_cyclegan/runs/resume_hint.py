@@ -1,4 +1,4 @@
-"""The overrides with which a run or sweep is resumed."""
+"""The overrides that resume a run or sweep."""
 
 import shlex
 
@@ -10,10 +10,10 @@ from mri_cyclegan.configuration.schema import in_sweep
 
 
 def resume_hint(config: DictConfig) -> str:
-    """How a run continues from its last good checkpoint, or starts anew where there is none.
+    """Message that says how to resume from the last good checkpoint, or to start anew if there is none.
 
     Args:
-        config: of the run.
+        config: run configuration.
     """
     overrides = ["resume=auto"] if config.get("ckpt_path") is None else ["resume=auto", "ckpt_path=null"]
     if not in_sweep():

@@ -1,4 +1,4 @@
-"""The folder of a run: whether something was trained in it, and whose it is now."""
+"""The folder of a run: whether it holds a run, and which process has locked it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from mri_cyclegan.filesystem import escapes, require_writable
 if TYPE_CHECKING:
     from mri_cyclegan.data.splits.split import Split
 
-# One of them is there when something was trained. A start that never came to a checkpoint leaves none.
+# At least one exists once something was trained; a start that never saved a checkpoint leaves none.
 RESULTS = ("checkpoints/*.ckpt", "metrics.csv", "model/model.json", "summary.json")
 LOCK = ".lock"
 
-# In the folder of a run that failed: why, then the traceback and the configuration.
+# In the folder of a failed run: the message, then the traceback and the configuration.
 ERROR = "error.txt"
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether a folder holds what a training made: a new start must not touch it."""
+    """Whether a folder holds results of a training, which a new start must not touch."""
     return any(next(folder.glob(pattern), None) is not None for pattern in RESULTS)
 
 
 def is_free(folder: Path) -> bool:
-    """Whether a folder holds no run, and no training is at work in it."""
+    """Whether a folder holds no run and no training is running in it."""
     if holds_run(folder):
         return False
     try:
@@ -43,17 +43,17 @@ def is_free(folder: Path) -> bool:
 
 
 def take(run_dir: Path, resume: bool) -> TextIO:
-    """Make the folder this start's own.
+    """Lock a run folder for this process.
 
     Args:
-        run_dir: of the run.
+        run_dir: run folder.
         resume: whether the folder may hold a run.
 
     Returns:
-        A lock: as long as it is open, no other training may start in the folder.
+        A lock file; while it is open, no other training may start in the folder.
 
     Raises:
-        ValueError: the folder holds a run already, or a training is at work in it, or it cannot be written.
+        ValueError: the folder already holds a run, another training is running in it, or it cannot be written.
     """
     require_writable(run_dir, "run_dir")
     for name in ("checkpoints", "samples", "tensorboard", "model", "evaluation", LOCK):
@@ -78,7 +78,7 @@ def _lock(run_dir: Path, resume: bool) -> TextIO:
     except BlockingIOError as error:
         file.close()
         raise ValueError(f"run_dir: another training is at work in {run_dir}. Give another run_dir.") from error
-    except OSError as error:  # a file system without locks: whether an earlier start has ended is not known
+    except OSError as error:  # the file system has no locks, so an earlier start may still be running
         if not is_new and not resume:
             file.close()
             raise ValueError(
@@ -89,14 +89,14 @@ def _lock(run_dir: Path, resume: bool) -> TextIO:
 
 
 def claim_new_folder(folder: Path, key: str) -> Path:
-    """Make a folder that did not exist: of several starts at the same moment each gets one of its own.
+    """Create a new folder; several starts at the same moment each get their own.
 
     Args:
-        folder: named after the time, to the second; a later start of that second gets ``…_2``, ``…_3``.
-        key: of the configuration that names it.
+        folder: named by the time, to the second; later starts in that second get ``…_2``, ``…_3``.
+        key: configuration key that names the folder.
 
     Raises:
-        ValueError: it cannot be made; the message names the key.
+        ValueError: the folder cannot be created; the message names the key.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -113,10 +113,10 @@ def claim_new_folder(folder: Path, key: str) -> Path:
 
 
 def require_same_subjects(run_dir: Path, split: Split, scans_root: Path) -> None:
-    """Refuse to resume on others than before.
+    """Refuse to resume with other subjects than before.
 
     Raises:
-        ValueError: other subjects would train, validate or test.
+        ValueError: the subjects for training, validation or test have changed.
     """
     path = run_dir / "split.json"
     if not (holds_run(run_dir) and path.is_file()):

@@ -1,4 +1,4 @@
-"""What a run is started with, in files: written once nothing can refuse the start any more."""
+"""Files that record how a run was started, written once the start can no longer be rejected."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -21,15 +21,15 @@ from mri_cyclegan.training.tensorboard_events import TensorBoardEvents
 class StartRecord(pl.Callback):
     """Writes ``config.yaml``, ``environment.json``, ``split.json`` and ``findings.json`` when training starts.
 
-    Not before: until the checkpoint is loaded, a start may be refused, and must leave an existing run as it was.
+    Not before: until the checkpoint is loaded, a start may be rejected, and must leave an existing run unchanged.
 
     Args:
-        run_dir: of the run.
-        config: of the run.
-        accepted: told that the start is recorded.
+        run_dir: run folder.
+        config: run configuration.
+        accepted: called when the start is recorded.
 
     Attributes:
-        is_written: whether the start was recorded; not where a checkpoint has all its epochs.
+        is_written: whether the start was recorded; it is not if the checkpoint already has all epochs.
     """
 
     def __init__(self, run_dir: Path, config: DictConfig, accepted: Callable[[], None]) -> None:
@@ -39,10 +39,10 @@ class StartRecord(pl.Callback):
         self.is_written = False
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Refuse a training that would end before it starts.
+        """Reject a training that would end before it starts.
 
         Raises:
-            ValueError: the checkpoint has more epochs than are asked for.
+            ValueError: the checkpoint has more epochs than ``trainer.max_epochs``.
         """
         num_done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
         if num_done > trainer.max_epochs:
@@ -52,15 +52,15 @@ class StartRecord(pl.Callback):
             )
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Write."""
+        """Record the start, on rank 0."""
         if trainer.is_global_zero:
             self.write(trainer)
 
     def write(self, trainer: Any) -> None:
-        """Write all of it; what an earlier start left half-written goes.
+        """Write all files, and remove partial files of an earlier start.
 
         Args:
-            trainer: with a data module that is set up.
+            trainer: its data module is set up.
         """
         run_dir, data = self.run_dir, trainer.datamodule
         (run_dir / ERROR).unlink(missing_ok=True)
@@ -77,7 +77,7 @@ class StartRecord(pl.Callback):
 
 
 def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
-    """Write ``findings.json``, where there are any: what was doubtful about the scans, and which were left out."""
+    """Write ``findings.json``, if there are any: warnings about scans, and scans that were left out."""
     if not findings:
         (run_dir / "findings.json").unlink(missing_ok=True)
         return
@@ -87,7 +87,7 @@ def save_findings(run_dir: Path, findings: Sequence[Finding]) -> None:
 
 
 def log_configuration(trainer: pl.Trainer, config: DictConfig) -> None:
-    """Put the resolved configuration into TensorBoard as text, and why its metrics differ from one another."""
+    """Log the resolved configuration to TensorBoard as text, with a note on why its metrics differ from one another."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardEvents):
             logger.open()

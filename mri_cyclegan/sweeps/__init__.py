@@ -1,1 +1,1 @@
-"""Many runs from one command: their labels, devices, failures, study and ranking."""
+"""Sweeps, many runs from one command: job labels, devices, failures, Optuna studies and ranking."""

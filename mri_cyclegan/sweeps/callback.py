@@ -1,4 +1,4 @@
-"""What surrounds the jobs of ``-m``: checks before, ranking after."""
+"""Hydra callback that checks a sweep (``-m``) before its jobs and ranks them afterwards."""
 
 import atexit
 import os
@@ -25,10 +25,10 @@ from mri_cyclegan.sweeps.study import prepare_study
 
 
 class SweepCallback(Callback):
-    """Refuses what cannot be swept, labels jobs by what varies, gives each its GPU, and ranks them at the end.
+    """Checks a sweep before it starts, labels jobs by what varies, gives each a GPU, and ranks them at the end.
 
     Args:
-        retry_failed: of an Optuna study: run its failed and interrupted trials once more.
+        retry_failed: whether an Optuna study reruns its failed and interrupted trials once.
     """
 
     def __init__(self, retry_failed: bool) -> None:
@@ -37,7 +37,7 @@ class SweepCallback(Callback):
         self.pid = os.getpid()
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse to make one run of a sweep, and a folder where nothing can be written; give the run a folder."""
+        """Reject ``sweep=…`` without ``-m`` and a folder that is not writable; claim the run folder."""
         sweep = config.hydra.runtime.choices.get("sweep")
         if sweep:
             print(
@@ -47,14 +47,14 @@ class SweepCallback(Callback):
         try:
             claim_run_folder(config)
             require_writable(Path(config.hydra.run.dir), "hydra.run.dir")
-        except ValueError as error:  # Hydra alone would end in a traceback
+        except ValueError as error:  # Hydra alone would print a traceback
             print(error, file=sys.stderr)
             sys.exit(1)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Before any job, in the launching process. Only SystemExit leaves a callback of Hydra."""
+        """Check and claim the sweep in the launching process. Errors exit: Hydra swallows all but SystemExit."""
         try:
-            require_one_device(config, num_visible=1)  # jobs count their own
+            require_one_device(config, num_visible=1)  # each job checks again with the GPUs that it sees
             _require_workers(config.hydra.launcher)
             varying, fixed = _divide(config)
             if "sweep" in varying:
@@ -72,20 +72,20 @@ class SweepCallback(Callback):
             sys.exit(1)
         self.folder = Path(config.hydra.sweep.dir)
         self.earlier = set(job_folders(self.folder))
-        atexit.register(self.report)  # a sweeper that gives up, or is interrupted, does not come to the end
+        atexit.register(self.report)  # on_multirun_end is not called when the sweeper fails or is interrupted
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """In the process of the job, which ends, with a checkpoint, when the launching process is gone."""
+        """Give the job its GPU, and end it, with a checkpoint, when the launching process is gone."""
         launcher = config.hydra.launcher.get("_target_", "")
         if config.hydra.mode != RunMode.MULTIRUN or not launcher.endswith(".JoblibLauncher"):
             return
-        if os.getpid() != self.pid:  # one job at a time runs in the launching process
+        if os.getpid() != self.pid:  # with one job at a time, jobs run in the launching process
             exit_with_parent(os.getppid(), signal.SIGTERM)
         if config.trainer.accelerator != "cpu" and str(config.trainer.devices) in ("1", "auto", "-1"):
             take_gpu(Path(config.hydra.sweep.dir).absolute(), num_gpus())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Rank the jobs; the exit status tells whether one failed."""
+        """Rank the jobs; exit with status 1 if one failed."""
         if self.report():
             sys.exit(1)
 
@@ -124,7 +124,7 @@ def _key(override: str) -> str:
 
 
 def _divide(config: DictConfig) -> tuple[set[str], set[str]]:
-    """Keys that vary over the sweep, by its file and the command line, and keys that do not."""
+    """Split override keys into those that vary, in the sweep's file or on the command line, and those that do not."""
     given = keys_of_overrides(config.hydra.overrides.task)
     varying = set(OmegaConf.to_container(config.hydra.sweeper.get("params") or OmegaConf.create({})))  # type: ignore[arg-type]
     varying = {_key(f"{key}=0") for key in map(str, varying)} - {key for key, varies in given.items() if not varies}
@@ -133,7 +133,7 @@ def _divide(config: DictConfig) -> tuple[set[str], set[str]]:
 
 
 def _label_by(config: DictConfig, fixed: Sequence[str] | set[str]) -> None:
-    """Take what does not vary out of the labels; as an override it reaches jobs on other machines too."""
+    """Leave fixed overrides out of job labels; set by an override, which also reaches jobs on other machines."""
     names = ",".join(f"'{key}'" for key in sorted(fixed))
     with read_write(config), open_dict(config):
         config.hydra.overrides.hydra.append(f"hydra.job.config.override_dirname.exclude_keys=[{names}]")

@@ -1,4 +1,4 @@
-"""Runs of a sweep, as they lie in their folders."""
+"""Reads the runs of a sweep from their folders."""
 
 import json
 import math
@@ -13,26 +13,26 @@ from mri_cyclegan.evaluation.comparison import read_evaluation
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.evaluation.protocol import metrics_in
 
-# What a sweep is judged by, since test subjects must not choose: of the best epoch, on the networks' own grid.
+# Sweeps are ranked by this metric, since test subjects must not choose: at the best epoch, on the networks' own grid.
 VALIDATION = "val_ssim"
 
-# What a training took, in the order of the table; see mri_cyclegan.training.callbacks.resources.
+# Resources used by a training, in the order of the table; see mri_cyclegan.training.callbacks.resources.
 RESOURCES = ("training_s", "batches_per_s", "peak_gpu_memory_bytes", "peak_memory_bytes")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run.
+    """One run of a sweep.
 
     Attributes:
-        folder: of the run.
-        overrides: keys of its command line to their values, ``~`` for what was taken away.
-        typed: the same keys to the overrides as they were typed, such as ``+experiment=demo``.
-        metrics: such as ``ssim`` (mean of all directions), ``ssim_ab``, ``ssim_ba``, over the foreground; ``val_ssim``.
-        images: what it was evaluated on, None for a run that was not; only equal ones can be ranked.
-        validated_on: likewise, of its validation.
-        chose_epoch: those of the evaluated subjects on whom its best epoch was chosen.
-        resources: such as ``training_s``, as far as they were measured.
+        folder: run folder.
+        overrides: override keys of its command line to their values, ``~`` for a removed key.
+        typed: the same keys to whole overrides as typed, such as ``+experiment=demo``.
+        metrics: foreground metrics such as ``ssim`` (mean over directions), ``ssim_ab``, ``ssim_ba``; ``val_ssim``.
+        images: what it was evaluated on, None if it was not; only runs with equal images can be ranked.
+        validated_on: identifies the images it was validated on, None if it was not; compared in the same way.
+        chose_epoch: evaluated subjects on which its best epoch was chosen.
+        resources: such as ``training_s``; only those that were measured.
     """
 
     folder: Path
@@ -46,13 +46,13 @@ class Entry:
 
 
 class Images(NamedTuple):
-    """What a run was evaluated on.
+    """The images that a run was evaluated on.
 
     Attributes:
-        protocol_version: that it was evaluated by.
-        part: of the data set.
+        protocol_version: version of the evaluation protocol.
+        part: part of the data set, such as ``test``.
         resampled_targets: whether targets were resampled.
-        scans: subject, session, scan, the hashes of its files, and whether they were registered.
+        scans: for each scan its subject, session, name, file hashes, and whether it was registered.
     """
 
     protocol_version: int
@@ -62,14 +62,14 @@ class Images(NamedTuple):
 
 
 def read_entry(folder: Path, evaluated: bool) -> Entry:
-    """What is known of a run.
+    """Read a run from its folder.
 
     Args:
-        folder: of the run.
-        evaluated: whether it must have been.
+        folder: run folder.
+        evaluated: whether an evaluation is required.
 
     Raises:
-        ValueError: it was not, or a file of it cannot be read.
+        ValueError: a required evaluation is missing, or a file of the run cannot be read.
     """
     metrics: dict[str, float] = {}
     images: Images | None = None
@@ -108,10 +108,10 @@ def _evaluation(folder: Path) -> tuple[dict[str, float], Images, tuple[str, ...]
 
 
 def _numbers(path: Path, names: Sequence[str]) -> dict[str, float]:
-    """Those of a file that are numbers; none of a file that is not there.
+    """Finite numbers of a JSON file by name; empty if the file does not exist.
 
     Raises:
-        ValueError: it cannot be read.
+        ValueError: the file cannot be read.
     """
     content = _json(path)
     found = {name: content.get(name) for name in names}
@@ -125,7 +125,7 @@ def _numbers(path: Path, names: Sequence[str]) -> dict[str, float]:
 def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
+    except OverflowError:  # an integer too large for a float
         return False
 
 
@@ -147,7 +147,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 
 def _require_its_model(folder: Path, evaluated: Any) -> None:
-    """Refuse an evaluation of another model than the folder holds now."""
+    """Reject an evaluation of a model other than the one now in the folder."""
     if isinstance(evaluated, list):
         raise ValueError(f"{folder}: evaluated as an ensemble with other runs. Evaluate it alone.")
     path = folder / "model" / "model.json"
@@ -175,7 +175,7 @@ def _images(content: Mapping[str, Any]) -> Images:
 
 
 def command_line(folder: Path) -> list[str]:
-    """Words that changed the configuration, as Hydra keeps them."""
+    """Overrides of a run's command line, as Hydra saved them."""
     path = folder / ".hydra" / "overrides.yaml"
     if not path.is_file():
         return []

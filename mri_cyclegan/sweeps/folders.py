@@ -1,4 +1,4 @@
-"""Folders named after the time: one for each start, also for several of the same second."""
+"""Folders named by start time: each start gets its own, even if several start in the same second."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ TIME = "${now:"
 
 
 def claim_run_folder(config: DictConfig) -> None:
-    """Make the run's folder, if its name is the time; one that was given by name may be there.
+    """Create the run folder if its name contains the time; a folder given by name may already exist.
 
     Args:
-        config: of a run, with Hydra's own part, which takes the folder.
+        config: run configuration with its ``hydra`` node, in which ``run.dir`` is set to the folder.
 
     Raises:
-        ValueError: it cannot be made.
+        ValueError: the folder cannot be created.
     """
     if TIME in _written(config.hydra.run, "dir"):
         folder = claim_new_folder(Path(config.hydra.run.dir), "hydra.run.dir")
@@ -27,13 +27,13 @@ def claim_run_folder(config: DictConfig) -> None:
 
 
 def claim_sweep_folder(config: DictConfig) -> None:
-    """Likewise the sweep's folder, or the first one below it that its jobs share.
+    """Create the sweep folder, or the first folder below it that its jobs share, if its name contains the time.
 
     Args:
-        config: of a sweep; as an override the folder reaches jobs on other machines too.
+        config: sweep configuration; the folder is added as an override, which also reaches jobs on other machines.
 
     Raises:
-        ValueError: it cannot be made.
+        ValueError: the folder cannot be created.
     """
     sweep = config.hydra.sweep
     first, _, rest = _written(sweep, "subdir").partition("/")
@@ -44,15 +44,15 @@ def claim_sweep_folder(config: DictConfig) -> None:
         elif TIME in first and rest:
             shared = Path(OmegaConf.create({"name": first}).name)
             claimed = claim_new_folder(Path(sweep.dir) / shared, "hydra.sweep.subdir")
-            # In quotes that leave the references of the rest as they are.
+            # Double quotes keep the interpolations in the rest.
             config.hydra.overrides.hydra.append(f'hydra.sweep.subdir="{claimed.name}/{rest}"')
 
 
 def require_new_sweep(config: DictConfig) -> None:
-    """Refuse to start a sweep where another one lies.
+    """Reject a new sweep in the folder of another one.
 
     Raises:
-        ValueError: the folder holds runs, and they are not to be resumed.
+        ValueError: the folder holds runs and ``resume`` is not set.
     """
     folder = Path(config.hydra.sweep.dir)
     if config.get("resume") is None and TIME not in _written(config.hydra.sweep, "subdir"):
@@ -65,5 +65,5 @@ def require_new_sweep(config: DictConfig) -> None:
 
 
 def _written(node: DictConfig, key: str) -> str:
-    """A value as it is written, with references."""
+    """A value as written, with its interpolations."""
     return str(node._get_node(key)._value())  # type: ignore[union-attr]

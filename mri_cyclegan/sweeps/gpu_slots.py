@@ -1,26 +1,26 @@
-"""A GPU of its own for each job of a sweep."""
+"""Gives each job of a sweep its own GPU."""
 
 import fcntl
 import os
 from pathlib import Path
 from typing import IO
 
-# What this process holds as long as it lives, by folder: with it the kernel frees the slot of a job that was killed.
+# Locks held for the lifetime of this process, by sweep folder: the kernel releases them even if the job is killed.
 _HELD: dict[Path, IO[str]] = {}
 
 
 def take_gpu(folder: Path, num_visible: int) -> int | None:
-    """Give this process a GPU of its own for the rest of its life, the only one that it sees from now on.
+    """Reserve a GPU for this process until it exits, and hide the other GPUs from it.
 
-    Processes are counted by slots, files that each locks: slot k has GPU k modulo their number. With no more processes
-    than GPUs none is shared, whatever the order in which jobs end. Must come before anything starts CUDA.
+    Each process locks one slot file; slot k uses GPU k modulo the number of GPUs. With no more processes than GPUs, no
+    GPU is shared, in whatever order jobs end. Call it before CUDA is initialized.
 
     Args:
-        folder: of the sweep; the slots lie in it.
+        folder: sweep folder, which holds the slot files.
         num_visible: GPUs that this process sees.
 
     Returns:
-        Which of them it has now; None if it had one already, or there is none.
+        Index of the GPU among those visible; None if the process already has one or there is none.
     """
     if not num_visible or folder in _HELD:
         return None

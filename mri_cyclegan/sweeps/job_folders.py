@@ -1,4 +1,4 @@
-"""Folders of a sweep's jobs, those that failed included."""
+"""Folders of a sweep's jobs, including those of failed jobs."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,14 +7,14 @@ from mri_cyclegan.runs.run_folder import ERROR
 
 
 def job_folders(root: Path) -> list[Path]:
-    """Folders of jobs below a folder, failed ones included."""
+    """Find all job folders below a folder, including those of failed jobs."""
     started = {path.parent.parent for path in root.rglob(".hydra/overrides.yaml")}
     runs = {path.parent for path in root.rglob("config.yaml") if path.parent.name != ".hydra"}
     return sorted(started | runs)
 
 
 def failed(folders: Iterable[Path]) -> dict[Path, str]:
-    """Those that have no result, with the reason in words."""
+    """Folders without a result, each with the reason as text."""
     return {folder: _why(folder) for folder in folders if not (folder / "summary.json").is_file()}
 
 

@@ -1,4 +1,4 @@
-"""What one job of Hydra returns, and what becomes of its errors."""
+"""Runs one Hydra job: its return value, and how its errors are reported."""
 
 import json
 import logging
@@ -22,32 +22,31 @@ from mri_cyclegan.text import replace_unencodable
 
 log = logging.getLogger(__name__)
 
-# Folders of jobs that failed in this process. One that was refused where a run lies leaves no other trace.
+# Folders of jobs that failed in this process. A job rejected because its folder holds a run leaves no other trace.
 failed_here: list[Path] = []
 
 Train = Callable[[DictConfig, Callable[[], None]], Any]
 
 
 def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
-    """Train: a user's mistake or a fault of the machine ends in one message, its traceback in a file.
+    """Train; for a user's mistake or a machine fault, print one message and write the traceback to a file.
 
-    In a sweep the other jobs go on. Where the folder holds a run, its files stay as they are until the start is
-    accepted.
+    In a sweep the other jobs continue. If the folder holds a run, its files stay unchanged until the start is accepted.
 
     Args:
-        train: takes the configuration, and what it calls when the start is accepted; raises ValueError for a mistake.
-        config: of the run.
-        in_sweep: whether any error at all is kept for the end of the sweep.
+        train: takes the configuration and a callback for when the start is accepted; raises ValueError for a mistake.
+        config: run configuration.
+        in_sweep: whether every error is only recorded, to be reported at the end of the sweep.
 
     Returns:
-        What a sweeper maximizes; None for a failed job of a sweep.
+        The objective that a sweeper maximizes; None for a failed job of a sweep.
     """
-    replace_unencodable()  # launchers run jobs in processes of their own
+    replace_unencodable()  # launchers run jobs in separate processes
     _continue_if_requeued(config)
     run_dir = Path(config.run_dir)
     record = JobRecord(run_dir, config) if distributed.is_rank_zero() else None
     if record is not None and in_sweep and is_free(run_dir):
-        record.write()  # the sweep's end lists it, also if it is killed in its first seconds
+        record.write()  # so that the sweep's report lists the job even if it is killed in its first seconds
     try:
         train(config, (lambda: None) if record is None else record.write)
     except Exception as error:
@@ -57,7 +56,7 @@ def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
                 log.error(resume_hint(config))
             raise
         if not distributed.is_rank_zero():
-            sleep(10)  # most mistakes meet every process: leave the first one time to tell before the launcher ends all
+            sleep(10)  # most errors occur on every rank: let rank 0 report before the launcher ends all ranks
             sys.exit(f"A further process failed: {error}")
         message = message or f"{type(error).__name__}: {error}"
         log.error("%s", message if record is None else _with_details(record, message, config))
@@ -71,13 +70,13 @@ def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
 
 
 def _folders(config: DictConfig) -> dict[str, Path]:
-    """What a run writes to."""
+    """Folders that a run writes to, by configuration key."""
     keys = ("run_dir", "data.cache_root", "data.root")
     return {key: Path(value).expanduser() for key in keys if (value := OmegaConf.select(config, key)) is not None}
 
 
 def _with_details(record: JobRecord, message: str, config: DictConfig) -> str:
-    """The message, and the file with its traceback; the message alone on a full disk, and where another run is."""
+    """Save the traceback and name its file in the message, unless the disk is full or the folder holds another run."""
     details = record.folder / ERROR
     text = f"{message}\n\n{traceback.format_exc()}\n{OmegaConf.to_yaml(config)}"
     if not (record.is_written or is_free(record.folder)):
@@ -92,19 +91,19 @@ def _with_details(record: JobRecord, message: str, config: DictConfig) -> str:
 
 
 def _continue_if_requeued(config: DictConfig) -> None:
-    """Go on where SLURM took the node away and starts the job again, in the same folder."""
+    """Resume in the same folder if SLURM has requeued the job, for example after taking its node away."""
     if int(os.environ.get("SLURM_RESTART_COUNT", "0")):
         config.resume, config.ckpt_path = "auto", None
 
 
 def objective(run_dir: Path) -> float | None:
-    """Mean foreground SSIM of both directions at the best validation epoch: test subjects must not choose.
+    """Mean foreground SSIM of both directions at the best validation epoch; test subjects must not choose.
 
     Args:
-        run_dir: of a finished run; see :class:`mri_cyclegan.training.callbacks.validation.BestValidation`.
+        run_dir: folder of a finished run; see :class:`mri_cyclegan.training.callbacks.validation.BestValidation`.
 
     Returns:
-        In [-1, 1]; None where no validation subject has pairs.
+        In [-1, 1]; None if no validation subject has pairs.
     """
     try:
         return float(json.loads((run_dir / "validation.json").read_text(encoding="utf-8"))["ssim"])

@@ -14,14 +14,14 @@ from mri_cyclegan.sweeps.job_folders import failed, job_folders
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Runs in order of a metric.
+    """Runs ranked by a metric.
 
     Attributes:
         entries: best first.
-        metric: that they are ordered by.
-        differing: keys of overrides that are not the same in all runs.
-        left_out: what was found and cannot be ranked, and why.
-        failed: folders of jobs without a result, and why; not those whose overrides another job ran to its end.
+        metric: name of the metric.
+        differing: override keys whose values differ between the runs.
+        left_out: runs that cannot be ranked, each with the reason.
+        failed: folders of jobs without a result, with the reason; not those whose overrides another job completed.
     """
 
     entries: list[Entry]
@@ -31,7 +31,7 @@ class Leaderboard:
     failed: dict[Path, str] = field(default_factory=dict)
 
     def as_csv(self) -> str:
-        """A row for each run."""
+        """One row per run."""
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
         names = sorted({name for entry in self.entries for name in entry.metrics})
@@ -44,18 +44,18 @@ class Leaderboard:
         return table.getvalue()
 
     def resources(self) -> list[str]:
-        """Names of what was measured of any run."""
+        """Names of the resources measured in at least one run."""
         return [name for name in RESOURCES if any(name in entry.resources for entry in self.entries)]
 
 
 def metric_named(name: str) -> Metric:
-    """How a metric to rank by is called and written.
+    """Look up a metric to rank by.
 
     Args:
-        name: one of the protocol's, perhaps with ``_ab`` or ``_ba``, or ``val_ssim``.
+        name: metric of the protocol, optionally with ``_ab`` or ``_ba``, or ``val_ssim``.
 
     Raises:
-        ValueError: it is unknown.
+        ValueError: the metric is unknown.
     """
     if name == VALIDATION:
         return METRICS["ssim"]
@@ -68,15 +68,15 @@ def metric_named(name: str) -> Metric:
 
 
 def rank_runs(root: Path, metric: str = "ssim") -> Leaderboard:
-    """Read every run below a folder, and rank those that were measured on the same images as most.
+    """Read every run below a folder, and rank those measured on the most common set of images.
 
     Args:
-        root: such as the folder of a sweep.
-        metric: of :data:`mri_cyclegan.evaluation.protocol.METRICS`, such as ``ssim`` for the mean of all directions,
-            ``ssim_ab`` or ``ssim_ba`` for one; or ``val_ssim``, which needs no evaluation.
+        root: for example a sweep folder.
+        metric: of :data:`mri_cyclegan.evaluation.protocol.METRICS`, such as ``ssim`` for the mean over directions,
+            ``ssim_ab`` or ``ssim_ba`` for one direction; or ``val_ssim``, which needs no evaluation.
 
     Raises:
-        ValueError: the metric is unknown, or no run that has it is there.
+        ValueError: the metric is unknown, or no run has it.
     """
     higher_is_better = metric_named(metric).higher_is_better
     folders = job_folders(root)
@@ -117,7 +117,7 @@ def _measured_on(entry: Entry, metric: str) -> Images | str | None:
 
 
 def _not_run_again(without_result: Mapping[Path, str], entries: Sequence[Entry]) -> dict[Path, str]:
-    """Failed jobs but those whose overrides another job ran to its end, or a later one, which failed too."""
+    """Failed jobs, without those whose overrides another job completed or a later job also failed with."""
     finished = [sorted(entry.typed.values()) for entry in entries]
     latest: dict[tuple[str, ...], Path] = {}
     for folder in without_result:

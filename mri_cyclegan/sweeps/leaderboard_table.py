@@ -1,6 +1,6 @@
-"""Leaderboards on the screen and in a file.
+"""Prints leaderboards and saves them.
 
-What users named is printed as :class:`rich.text.Text`, or brackets in it would be taken for markup.
+User-chosen names are printed as :class:`rich.text.Text`, so that rich does not read brackets in them as markup.
 """
 
 import shlex
@@ -20,16 +20,16 @@ from mri_cyclegan.text import terminal_safe
 
 COMMAND = "python -m mri_cyclegan.train"
 
-# Words that make a sweep of a run, and would make one of the winner.
+# Overrides that turn a run into a sweep; left out of the command that reruns the winner.
 OF_SWEEPS = ("sweep",)
 
 
 def save_and_print(ranking: Leaderboard, root: Path) -> None:
-    """Write ``leaderboard.csv`` into a folder, and print it with the winner's command to paste.
+    """Write ``leaderboard.csv``, and print the leaderboard with a command to rerun the winner.
 
     Args:
-        ranking: of the runs below the folder.
-        root: such as a sweep's folder.
+        ranking: leaderboard of the runs below ``root``.
+        root: folder for the file, such as a sweep folder.
     """
     path = root / "leaderboard.csv"
     atomic_write_text(path, ranking.as_csv())
@@ -47,10 +47,10 @@ def save_and_print(ranking: Leaderboard, root: Path) -> None:
 
 
 def report_sweep(root: Path) -> None:
-    """Rank what a sweep left: by validation, or by test subjects where nothing was validated.
+    """Rank a sweep's runs by validation, or by test subjects if no run was validated.
 
     Args:
-        root: the sweep's folder.
+        root: sweep folder.
     """
     reasons = []
     for metric in (VALIDATION, "ssim"):
@@ -64,13 +64,13 @@ def report_sweep(root: Path) -> None:
 
 
 def command_of(entry: Entry) -> str:
-    """The command that runs a job of a sweep alone, for the shell; its overrides are quoted for Hydra already."""
+    """Shell command that runs one job of a sweep alone; its overrides are already quoted for Hydra."""
     overrides = [override for key, override in entry.typed.items() if key not in OF_SWEEPS]
     return f"{COMMAND} {shlex.join([*_config_dir(entry.folder), *overrides])}".rstrip()
 
 
 def _config_dir(folder: Path) -> list[str]:
-    """Where experiments of the user's own lie, if the job had any."""
+    """The ``--config-dir`` option of a job, if it had one."""
     try:
         sources = read_yaml(folder / ".hydra" / "hydra.yaml")["hydra"]["runtime"]["config_sources"]
         paths = [source["path"] for source in sources if source["provider"] == "command-line"]
@@ -117,7 +117,7 @@ def _of_whom(ranking: Leaderboard) -> str:
 
 
 def _resources(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    """Name of each column to its cells; what was not measured is empty."""
+    """Column name to cells, one per run; a cell is empty if its value was not measured."""
     measured = [entry.resources for entry in entries]
     return {
         "training": [_with_unit(of_one.get("training_s"), 1, "s") for of_one in measured],

@@ -1,4 +1,4 @@
-"""Studies of Optuna that go on where they stopped."""
+"""Resumable Optuna studies."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ SQLITE = "sqlite:///"
 
 
 def prepare_study(sweeper: Any, overrides: Sequence[str], retry_failed: bool) -> None:
-    """Open or make the study of a sweep, and set how many trials are still to run.
+    """Open or create the study of a sweep, and set how many trials are still to run.
 
     Args:
-        sweeper: configuration of the sweeper; its ``n_trials`` is the total, and becomes what is left of it.
-        overrides: of the command line, without those that vary. All trials of a study must have the same.
-        retry_failed: whether to run failed and interrupted trials once more.
+        sweeper: sweeper configuration; its ``n_trials`` is the total and is set to the number still to run.
+        overrides: command-line overrides that do not vary. They must be the same for all trials of a study.
+        retry_failed: whether to rerun failed and interrupted trials once.
 
     Raises:
-        ValueError: the study was made by another command.
+        ValueError: the study was created with other overrides.
     """
     import optuna
 
@@ -48,7 +48,7 @@ def prepare_study(sweeper: Any, overrides: Sequence[str], retry_failed: bool) ->
 
 
 def _enqueue_failed(study: Any) -> None:
-    """Have the parameters of failed and interrupted trials tried again, each once."""
+    """Enqueue the parameters of failed and interrupted trials again, each once."""
     from optuna.exceptions import ExperimentalWarning
     from optuna.trial import TrialState
 
@@ -58,7 +58,7 @@ def _enqueue_failed(study: Any) -> None:
             continue
         if trial.state == TrialState.RUNNING:
             study.tell(trial.number, state=TrialState.FAIL)
-        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # of Optuna 2
+        with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):  # raised by Optuna 2
             study.enqueue_trial(trial.params)
         retried.append(trial.number)
     study.set_user_attr("retried", retried)

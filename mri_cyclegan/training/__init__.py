@@ -1,1 +1,1 @@
-"""The LightningModule and what it trains with."""
+"""The LightningModule and its parts: optimization, loss weights, extra losses, image pools, callbacks."""

@@ -1,14 +1,14 @@
-"""Checks of constructor arguments that come from a configuration; each message names the key."""
+"""Checks of constructor arguments that come from the configuration; each message names the key."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 def require_one_of(key: str, value: Any, known: Sequence[Any]) -> None:
-    """Raise unless a value is known.
+    """Raise unless ``value`` is one of ``known``.
 
     Raises:
-        ValueError: with all known values.
+        ValueError: lists all known values.
     """
     if value not in known:
         names = ", ".join("null" if name is None else name for name in known)
@@ -16,20 +16,20 @@ def require_one_of(key: str, value: Any, known: Sequence[Any]) -> None:
 
 
 def require_non_negative(key: str, value: float) -> None:
-    """Raise unless non-negative.
+    """Raise unless ``value`` is a non-negative number.
 
     Raises:
-        ValueError: with the value.
+        ValueError: names the value.
     """
     if not (isinstance(value, int | float) and value >= 0):
         raise ValueError(f"{key}: expected 0 or more, got {value!r}.")
 
 
 def require_decay(key: str, share: float | None) -> None:
-    """Raise unless a share of the epochs, or None.
+    """Raise unless ``share`` is a share of the epochs in (0, 1], or None.
 
     Raises:
-        ValueError: with the value.
+        ValueError: names the value.
     """
     if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
         raise ValueError(

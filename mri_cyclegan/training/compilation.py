@@ -1,4 +1,4 @@
-"""Networks compiled by torch.compile."""
+"""Compilation of networks with torch.compile."""
 
 import logging
 from collections.abc import Iterable
@@ -10,25 +10,25 @@ from torch import nn
 
 log = logging.getLogger(__name__)
 
-# Below so many batches a training is over before compiled kernels have earned back the minutes that it takes to make
-# them. An estimate: nothing was measured on a GPU yet.
+# With fewer batches, training ends before compiled kernels save the minutes that compilation takes.
+# An estimate, not yet measured on a GPU.
 MIN_BATCHES = 5_000
 
 
 def compile_networks(
     networks: Iterable[nn.Module], mode: str | bool, device: torch.device, num_batches: float
 ) -> str | bool:
-    """Compile networks in place, each on its first pass; names of weights stay as they are.
+    """Compile networks in place, each at its first forward pass; parameter names do not change.
 
     Args:
-        networks: to compile; shapes that they have not seen are compiled anew.
-        mode: ``True``; ``"cuda_graphs"``, which also replays a pass as one launch and pays for small batches;
-            ``False``; or ``"auto"``: on a GPU, for a training long enough.
-        device: that trains.
-        num_batches: of the whole training.
+        networks: to compile; each new input shape triggers a recompilation.
+        mode: ``True``; ``"cuda_graphs"``, which also replays a pass as one launch and pays off for small batches;
+            ``False``; or ``"auto"``: compile on a GPU if the run is long enough.
+        device: device that trains.
+        num_batches: number of batches in the whole run.
 
     Returns:
-        The mode that ``"auto"`` came to, or the mode itself.
+        ``mode``, with ``"auto"`` resolved to True or False.
     """
     if mode == "auto":
         reason = _why_not(device, num_batches)
@@ -36,7 +36,7 @@ def compile_networks(
             log.info("Networks are not compiled: %s. compile=true does it all the same.", reason)
         mode = not reason
     for network in networks if mode else ():
-        # No dynamic shapes: a generator sees batches of one or two sizes, and is faster if it knows them.
+        # No dynamic shapes: a generator sees one or two batch sizes, and static shapes are faster.
         network.compile(dynamic=False, mode="reduce-overhead" if mode == "cuda_graphs" else None)
     return mode
 
@@ -50,9 +50,10 @@ def _why_not(device: torch.device, num_batches: float) -> str:
 
 
 def eager(compiled: str | bool) -> AbstractContextManager[None]:
-    """Within it, compiled networks run as if they were not.
+    """Run compiled networks in eager mode within the context.
 
     Args:
-        compiled: of :func:`compile_networks`. Without it nothing is imported: that would take seconds.
+        compiled: return value of :func:`compile_networks`; if False, ``torch._dynamo`` is not imported, which takes
+            seconds.
     """
     return torch.compiler.set_stance("force_eager") if compiled else nullcontext()

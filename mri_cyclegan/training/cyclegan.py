@@ -33,34 +33,34 @@ from mri_cyclegan.training.translation_module import TranslationModule
 class CycleGAN(TranslationModule):
     """Two generators and two discriminators, trained in the nine steps of the reference recipe.
 
-    Contrast a is T1w and b T2w by default; ``generator_ab`` maps a to b, ``discriminator_b`` judges images of b.
-    An image is a slice, or a stack of neighbouring slices as channels, C = 2k + 1; see :mod:`mri_cyclegan.slice_stack`.
+    Contrast a is T1w and b T2w by default; ``generator_ab`` maps a to b, ``discriminator_b`` scores images of b.
+    An image is a slice, or a stack of neighboring slices as channels, C = 2k + 1; see :mod:`mri_cyclegan.slice_stack`.
 
     Args:
         generator_ab: (B, C, H, W) in [-1, 1] to the same.
-        generator_ba: likewise, another network.
+        generator_ba: a separate network with the same shapes.
         discriminator_a: (B, C, H, W) to patch logits.
-        discriminator_b: likewise, another network.
-        optimization: how the weights move; None for its defaults.
+        discriminator_b: a separate network with the same shapes.
+        optimization: optimizer settings; None for the defaults.
         adversarial_loss: see :func:`mri_cyclegan.losses.adversarial.discriminator_adversarial_loss`.
         lambda_adversarial: weight of the generators' adversarial losses.
         gradient_penalty: of the discriminators, see :func:`mri_cyclegan.losses.gradient_penalty.gradient_penalty`, or
             None.
-        lambda_gradient_penalty: its weight.
-        gradient_penalty_every: so many batches, with as many times the weight ("lazy", Karras et al., "Analyzing and
-            improving the image quality of StyleGAN", CVPR 2020, section 3.1).
-        lambda_cycle: weight of the cycle-consistency losses; 0 leaves their passes out.
-        cycle_weights: of the cycle from a and of the one from b, beside ``lambda_cycle``: they need not be equal.
+        lambda_gradient_penalty: weight of the gradient penalty.
+        gradient_penalty_every: compute the penalty every n-th batch only, with n times the weight ("lazy", Karras et
+            al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020, section 3.1).
+        lambda_cycle: weight of the cycle-consistency losses; 0 skips their forward passes.
+        cycle_weights: relative weights of the cycles a → b → a and b → a → b, multiplied by ``lambda_cycle``.
         cycle_loss: see :func:`mri_cyclegan.losses.cycle.cycle_loss`.
-        cycle_noise: standard deviation of noise added to a fake before it is translated back, against codes hidden in
-            it (Chu et al., "CycleGAN, a master of steganography", 2017; Bashkirova et al., "Adversarial self-defense
-            for cycle-consistent GANs", NeurIPS 2019, section 4.1).
-        lambda_identity: weight of the identity losses; 0 leaves their passes out.
-        decay: ``cycle`` and ``identity`` to the share of the epochs over which the weight falls linearly to 0.
-        extra_losses: name to loss, beyond the reference recipe; see :mod:`mri_cyclegan.training.extra_losses`.
+        cycle_noise: standard deviation of noise added to a fake before it is translated back, so that generators cannot
+            hide information in it (Chu et al., "CycleGAN, a master of steganography", 2017; Bashkirova et al.,
+            "Adversarial self-defense for cycle-consistent GANs", NeurIPS 2019, section 4.1).
+        lambda_identity: weight of the identity losses; 0 skips their forward passes.
+        decay: maps ``cycle`` and ``identity`` to the share of the epochs over which the weight falls linearly to 0.
+        extra_losses: losses beyond the reference recipe, by name; see :mod:`mri_cyclegan.training.extra_losses`.
         pool_size: generated images kept for each discriminator.
-        recompute: compute each pass of a generator once more for its gradients, instead of keeping all its activations:
-            larger images fit into memory, a step takes about a third longer.
+        recompute: recompute the generators' activations in the backward pass instead of storing them (activation
+            checkpointing): larger images fit into memory, a step takes about a third longer.
 
     Raises:
         ValueError: a value is unknown or out of range.
@@ -125,18 +125,18 @@ class CycleGAN(TranslationModule):
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:
-        """The four that are trained, without registration networks and the like."""
+        """The two generators and two discriminators, without the networks of extra losses."""
         return self.generator_ab, self.generator_ba, self.discriminator_a, self.discriminator_b
 
     @property
     def has_bounded_loss(self) -> bool:
-        """Whether a discriminator's loss near 0 is a bad sign: a Wasserstein loss has any sign, and may pass 0."""
+        """Whether a discriminator loss near 0 is a warning sign; a Wasserstein loss may be negative and cross 0."""
         return self.adversarial_loss != "wgan" and self.loss_weights.initial["adversarial"] > 0
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """The nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
+        """Run the nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
         if self.compiled == "cuda_graphs" and self.optimization.starts_group(batch_index):
-            torch.compiler.cudagraph_mark_step_begin()  # what earlier batches made, gradients too, may be written over
+            torch.compiler.cudagraph_mark_step_begin()  # outputs and gradients of earlier batches may be overwritten
         real_a, real_b = batch["a"], batch["b"]
         progress = (self.current_epoch, self.trainer.max_epochs or 0)
         weights = self.loss_weights.at(*progress) | self.extra_losses.weights_at(*progress)
@@ -144,7 +144,7 @@ class CycleGAN(TranslationModule):
         with frozen(self.discriminator_a, self.discriminator_b), torch.set_grad_enabled(generators_learn):
             # Steps 1, 2 and 3: a to b and back, b to a and back, identity.
             outputs = self.generate(real_a, real_b, weights)
-            # Step 4: the discriminators judge the fakes, for the generators' sake.
+            # Step 4: discriminator logits of the fakes, for the generators' losses.
             logits_b = self.discriminator_b(outputs.fake_b)
             logits_a = self.discriminator_a(outputs.fake_a)
             # Step 5: adversarial losses of the generators.
@@ -164,12 +164,12 @@ class CycleGAN(TranslationModule):
                 + weights["identity"] * (identity_a + identity_b)
                 + extra_total
             )
-        # Step 8: the discriminators judge real images and fakes from the pools, for their own sake.
+        # Step 8: discriminator losses on real images and on fakes from the pools.
         fake_a, fake_b = self.pool_a.query(outputs.fake_a.detach()), self.pool_b.query(outputs.fake_b.detach())
         discriminator_a = self.discriminator_loss(self.discriminator_a, real_a, fake_a)
         discriminator_b = self.discriminator_loss(self.discriminator_b, real_b, fake_b)
         discriminator_total = discriminator_a + discriminator_b + self.penalty(real_a, real_b, outputs)
-        # Step 9: gradients and weights. The two graphs share no weights, so one update may follow the other.
+        # Step 9: gradients and weights. The two graphs share no trained weights, so their updates do not interfere.
         self.update(generator_total, discriminator_total, batch_index)
 
         self.outputs = GeneratorOutputs(*(image.detach() for image in outputs))
@@ -179,15 +179,15 @@ class CycleGAN(TranslationModule):
         self.loss_logger.log(self, losses | extra_losses)
 
     def generate(self, real_a: Tensor, real_b: Tensor, weights: Mapping[str, float]) -> GeneratorOutputs:
-        """Steps 1 to 3. Each generator translates and keeps identity in one pass over both real images.
+        """Steps 1 to 3: each generator computes its fake and its identity image in one pass over both real images.
 
         1. fake_b = generator_ab(real_a), cycled_a = generator_ba(fake_b)
         2. fake_a = generator_ba(real_b), cycled_b = generator_ab(fake_a)
         3. identity_b = generator_ab(real_b), identity_a = generator_ba(real_a)
 
-        With instance normalization samples do not see their batch neighbours: one concatenated pass gives the same
-        numbers as two passes, with fewer and larger kernels. What no loss asks for is not made: the real image stands
-        in its place.
+        With instance normalization the images of a batch do not affect each other: one concatenated pass gives the
+        same numbers as two passes, with fewer and larger kernels. An image that no loss needs is not computed; the
+        real image takes its place.
         """
         generator_ab, generator_ba = (
             partial(self.run_generator, network) for network in (self.generator_ab, self.generator_ba)
@@ -206,20 +206,20 @@ class CycleGAN(TranslationModule):
         return GeneratorOutputs(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)
 
     def run_generator(self, generator: nn.Module, image: Tensor) -> Tensor:
-        """One pass, (B, C, H, W) to the same; with ``recompute`` its activations are not kept for the gradients."""
+        """One forward pass, (B, C, H, W) to the same; with ``recompute`` it does not store activations."""
         if self.recompute and torch.is_grad_enabled():
             return checkpoint(generator, image, use_reentrant=False)
         return generator(image)
 
     def with_noise(self, fake: Tensor) -> Tensor:
-        """A fake with ``cycle_noise``, (B, C, H, W)."""
+        """Add ``cycle_noise`` to a fake, (B, C, H, W)."""
         return fake + self.cycle_noise * torch.randn_like(fake) if self.cycle_noise else fake
 
     def discriminator_loss(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """Step 8 for one discriminator: its loss on real images and detached fakes, each (B, C, H, W).
 
-        In one pass where the discriminator judges each image alone, as with instance normalization: the numbers of two,
-        with fewer and larger kernels. A discriminator that looks at how much its batch varies must not mix the two.
+        One pass if the discriminator scores each image independently, as with instance normalization: same numbers as
+        two passes, with fewer and larger kernels. A discriminator that uses batch statistics must not mix the two.
         """
         fake = fake.to(real)
         if getattr(discriminator, "batch_independent", False):
@@ -229,17 +229,17 @@ class CycleGAN(TranslationModule):
         return discriminator_adversarial_loss(real_logits, fake_logits, self.adversarial_loss)
 
     def penalty(self, real_a: Tensor, real_b: Tensor, outputs: GeneratorOutputs) -> Tensor | float:
-        """Step 8: the gradient penalty of both discriminators; every so many batches, with as many times the weight."""
+        """Step 8: gradient penalty of both discriminators, every n-th batch with n times the weight."""
         num_batches = self.trainer.fit_loop.epoch_loop.total_batch_idx
         if self.gradient_penalty is None or num_batches % self.gradient_penalty_every:
             return 0.0
-        with eager(self.compiled):  # what is compiled has no second derivative
+        with eager(self.compiled):  # compiled networks do not support second derivatives
             penalty_a = gradient_penalty(self.discriminator_a, real_a, outputs.fake_a.detach(), self.gradient_penalty)
             penalty_b = gradient_penalty(self.discriminator_b, real_b, outputs.fake_b.detach(), self.gradient_penalty)
         return self.lambda_gradient_penalty * self.gradient_penalty_every * (penalty_a + penalty_b)
 
     def update(self, generator_total: Tensor, discriminator_total: Tensor, batch_index: int) -> None:
-        """Step 9: gradients of both sides and, at the end of a group of batches, their weights and the averages."""
+        """Step 9: backward passes of both sides and, after a group of batches, optimizer steps and moving averages."""
         generators, discriminators = self.optimizers()  # type: ignore[misc, attr-defined]
         if self.optimization.generators_learn(batch_index):
             moved = self.update_side(generators, generator_total, batch_index)
@@ -249,10 +249,10 @@ class CycleGAN(TranslationModule):
         self.update_side(discriminators, discriminator_total, batch_index)
 
     def update_side(self, optimizer: Any, loss: Tensor, batch_index: int) -> bool:
-        """Step 9 for the generators or the discriminators; whether the weights moved."""
+        """Step 9 for the generators or the discriminators; returns whether the optimizer stepped."""
         if self.optimization.starts_group(batch_index):
             optimizer.zero_grad()
-        # A loss that is not finite makes all its gradients so, in each of several processes: its own may be 0.
+        # Make all gradients of a non-finite loss non-finite (some may be 0), on every rank after the all-reduce.
         self.manual_backward(loss * (0 * loss.detach() + 1) / self.optimization.accumulate_batches)
         moves = self.optimization.ends_group(batch_index) or self.trainer.is_last_batch
         if moves:
@@ -260,36 +260,36 @@ class CycleGAN(TranslationModule):
         return moves
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip or refuse the gradients: here they are whole, and unscaled where precision is half."""
+        """Clip the gradients or skip the step; here gradients are complete and, in half precision, unscaled."""
         skipped = self.optimization.prepare_gradients(optimizer)
         if skipped is not None:
             side = "generators" if optimizer is self.trainer.optimizers[0] else "discriminators"
             self.skipped_steps.add(Step(self.current_epoch, self.trainer.fit_loop.batch_idx, side), skipped)
 
     def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[Any]]:
-        """Adam for the generators and what helps them, Adam for the discriminators, each with its schedule."""
+        """One Adam for generators and extra losses, one for discriminators, each with its schedule."""
         sides = (self.generator_ab, self.generator_ba, self.extra_losses), (self.discriminator_a, self.discriminator_b)
         return self.optimization.optimizers(sides, self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note whether the last steps were skipped: these weights may be beyond repair."""
+        """Save how many steps were skipped just before: the weights may be beyond repair."""
         self.skipped_steps.read()
         checkpoint["skipped_in_a_row"] = self.skipped_steps.num_consecutive
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Let the optimizers' states fit this run, whose precision may be another; and earlier versions this one."""
+        """Upgrade checkpoints of earlier versions and adapt optimizer states to this run's precision."""
         upgrade_rank_states(checkpoint)
         self.optimization.adapt_states(checkpoint["optimizer_states"], self.trainer)
 
     def on_train_start(self) -> None:
-        """Set the learning rates as this run is configured: a checkpoint brings along those of its own run."""
+        """Set the configured learning rates, since loading a checkpoint restores those it was saved with."""
         self.optimization.set_rates(self.lr_schedulers(), self.learning_rate_factor, self.trainer)
 
     def on_train_epoch_start(self) -> None:
-        """Forget the losses of an epoch that ended early."""
+        """Reset the loss means, which an epoch that ended early leaves behind."""
         self.loss_logger.means = LossMeans()
 
     def on_train_epoch_end(self) -> None:
-        """Step the schedules, once per epoch: Lightning leaves that to manual optimization."""
+        """Step the schedules once per epoch, which Lightning does not do in manual optimization."""
         for scheduler in self.lr_schedulers():  # type: ignore[union-attr]
             scheduler.step()  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Checkpoints of earlier versions: what has another name or place today."""
+"""Upgrades of checkpoints of earlier versions to the current names and layout."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ PREFIXES = {
 
 
 def upgrade_weights(module: Any, state_dict: dict[str, Any], *_: Any) -> None:
-    """Give weights their present names, in place; a hook for ``register_load_state_dict_pre_hook``.
+    """Rename weights to their current names, in place; a hook for ``register_load_state_dict_pre_hook``.
 
     Args:
-        module: that loads them.
+        module: module that loads the weights.
         state_dict: of a CycleGAN.
     """
     for name in list(state_dict):
@@ -24,10 +24,10 @@ def upgrade_weights(module: Any, state_dict: dict[str, Any], *_: Any) -> None:
 
 
 def upgrade_rank_states(checkpoint: dict[str, Any]) -> None:
-    """Put the state of each rank where :class:`mri_cyclegan.training.callbacks.rank_states.RankStates` has it.
+    """Move the state of each rank to where :class:`mri_cyclegan.training.callbacks.rank_states.RankStates` reads it.
 
     Args:
-        checkpoint: changed in place; of this version it stays as it is.
+        checkpoint: changed in place; unchanged if it is of the current version.
     """
     randoms = checkpoint.get("callbacks", {}).pop("RandomStates", {}).get("of_ranks", [])
     others = checkpoint.pop("of_ranks", [])

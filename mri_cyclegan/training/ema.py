@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class AveragedNetwork(nn.Module):
-    """Copy of a network whose weights follow the original slowly; it is used, never trained.
+    """Copy of a network whose weights are a moving average of the original's; it is never trained itself.
 
-    Early on the average follows faster, min(decay, (1 + n) / (warmup + n)) after n updates, so that the random
-    initial weights do not linger. Unlike :class:`torch.optim.swa_utils.AveragedModel` it counts its updates on
-    the host, so an update never waits for the device.
+    The decay starts lower, min(decay, (1 + n) / (warmup + n)) after n updates, so that the random initial weights do
+    not linger. Unlike :class:`torch.optim.swa_utils.AveragedModel` it counts its updates on the host, so an update
+    never waits for the device.
 
     Args:
-        network: the network in training; copied.
+        network: the trained network, which is copied.
         decay: share of the old average kept at each update, in [0, 1).
         warmup: the larger, the faster the average follows at first; at 1 it is slow from the start.
 

@@ -1,6 +1,6 @@
-"""Losses of the generators that the reference recipe does not have: each is a class here and a file in conf/extra_loss.
+"""Generator losses beyond the reference recipe: each is a class here and a file in conf/extra_loss.
 
-Another one needs no change to this package: its ``_target_`` may be a class of one's own, see ``docs/extending.md``.
+A new one needs no change to this package: ``_target_`` may name a class of your own, see ``docs/extending.md``.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from mri_cyclegan.training.argument_checks import require_decay, require_non_neg
 from mri_cyclegan.training.generator_outputs import GeneratorOutputs
 from mri_cyclegan.training.loss_weights import decayed
 
-# What data.match may be: which slice of b stands beside one of a in a batch.
+# Values of data.match: how the slice of b is matched to the slice of a in a batch.
 MATCHES = ("none", "position", "subject")
 
 # Losses of the reference recipe, see mri_cyclegan.training.loss_weights.
@@ -25,15 +25,15 @@ RESERVED = ("adversarial", "cycle", "identity")
 
 
 class ExtraLoss(nn.Module):
-    """Base class: a loss that is added to the generators' total with a weight of its own.
+    """Base class of a loss that is added to the generators' total loss with its own weight.
 
     Args:
-        weight: in the total loss; 0 switches the loss off.
+        weight: weight in the total loss; 0 switches the loss off.
         decay: share of the epochs, in (0, 1], over which the weight falls linearly to 0; None for a constant weight.
 
     Attributes:
-        needs_identity: whether :meth:`forward` uses the identity images, which are made only if a loss needs them.
-        matches: values of ``data.match`` that it can be used with.
+        needs_identity: whether :meth:`forward` uses the identity images, which are computed only if a loss needs them.
+        matches: values of ``data.match`` that the loss works with.
     """
 
     needs_identity = False
@@ -44,7 +44,7 @@ class ExtraLoss(nn.Module):
         self.weight, self.decay = weight, decay
 
     def prepare(self, generator_ab: nn.Module, generator_ba: nn.Module) -> None:
-        """Build what depends on the generators; called once, when the CycleGAN is built, if the loss has a weight.
+        """Build parts that depend on the generators; called once, when the CycleGAN is built, unless the weight is 0.
 
         Raises:
             ValueError: the loss cannot be computed with such generators.
@@ -53,12 +53,12 @@ class ExtraLoss(nn.Module):
     def forward(
         self, outputs: GeneratorOutputs, real_a: Tensor, real_b: Tensor, generators: tuple[Any, Any]
     ) -> dict[str, Tensor]:
-        """Terms of the loss by the name that they are logged under, scalars without the weight.
+        """Unweighted terms of the loss, scalars by the name they are logged under.
 
         Args:
             outputs: of the generators for this batch.
             real_a: (B, C, H, W), in [-1, 1].
-            real_b: likewise.
+            real_b: (B, C, H, W), in [-1, 1].
             generators: ab and ba.
         """
         raise NotImplementedError
@@ -68,17 +68,17 @@ class ExtraLoss(nn.Module):
 
         Args:
             terms: from :meth:`forward`.
-            weight: in this epoch.
+            weight: weight in this epoch.
         """
         return sum(weight * term for term in terms.values())
 
 
 class StructureLoss(ExtraLoss):
-    """Keeps anatomy in place: the fake against its source, by a measure that does not depend on contrast.
+    """Preserves anatomy: compares each fake with its source by a measure that does not depend on contrast.
 
     Args:
         weight: see :class:`ExtraLoss`.
-        decay: likewise.
+        decay: see :class:`ExtraLoss`.
         kind: see :func:`mri_cyclegan.losses.structure.structure_loss`.
 
     Raises:
@@ -101,21 +101,21 @@ class StructureLoss(ExtraLoss):
 
 
 class PairedLoss(ExtraLoss):
-    """Mean absolute difference between a fake and the real image of its contrast, of the same head (``data.match``).
+    """Mean absolute difference between a fake and the matched real image of the same contrast (``data.match``).
 
-    With registration networks the fake is first moved onto the real image, as in RegGAN, and the loss has a second
-    term: how smooth the deformation is.
+    With registration networks the fake is first registered to the real image, as in RegGAN, and the loss has a second
+    term: the smoothness loss of the displacement.
 
     Args:
         weight: see :class:`ExtraLoss`.
-        decay: likewise.
-        registration_a: fake and real image of a, each (B, C, H, W), to the fake moved onto the real one and the
-            displacement, (B, 2, H, W); or None.
-        registration_b: likewise, another network.
-        smoothness_weight: of the smoothness of the deformation, where there are registration networks.
+        decay: see :class:`ExtraLoss`.
+        registration_a: maps a fake and a real image of a, each (B, C, H, W), to the fake registered to the real one
+            and the displacement, (B, 2, H, W); or None.
+        registration_b: a separate network for b, or None.
+        smoothness_weight: weight of the smoothness term; unused without registration networks.
 
     Raises:
-        ValueError: there is one registration network but not the other, or no weight for them.
+        ValueError: only one registration network is given, or the loss with them has weight 0.
 
     Reference:
         Kong et al., "Breaking the dilemma of medical image-to-image translation", NeurIPS 2021, section 3.
@@ -144,7 +144,7 @@ class PairedLoss(ExtraLoss):
             )
         self.registration_a, self.registration_b = registration_a, registration_b
         self.smoothness_weight = smoothness_weight
-        # By position b shows another head: near enough for a registration network, not for a comparison by pixel.
+        # With match=position, b shows another subject: close enough for registration, not for a pixelwise comparison.
         self.matches = ("position", "subject") if networks else ("subject",)
 
     def forward(
@@ -167,20 +167,20 @@ class PairedLoss(ExtraLoss):
         }
 
     def total(self, terms: Mapping[str, Tensor], weight: float) -> Any:
-        """Weighted sum; the smoothness has a weight of its own, which does not decay."""
+        """Weighted sum; smoothness has its own weight, which does not decay."""
         weights = {"paired": weight, "smoothness": self.smoothness_weight}
         return sum(weights[name.removesuffix("_a").removesuffix("_b")] * term for name, term in terms.items())
 
 
 class PatchNCELoss(ExtraLoss):
-    """Each patch of a fake must be recognized as the one at the same place of its source; and of the identity image.
+    """Contrastive loss that matches each patch of a fake or identity image to its source patch at the same position.
 
-    Compared are the features of the generator's own encoder, see :class:`mri_cyclegan.losses.patch_nce.PatchNCE`.
+    It compares features of the generator's own encoder, see :class:`mri_cyclegan.losses.patch_nce.PatchNCE`.
 
     Args:
         weight: see :class:`ExtraLoss`.
-        decay: likewise.
-        num_patches: places compared in each layer.
+        decay: see :class:`ExtraLoss`.
+        num_patches: positions compared in each layer.
 
     Reference:
         Park et al., "Contrastive learning for unpaired image-to-image translation", ECCV 2020, section 3.
@@ -224,12 +224,12 @@ class PatchNCELoss(ExtraLoss):
 
 
 class ExtraLosses(nn.ModuleDict):
-    """The extra losses of a training, those without a weight left out.
+    """The extra losses of a run; those with weight 0 are left out.
 
     Args:
-        losses: name to loss, or to None for none.
+        losses: losses by name; an entry that is None is ignored.
         generator_ab: see :meth:`ExtraLoss.prepare`.
-        generator_ba: likewise.
+        generator_ba: see :meth:`ExtraLoss.prepare`.
 
     Raises:
         ValueError: an entry is not an extra loss, or a weight or decay is out of range; the message names its key.
@@ -256,11 +256,11 @@ class ExtraLosses(nn.ModuleDict):
                 self[name] = loss
 
     def weights_at(self, epoch: int, num_epochs: int) -> dict[str, float]:
-        """Weight of each loss in an epoch, counted from 0."""
+        """Weight of each loss in an epoch (0-based)."""
         return {name: decayed(loss.weight, loss.decay, epoch, num_epochs) for name, loss in self._losses()}
 
     def need_identity(self, weights: Mapping[str, float]) -> bool:
-        """Whether a loss needs the identity images, with the weights of an epoch."""
+        """Whether any loss with a non-zero weight needs the identity images."""
         return any(loss.needs_identity for name, loss in self._losses() if weights[name])
 
     def forward(
@@ -271,14 +271,14 @@ class ExtraLosses(nn.ModuleDict):
         generators: tuple[Any, Any],
         weights: Mapping[str, float],
     ) -> tuple[dict[str, Tensor], Any]:
-        """All terms by name, without weights, and their weighted sum; see :meth:`ExtraLoss.forward`.
+        """Unweighted terms of all losses by name, and their weighted sum; see :meth:`ExtraLoss.forward`.
 
         Args:
             outputs: of the generators for this batch.
             real_a: (B, C, H, W), in [-1, 1].
-            real_b: likewise.
+            real_b: (B, C, H, W), in [-1, 1].
             generators: ab and ba.
-            weights: of all losses in this epoch.
+            weights: weights of all losses in this epoch.
         """
         terms: dict[str, Tensor] = {}
         total: Any = 0

@@ -1,4 +1,4 @@
-"""Networks whose weights get no gradient for a while."""
+"""Temporary freezing of networks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Within it, the networks' weights get no gradient; gradients still pass through to their inputs."""
+    """Freeze the networks' weights within the context; gradients still flow to their inputs."""
     weights = [weight for network in networks for weight in network.parameters() if weight.requires_grad]
     for weight in weights:
         weight.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What the generators make of one batch."""
+"""Outputs of both generators for one batch."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class GeneratorOutputs(NamedTuple):
-    """Steps 1 to 3; each (B, C, H, W), in [-1, 1]."""
+    """Images from steps 1 to 3, each (B, C, H, W), in [-1, 1]."""
 
     fake_b: Tensor
     cycled_a: Tensor

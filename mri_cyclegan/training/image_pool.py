@@ -5,16 +5,16 @@ from torch import Tensor, nn
 
 
 class ImagePool(nn.Module):
-    """Shows a discriminator old fakes half of the time, so that it does not forget what generators did before.
+    """Gives a discriminator old fakes half of the time, so that it does not forget earlier states of the generators.
 
-    While the pool is filling, every fake is stored and returned as it is. Once full, each fake is, with probability
+    While the pool is filling, every fake is stored and returned unchanged. Once full, each fake is, with probability
     one half, swapped with a random stored one; otherwise it is returned and not stored.
 
-    The images live in a buffer, so that they are part of a checkpoint and move with the module. What is not finite in
-    an image is stored as grey: it would come back long after the step that made it was skipped.
+    The images are a buffer, so they are saved in checkpoints and move with the module. Non-finite values are stored as
+    0 (gray): otherwise they would come back long after their own step was skipped.
 
     Args:
-        size: number of images kept; 0 returns every fake as it is.
+        size: number of images kept; with 0, every fake is returned unchanged.
 
     Reference:
         Shrivastava et al., "Learning from simulated and unsupervised images through adversarial training",
@@ -31,7 +31,7 @@ class ImagePool(nn.Module):
         self.register_buffer("images", torch.empty(0))
 
     def query(self, fakes: Tensor) -> Tensor:
-        """Store fakes and return as many, each either new or from the history.
+        """Store fakes and return a batch of the same size, each image either new or from the pool.
 
         Args:
             fakes: detached generator output, (B, C, H, W).
@@ -41,7 +41,7 @@ class ImagePool(nn.Module):
         """
         if self.size == 0:
             return fakes
-        # A host-side draw: the choice is then known without waiting for the device.
+        # _query_one draws on the host, so that the choice needs no synchronization with the device.
         return torch.stack([self._query_one(fake) for fake in fakes.unbind()])
 
     def _query_one(self, fake: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class ImagePool(nn.Module):
         return old
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
-        # The stored pool may be of any length: take its shape before torch compares sizes.
+        # A saved pool may have any length: take its shape before torch compares shapes.
         stored = state_dict.get(prefix + "images")
         if stored is not None:
             self.images = self.images.new_empty(stored.shape)

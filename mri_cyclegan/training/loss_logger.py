@@ -12,14 +12,14 @@ IN_PROGRESS_BAR = ("generators", "discriminator_a", "discriminator_b")
 
 
 class LossLogger:
-    """Logs the losses of some batches, and their means at the end of an epoch, without waiting for the device.
+    """Logs losses at the logging interval and their means at the end of an epoch, without waiting for the device.
 
-    Lightning's ``log`` in every batch would cost a tenth of a short step. Rows of single batches go to the loggers at
-    once, so that none is missing when training is resumed from a checkpoint after that batch.
+    Calling Lightning's ``log`` in every batch would cost a tenth of a short step. Losses of single batches go straight
+    to the loggers, so that none is missing when training resumes from a checkpoint after that batch.
 
     Attributes:
         latest: losses of the last batch, detached.
-        means: of the epoch so far.
+        means: mean losses of the epoch so far.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class LossLogger:
         """Log one batch.
 
         Args:
-            module: in training.
+            module: the module in training.
             losses: scalars by name; the same names throughout an epoch.
         """
         trainer: Any = module.trainer
@@ -47,4 +47,4 @@ class LossLogger:
                 logger.log_metrics(row | {"epoch": module.current_epoch}, step=num_batches - 1)
         if trainer.is_last_batch:
             means = {f"loss/{name}_epoch": value for name, value in self.means.take().items()}
-            module.log_dict(means, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)  # mean of all ranks
+            module.log_dict(means, on_step=False, on_epoch=True, sync_dist=True, batch_size=1)  # mean over all ranks

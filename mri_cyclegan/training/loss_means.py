@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class LossMeans:
-    """Adds up losses where they are, so that nobody waits for the device. What is not finite does not count."""
+    """Accumulates losses on their device, without synchronization; non-finite values are left out."""
 
     def __init__(self) -> None:
         self.num_batches = 0
@@ -17,7 +17,7 @@ class LossMeans:
         self.counts: Tensor | None = None
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Count one batch.
+        """Add the losses of one batch.
 
         Args:
             losses: scalars by name, detached; the same names throughout an epoch.
@@ -31,7 +31,7 @@ class LossMeans:
         self.num_batches += 1
 
     def take(self) -> dict[str, Tensor]:
-        """Means over the batches since the last time, which are then forgotten; NaN where no value was finite."""
+        """Return the means since the last call and reset them; NaN if no value of a loss was finite."""
         if self.sums is None or self.counts is None:
             return {}
         means = dict(zip(self.names, self.sums / self.counts, strict=True))
@@ -39,7 +39,7 @@ class LossMeans:
         return means
 
     def state_dict(self) -> dict[str, Any]:
-        """What was added up so far, for a checkpoint within an epoch."""
+        """Sums so far, for a checkpoint within an epoch."""
         return {
             "num_batches": self.num_batches,
             "names": list(self.names),
@@ -48,6 +48,6 @@ class LossMeans:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on adding."""
+        """Restore the sums from a checkpoint."""
         self.num_batches, self.names = state_dict["num_batches"], tuple(state_dict["names"])
         self.sums, self.counts = state_dict["sums"], state_dict["counts"]

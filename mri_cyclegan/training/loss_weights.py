@@ -1,4 +1,4 @@
-"""Weights of the generators' losses over the epochs."""
+"""Weights of the generators' losses in each epoch."""
 
 from collections.abc import Mapping
 
@@ -6,14 +6,14 @@ from mri_cyclegan.training.argument_checks import require_decay, require_non_neg
 
 
 class LossWeights:
-    """Weights of the reference recipe's losses; those of cycle and identity may decay.
+    """Weights of the reference recipe's losses; the cycle and identity weights may decay.
 
     Args:
         adversarial: weight of both adversarial losses.
         cycle: weight of both cycle losses.
         identity: weight of both identity losses.
-        decay: ``cycle`` and ``identity`` to the share of the epochs, in (0, 1], over which the weight falls linearly to
-            0; None for a constant weight.
+        decay: maps ``cycle`` and ``identity`` to the share of the epochs, in (0, 1], over which the weight falls
+            linearly to 0; None for a constant weight.
 
     Raises:
         ValueError: a weight is negative, a share is out of range, or a name is unknown.
@@ -34,17 +34,17 @@ class LossWeights:
         self.decay = dict(decay)
 
     def at(self, epoch: int, num_epochs: int) -> dict[str, float]:
-        """Weights in an epoch, counted from 0."""
+        """All weights in an epoch (0-based)."""
         return {name: decayed(weight, self.decay.get(name), epoch, num_epochs) for name, weight in self.initial.items()}
 
 
 def decayed(weight: float, decay: float | None, epoch: int, num_epochs: int) -> float:
-    """A weight in an epoch, counted from 0.
+    """Weight of a loss in one epoch.
 
     Args:
-        weight: in the first epoch.
-        decay: share of the epochs over which it falls linearly to 0, or None.
-        epoch: counted from 0.
-        num_epochs: of the training.
+        weight: weight in the first epoch.
+        decay: share of the epochs over which it falls linearly to 0, or None for a constant weight.
+        epoch: 0-based.
+        num_epochs: number of epochs of the run.
     """
     return weight if decay is None else weight * max(0.0, 1 - epoch / (decay * num_epochs))

@@ -7,12 +7,12 @@ SCHEDULES = ("linear", "cosine")
 
 
 def constant_then_falling(num_epochs: int, constant_share: float, schedule: str) -> Callable[[int], float]:
-    """Factor on the learning rate: 1 for the first epochs, then down towards 0.
+    """Factor on the learning rate: 1 for the first epochs, then falling towards 0.
 
     The factor is above 0 in the last epoch and would be 0 in the one after it, so every epoch trains.
 
     Args:
-        num_epochs: length of the training.
+        num_epochs: number of epochs of the run.
         constant_share: share of ``num_epochs`` at factor 1, in [0, 1].
         schedule: how it falls, ``"linear"`` or ``"cosine"`` (half a period).
 

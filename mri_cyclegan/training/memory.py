@@ -1,4 +1,4 @@
-"""What to do when memory does not hold a batch."""
+"""Advice when a batch does not fit into memory."""
 
 import traceback
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from mri_cyclegan.training.compilation import eager
 
 
 def advice(error: BaseException, trainer: pl.Trainer, model: Any, datamodule: Any) -> str:
-    """Which settings would fit, in words; tried with one batch each, where one process trains.
+    """Message that suggests settings that fit; with a single rank, each is tried with one batch.
 
     Args:
-        error: that said memory is full.
-        trainer: that has stopped.
-        model: that it trained; its weights change.
-        datamodule: that it trained on.
+        error: the out-of-memory error.
+        trainer: trainer that raised it.
+        model: its model, whose weights are changed by the trials.
+        datamodule: its datamodule.
     """
     where = "This machine's" if trainer.strategy.root_device.type == "cpu" else "The device's"
     if any(frame.name == "validation_step" for frame in traceback.extract_tb(error.__traceback__)):
@@ -32,7 +32,7 @@ def advice(error: BaseException, trainer: pl.Trainer, model: Any, datamodule: An
     others = "model.recompute=true keeps fewer activations; data.device_cache=false leaves the slices on the disk."
     if trainer.world_size > 1:
         return f"{said} in each process. Lower data.batch_size. {others}"
-    traceback.clear_frames(error.__traceback__)  # what failed holds on to its images
+    traceback.clear_frames(error.__traceback__)  # the frames keep the failed batch's tensors alive
     fitting = largest(size - 1, lambda number: _holds(number, trainer, model, datamodule))
     if not fitting:
         return f"{said}, nor one of a single slice. Lower data.image_size, or take smaller networks. {others}"
@@ -47,8 +47,8 @@ def largest(limit: int, fits: Callable[[int], bool]) -> int:
     """The largest number that fits; 0 if 1 does not.
 
     Args:
-        limit: the largest to try.
-        fits: whether a number does; smaller ones do, too.
+        limit: largest number to try.
+        fits: whether a number fits; if it does, so do all smaller ones.
 
     >>> largest(15, lambda number: number <= 6), largest(0, lambda number: True), largest(9, lambda number: False)
     (6, 0, 0)
@@ -61,7 +61,7 @@ def largest(limit: int, fits: Callable[[int], bool]) -> int:
 
 
 def _holds(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) -> bool:
-    """Whether one batch can be trained, beside the slices that the device keeps."""
+    """Whether one training step fits into memory, beside the slices cached on the device."""
     device = trainer.strategy.root_device
     model.zero_grad(set_to_none=True)
     kept = datamodule.train_slices.num_bytes if datamodule.train_slices.positions_only else 0
@@ -79,7 +79,7 @@ def _holds(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) ->
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        with eager(model.compiled):  # each size would be compiled
+        with eager(model.compiled):  # otherwise every batch size would be compiled
             one_batch.fit(model, train_dataloaders=DataLoader([batch], batch_size=None))  # type: ignore[arg-type]
         del beside
     except RuntimeError as error:

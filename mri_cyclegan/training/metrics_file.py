@@ -1,4 +1,4 @@
-"""metrics.csv, also of a training that goes on."""
+"""CSV logger of metrics.csv that supports resuming."""
 
 import csv
 import io
@@ -14,14 +14,14 @@ from mri_cyclegan.filesystem import atomic_write_text
 
 
 class MetricsFile(CSVLogger):
-    """Lightning's logger, which would delete the file of before: its rows stay up to where the training goes on."""
+    """CSV logger that keeps the rows up to the checkpoint on resume; Lightning's would delete the file."""
 
     goes_on = True
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The writer of the file; it goes on with one that is there."""
+        """The writer, which appends to an existing file."""
         if self._experiment is None:
             self._experiment = AppendingWriter(self.log_dir)
             self._experiment.metrics_keys = _read(self._path)[0]
@@ -32,7 +32,7 @@ class MetricsFile(CSVLogger):
         return Path(self.log_dir) / "metrics.csv"
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:  # type: ignore[override]
-        """Add a row; before the first one, forget what was logged after the checkpoint: it is logged again."""
+        """Append a row; before the first one, drop rows logged after the checkpoint, which are logged again."""
         if self.goes_on and step is not None and self._path.is_file():
             _forget(self._path, step)
         self.goes_on = False
@@ -40,7 +40,7 @@ class MetricsFile(CSVLogger):
 
 
 class AppendingWriter(ExperimentWriter):
-    """Leaves the file of before in place, and rewrites it as a whole or not at all."""
+    """Keeps an existing file, and rewrites it atomically when columns are added."""
 
     def _check_log_dir_exists(self) -> None:
         pass
@@ -51,7 +51,7 @@ class AppendingWriter(ExperimentWriter):
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """Header and rows, without one that was cut off; nothing where there is no file."""
+    """Header and rows, without an incomplete last line; both empty if there is no file."""
     if not path.is_file():
         return [], []
     with path.open(newline="", encoding="utf-8") as file:
@@ -68,10 +68,10 @@ def _write(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
 
 
 def _forget(path: Path, step: int) -> None:
-    """Take out the rows from a step on, and what is left of one that was cut off."""
+    """Drop rows from ``step`` on, and an incomplete last line."""
     names, rows = _read(path)
     if not names:
-        path.unlink()  # not even its header
+        path.unlink()  # even the header is incomplete
         return
     kept = [row for row in rows if row["step"] and int(row["step"]) < step]
     if len(kept) < len(rows) or not path.read_bytes().endswith(b"\n"):

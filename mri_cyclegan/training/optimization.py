@@ -1,4 +1,4 @@
-"""How the weights of a CycleGAN move: everything about training that is neither a network nor a loss."""
+"""Optimizers of a CycleGAN: Adam, learning rates, gradient accumulation and clipping, moving averages."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,23 +13,26 @@ from mri_cyclegan.training.lr_schedule import constant_then_falling
 
 @dataclass(frozen=True)
 class Optimization:
-    """Settings of the optimizers, and what follows from them.
+    """Optimizer settings, and the operations that depend on them.
+
+    "Side" means the two generators or the two discriminators; each side has one optimizer.
 
     Attributes:
         learning_rate_generators: of Adam.
-        learning_rate_discriminators: of Adam; another one than the generators' makes two time scales (Heusel et al.,
-            "GANs trained by a two time-scale update rule", NeurIPS 2017).
-        beta1: decay of Adam's mean of gradients.
-        schedule: how the learning rates fall, see
-            :func:`mri_cyclegan.training.lr_schedule.constant_then_falling`; likewise ``constant_share``.
-        clip_gradients: largest norm of the gradients of one optimizer, all its weights together; None for any.
-        skip_non_finite: leave the weights of a side as they are where its loss or a gradient is not finite.
-        accumulate_batches: batches whose mean gradient moves the weights once. With instance normalization that is
-            one larger batch; the last group of an epoch may have fewer batches, which then count less.
-        num_discriminator_steps: updates of the discriminators for each of the generators, which then learn from every
-            so-many-th batch only.
-        ema_decay: of the generators' moving average, which validates, draws samples and is saved; None for none.
-        ema_warmup: the average follows faster at first, see :class:`mri_cyclegan.training.ema.AveragedNetwork`.
+        learning_rate_discriminators: of Adam; if it differs from the generators', training has two time scales (Heusel
+            et al., "GANs trained by a two time-scale update rule", NeurIPS 2017).
+        beta1: decay of Adam's running mean of gradients.
+        schedule: how the learning rates fall, see :func:`mri_cyclegan.training.lr_schedule.constant_then_falling`.
+        constant_share: share of the epochs at the full learning rates, see there.
+        clip_gradients: maximum norm of all gradients of one optimizer together; None for no clipping.
+        skip_non_finite: skip a side's optimizer step if its loss or a gradient is not finite.
+        accumulate_batches: batches whose gradients are averaged for one optimizer step. With instance normalization
+            this equals one larger batch; if the last group of an epoch has fewer batches, its gradient is smaller.
+        num_discriminator_steps: n discriminator updates for each generator update; the generators then learn from
+            every n-th batch (or group of accumulated batches) only.
+        ema_decay: of the generators' moving averages, which are validated, saved and used for sample pictures; None
+            for no averages.
+        ema_warmup: how fast the averages follow at first, see :class:`mri_cyclegan.training.ema.AveragedNetwork`.
 
     Raises:
         ValueError: a value is out of range.
@@ -53,7 +56,7 @@ class Optimization:
                 raise ValueError(f"optimization.{name}: expected 0 or more, got {getattr(self, name)}.")
         if not 0 <= self.beta1 < 1:
             raise ValueError(f"optimization.beta1: expected a share in [0, 1), got {self.beta1}.")
-        constant_then_falling(1, self.constant_share, self.schedule)  # refuses what it cannot follow
+        constant_then_falling(1, self.constant_share, self.schedule)  # raises if an argument is invalid
         if self.clip_gradients is not None and not self.clip_gradients > 0:
             raise ValueError(
                 f"optimization.clip_gradients: expected a norm above 0, or null for none; got {self.clip_gradients}."
@@ -64,22 +67,22 @@ class Optimization:
 
     @property
     def learning_rates(self) -> tuple[float, float]:
-        """Of the generators and of the discriminators."""
+        """Learning rates of the generators and of the discriminators."""
         return self.learning_rate_generators, self.learning_rate_discriminators
 
     @property
     def betas(self) -> tuple[float, float]:
-        """Of Adam."""
+        """Decay rates of Adam's moments."""
         return self.beta1, 0.999
 
     def optimizers(
         self, sides: Iterable[Iterable[nn.Module]], trainer: Any
     ) -> tuple[list[torch.optim.Optimizer], list[dict[str, Any]]]:
-        """Adam and a schedule for each side, as Lightning wants them.
+        """Create Adam and a schedule for each side, in Lightning's format.
 
         Args:
-            sides: networks of the generators' side, and of the discriminators'.
-            trainer: says how long, and in which precision.
+            sides: modules trained with the generators, and modules trained with the discriminators.
+            trainer: gives the number of epochs and the precision.
         """
         optimizers: list[torch.optim.Optimizer] = []
         schedules: list[dict[str, Any]] = []
@@ -92,12 +95,12 @@ class Optimization:
         return optimizers, schedules
 
     def set_rates(self, schedules: Any, factor: float, trainer: Any) -> None:
-        """Set the optimizers as configured here: a checkpoint brings along the values of its own run.
+        """Set the configured learning rates and betas, since loading a checkpoint restores those it was saved with.
 
         Args:
-            schedules: of the generators' side, and of the discriminators'.
+            schedules: of the generators and of the discriminators.
             factor: on both configured rates.
-            trainer: says in which epoch.
+            trainer: gives the current epoch.
         """
         now = self._factor(trainer)(trainer.current_epoch)
         for schedule, configured in zip(schedules, self.learning_rates, strict=True):
@@ -107,11 +110,11 @@ class Optimization:
                 group.update(lr=rate * now, initial_lr=rate, betas=self.betas)
 
     def adapt_states(self, states: Iterable[dict[str, Any]], trainer: Any) -> None:
-        """Change saved states of optimizers, in place, so that they fit a trainer of perhaps another precision.
+        """Adapt saved optimizer states, in place, to this run's precision.
 
         Args:
             states: ``optimizer_states`` of a checkpoint.
-            trainer: of this run.
+            trainer: trainer of this run.
         """
         for state in states:
             for group in state["param_groups"]:
@@ -121,23 +124,23 @@ class Optimization:
         return constant_then_falling(trainer.max_epochs or 0, self.constant_share, self.schedule)
 
     def prepare_gradients(self, optimizer: torch.optim.Optimizer) -> Tensor | None:
-        """Clip the gradients, and keep the coming step from moving weights if one of them is not finite.
+        """Clip the gradients, and have the coming step skipped if one of them is not finite.
 
-        Nobody waits for the device: the fused Adam looks there whether to move anything, which torch's gradient scaler
-        has it do too; where Adam is not fused the scaler skips the step itself.
+        The host does not wait for the device: fused Adam reads there whether to skip, from ``found_inf``, the way
+        torch's gradient scaler tells it. Where Adam is not fused, the scaler skips the step itself.
 
         Args:
-            optimizer: from :meth:`optimizers`, about to step; gradients of several processes are their mean already.
+            optimizer: from :meth:`optimizers`, about to step; its gradients are already averaged over ranks.
 
         Returns:
-            Scalar, 1 where the step is skipped, on the gradients' device; None if none ever is.
+            Scalar on the gradients' device, 1 if the step is skipped; None if steps are never skipped.
         """
         if self.clip_gradients is None and not self.skip_non_finite:
             return None
         weights = [weight for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
         norm = nn.utils.get_total_norm([weight.grad for weight in weights])
         if self.clip_gradients is not None:
-            # Not by Lightning: it refuses the fused Adam wherever precision is mixed, though only float16 is scaled.
+            # Lightning's clipping rejects fused Adam in any mixed precision, although only float16 scales gradients.
             nn.utils.clip_grads_with_norm_(weights, self.clip_gradients, norm)
         if not self.skip_non_finite:
             return None
@@ -147,22 +150,22 @@ class Optimization:
         return skipped
 
     def average_of(self, generator: nn.Module) -> AveragedNetwork | None:
-        """The moving average of a generator, if there is to be one."""
+        """Moving average of a generator, or None if averaging is off."""
         return None if self.ema_decay is None else AveragedNetwork(generator, self.ema_decay, self.ema_warmup)
 
     def generators_learn(self, batch_index: int) -> bool:
-        """Whether the generators learn from a batch of an epoch, or the discriminators alone."""
+        """Whether the generators learn from this batch of an epoch, not only the discriminators."""
         return batch_index // self.accumulate_batches % self.num_discriminator_steps == 0
 
     def starts_group(self, batch_index: int) -> bool:
-        """Whether a batch is the first of those that move the weights together."""
+        """Whether a batch is the first of a group of accumulated batches."""
         return batch_index % self.accumulate_batches == 0
 
     def ends_group(self, batch_index: int) -> bool:
-        """Whether a batch is the last of them; so is the last batch of an epoch."""
+        """Whether a batch fills its group of accumulated batches; the last batch of an epoch ends its group, too."""
         return self.starts_group(batch_index + 1)
 
 
 def _fused(trainer: Any) -> bool:
-    """Whether Adam is one kernel; with float16 it would unscale gradients itself, after they are clipped."""
+    """Whether to use fused Adam; not with float16, where it would unscale gradients itself, after clipping."""
     return trainer.precision != "16-mixed"

@@ -1,4 +1,4 @@
-"""Steps that moved no weights."""
+"""Record of skipped optimizer steps."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ class Step:
     """One step of an optimizer.
 
     Attributes:
-        epoch: from 0.
-        batch: of the epoch, from 0; with accumulated gradients the last one of its group.
+        epoch: 0-based.
+        batch: index in the epoch, 0-based; with accumulated gradients, the last batch of the group.
         side: ``"generators"`` or ``"discriminators"``.
     """
 
@@ -23,12 +23,14 @@ class Step:
 
 
 class SkippedSteps:
-    """Remembers which steps were skipped since a gradient was not finite, without waiting for the device.
+    """Records which steps were skipped for a non-finite gradient, without waiting for the device.
 
-    Whether a step is skipped is decided and noted where the gradients are; :meth:`read` fetches all notes at once.
+    The flags of skipped steps stay on the gradients' device until :meth:`read` fetches them all at once.
 
     Attributes:
-        found: steps that were skipped, of those read; whoever has told them takes them out.
+        unread: steps whose flags have not been fetched.
+        found: skipped steps that were fetched, until :meth:`take` returns them.
+        rows: consecutive skipped steps of each side, up to the last one fetched.
     """
 
     def __init__(self) -> None:
@@ -38,20 +40,20 @@ class SkippedSteps:
 
     @property
     def num_consecutive(self) -> int:
-        """Steps of one side that were skipped up to the last one read, of the side with more."""
+        """Consecutive skipped steps up to the last one fetched, of the side with more."""
         return max(self.rows.values(), default=0)
 
     def add(self, step: Step, skipped: Tensor) -> None:
-        """Note one step.
+        """Record one step.
 
         Args:
-            step: the next one.
-            skipped: scalar, 1 where its weights stayed.
+            step: steps must be added in order.
+            skipped: scalar, 1 if the step was skipped.
         """
         self.unread.append((step, skipped))
 
     def read(self) -> None:
-        """Fetch the notes from the device."""
+        """Fetch the flags from the device."""
         if not self.unread:
             return
         steps, flags = zip(*self.unread, strict=True)
@@ -61,7 +63,7 @@ class SkippedSteps:
             self.found += [step] if skipped else []
 
     def take(self) -> list[Step]:
-        """Those found since the last time."""
+        """Return the skipped steps found since the last call."""
         found, self.found = self.found, []
         return found
 

@@ -1,4 +1,4 @@
-"""TensorBoard's events, also of a training that goes on."""
+"""TensorBoard logger that supports resuming."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,10 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
 
 class TensorBoardEvents(TensorBoardLogger):
-    """Lightning's logger, whose curves would go back and forth: what was logged after the checkpoint is taken back.
+    """TensorBoard logger that, on resume, purges what was logged after the checkpoint, so that curves do not overlap.
 
-    Torch's writer makes its file at once, and Lightning asks for it before a checkpoint is loaded, which may refuse the
-    start: so it gets none before there is something to log.
+    Torch's writer creates its file at once, and Lightning requests the writer before it loads a checkpoint, which may
+    fail. So Lightning gets a dummy until :meth:`open` is called.
     """
 
     goes_on = True
@@ -21,18 +21,18 @@ class TensorBoardEvents(TensorBoardLogger):
 
     @property
     def experiment(self) -> Any:
-        """Torch's writer; what takes everything and does nothing before :meth:`open`."""
+        """Torch's writer, or before :meth:`open` a dummy that ignores every call."""
         return super().experiment if self.is_open else DummyExperiment()
 
     def open(self) -> None:
-        """Make the file, or let the next entry make it."""
+        """Use Torch's writer from now on; the next access to :attr:`experiment` creates the file."""
         self.is_open = True
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:  # type: ignore[override]
-        """Add points; before the first ones, tell TensorBoard to forget earlier ones from that step on."""
+        """Add points; before the first ones, tell TensorBoard to discard earlier points from that step on."""
         self.open()
         if self.goes_on and step is not None and len(list(Path(self.log_dir).glob("events.*"))) > 1:
-            # As torch's writer does it, which must know the step before it writes anything at all.
+            # As torch's writer does with ``purge_step``, which would have to be known when the writer is created.
             writer = self.experiment.file_writer
             writer.add_event(Event(step=step, file_version="brain.Event:2"))
             writer.add_event(Event(step=step, session_log=SessionLog(status=SessionLog.START)))

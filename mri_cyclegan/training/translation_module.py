@@ -1,4 +1,4 @@
-"""What a LightningModule with a generator for each direction does outside of training steps: translate and validate."""
+"""Translation and validation of a LightningModule with one generator per direction."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from mri_cyclegan.training.validation_metrics import PairedMetrics
 
 
 class TranslationModule(pl.LightningModule):
-    """Translates with the moving average of a generator, or with the generator itself where there is none.
+    """Translates with a generator's moving average, or with the generator itself if there is none.
 
     Attributes:
         generator_ab: (B, C, H, W) in [-1, 1] to the same.
-        generator_ba: likewise.
+        generator_ba: (B, C, H, W) in [-1, 1] to the same.
         ema_ab: moving average of ``generator_ab``, or None.
-        ema_ba: of ``generator_ba``.
+        ema_ba: moving average of ``generator_ba``, or None.
         compiled: how the networks are compiled, see :func:`mri_cyclegan.training.compilation.compile_networks`.
-        metrics: of the validation epoch, by direction.
+        metrics: paired metrics of the current validation epoch, by direction.
     """
 
     generator_ab: nn.Module
@@ -50,23 +50,23 @@ class TranslationModule(pl.LightningModule):
             direction: ``"ab"`` or ``"ba"``.
 
         Returns:
-            (B, 1, H, W), in [-1, 1]: of a stack the centre slice.
+            (B, 1, H, W), in [-1, 1]: the center slice of the stack.
         """
         return centre_slice(self.translate_stack(image, direction))
 
     @torch.inference_mode()
     def translate_stack(self, image: Tensor, direction: str) -> Tensor:
-        """As :meth:`translate`, all slices of a stack, as a translation back needs them; always in evaluation mode."""
+        """As :meth:`translate`, but all slices of a stack, which translating back needs; always in evaluation mode."""
         network = self.translator_ab if direction == "ab" else self.translator_ba
         was_training = network.training
         network.eval()
-        with eager(self.compiled):  # or it would be compiled once more for each number of slices
+        with eager(self.compiled):  # otherwise each batch size would be compiled
             fake = network(image)
         network.train(was_training)
         return fake
 
     def on_validation_epoch_start(self) -> None:
-        """Start the paired metrics of both directions."""
+        """Reset the paired metrics of both directions."""
         datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         num_cases = len(datamodule.val_pairs)
         self.metrics = {direction: PairedMetrics(num_cases).to(self.device) for direction in DIRECTIONS}
@@ -79,7 +79,7 @@ class TranslationModule(pl.LightningModule):
             metrics.update(fake, batch[target], batch[f"foreground_{target}"], batch["case"])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean over subjects of each direction, and of both as ``val/psnr`` and ``val/ssim``."""
+        """Log each direction's mean over subjects, and the mean of both directions as ``val/psnr`` and ``val/ssim``."""
         means = {
             direction: {metric: values.nanmean() for metric, values in metrics.compute().items()}
             for direction, metrics in self.metrics.items()

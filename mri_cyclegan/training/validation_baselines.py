@@ -1,4 +1,4 @@
-"""What no training at all would score on validation slices: the dashed lines of the learning curves."""
+"""Validation scores of trivial baselines without training: the dashed lines of the learning curves."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
@@ -15,13 +15,13 @@ Translator = Callable[[Tensor], Tensor]
 
 
 class TrainingVolume(Protocol):
-    """What is needed of a volume: its slices, (N, H, W) in [-1, 1], and where they show the head."""
+    """What a baseline needs of a volume: slices, (N, H, W) in [-1, 1], and their foreground mask."""
 
     slices: np.ndarray
     foreground: np.ndarray
 
 
-# method → direction → metric → value of each subject, and the same with the mean over subjects.
+# method → direction → metric → value of each subject; in Means, the mean over subjects.
 Scores = dict[str, dict[str, dict[str, list[float]]]]
 Means = dict[str, dict[str, dict[str, float]]]
 
@@ -29,7 +29,7 @@ Means = dict[str, dict[str, dict[str, float]]]
 def trivial_baselines(
     volumes_a: Sequence[TrainingVolume], volumes_b: Sequence[TrainingVolume]
 ) -> dict[str, dict[str, Translator]]:
-    """The baselines by name and direction (``"ab"``, ``"ba"``).
+    """Trivial baselines by name and direction (``"ab"``, ``"ba"``).
 
     Args:
         volumes_a: training volumes of contrast a.
@@ -42,12 +42,12 @@ def trivial_baselines(
 
 
 def copy_source(image: Tensor) -> Tensor:
-    """The source itself as the prediction."""
+    """Return the source unchanged as the prediction."""
     return image
 
 
 def mean_intensity(training_targets: Sequence[TrainingVolume]) -> Translator:
-    """The mean foreground intensity of the training targets, everywhere."""
+    """Translator that predicts the mean foreground intensity of the training targets at every pixel."""
     total, count = 0.0, 0
     for volume in training_targets:
         values = volume.slices[np.asarray(volume.foreground)]
@@ -67,12 +67,12 @@ def measure(
     num_cases: int,
     device: torch.device,
 ) -> Scores:
-    """Score several methods on the same paired slices, by this process alone.
+    """Score several methods on the same paired slices, on this rank alone.
 
     Args:
-        methods: name to direction (``"ab"``, ``"ba"``) to a function of (B, 2k + 1, H, W) stacks.
-        batches: of :class:`mri_cyclegan.data.datasets.PairedSlices`.
-        num_cases: number of subjects in them.
+        methods: name → direction (``"ab"``, ``"ba"``) → function of (B, 2k + 1, H, W) stacks.
+        batches: batches of :class:`mri_cyclegan.data.datasets.PairedSlices`.
+        num_cases: number of subjects in the batches.
         device: where to compute.
 
     Returns:
@@ -90,7 +90,7 @@ def measure(
                 meters[name][direction].update(
                     method[direction](source), target, batch[f"foreground_{direction[1]}"], batch["case"]
                 )
-    # torchmetrics turns the values of a single subject into a scalar.
+    # torchmetrics squeezes the values of a single subject to a scalar.
     return {
         name: {
             direction: {key: value.reshape(-1).tolist() for key, value in m.compute().items()}
@@ -101,7 +101,7 @@ def measure(
 
 
 def mean_over_subjects(scores: Scores) -> Means:
-    """Mean of each metric, of what :func:`measure` returns."""
+    """Mean over subjects of the scores that :func:`measure` returns."""
     return {
         method: {
             direction: {metric: fmean(values) for metric, values in of_direction.items()}

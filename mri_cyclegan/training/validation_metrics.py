@@ -1,4 +1,4 @@
-"""Paired metrics for watching a training: on the slices that the networks see, where they are."""
+"""Paired metrics for monitoring training, on the networks' own slices and on their device."""
 
 import torch
 from torch import Tensor
@@ -9,20 +9,20 @@ from mri_cyclegan.slice_stack import centre_slice
 
 
 class PairedMetrics(Metric):
-    """PSNR and SSIM of each subject over the foreground of its target volume, gathered slice by slice.
+    """PSNR and SSIM of each subject over the foreground of its target volume, accumulated slice by slice.
 
-    The protocol's definitions, on the networks' own grid; windows mirror the border without repeating it. Results are
-    measured on the scan's grid, see :mod:`mri_cyclegan.evaluation.metrics.paired`.
+    They follow the evaluation protocol, but on the networks' grid; SSIM windows use reflect padding at the border.
+    Final results are computed on the scan's grid, see :mod:`mri_cyclegan.evaluation.metrics.paired`.
 
     Intensities are those of the evaluation protocol: [0, 1], data range 1, the prediction never rescaled to fit.
     SSIM is 2-D (Gaussian window 11, σ 1.5, K1 0.01, K2 0.03, population covariance), its map averaged over the mask
     of the whole volume; PSNR is 10 · log10(1 / MSE) over the same voxels.
 
-    Of several processes each may see a part of the slices: :meth:`compute` adds the sums of all.
+    Each rank may see a part of the slices: :meth:`compute` adds up the sums of all ranks.
 
     Args:
         num_cases: number of subjects.
-        sync_on_compute: False when one process has seen all slices and no other takes part.
+        sync_on_compute: False if a single rank has seen all slices and the others do not take part.
 
     Reference:
         Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004.
@@ -42,10 +42,10 @@ class PairedMetrics(Metric):
         """Add slices.
 
         Args:
-            prediction: (B, 1, H, W), in [-1, 1], or a stack of slices, of which the centre counts.
-            target: likewise.
+            prediction: (B, 1, H, W), in [-1, 1], or a stack, of which only the center slice counts.
+            target: same shape and range.
             mask: (B, 1, H, W) bool, the target's foreground.
-            case: (B,), number of each slice's subject.
+            case: (B,), subject index of each slice.
         """
         prediction, target = ((centre_slice(image).float() + 1) / 2 for image in (prediction, target))
         ssim = structural_similarity_index_measure(

@@ -1,1 +1,1 @@
-"""A data set looked at before training: what is wrong with it, and what settings fit it."""
+"""Checks of a data set before training: its problems, and the settings that fit it."""

@@ -1,4 +1,4 @@
-"""A whole data set looked at: every scan, and all of them together."""
+"""Verification of a whole data set: each scan by itself, and the scans together."""
 
 import csv
 import os
@@ -27,28 +27,28 @@ from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal,
 
 REPORT_VERSION = 1
 
-# A process takes seconds to start: each should have this much to read.
+# A worker process takes seconds to start, so each should get at least this much to read.
 BYTES_PER_PROCESS = 10_000_000
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What there is to know about a data set before training on it.
+    """Everything to know about a data set before training on it.
 
     Attributes:
-        root: its folder.
+        root: folder of the data set.
         settings: how its scans are found.
-        left_out: scans that the user's own filter leaves out.
+        left_out: scans excluded by the user's filter (``data.bids_filters``).
         examined: every scan, sorted.
         findings: errors first, then warnings, each sorted by path.
-        fingerprints: contrast to its fingerprint; contrasts without a fit scan are missing.
-        proposal: settings that fit; None unless both contrasts have a fit scan.
-        reading: settings that the scans were read with, as overrides of the training command.
-        split_column: column of ``participants.tsv`` that names each subject's part, if there is one.
-        num_pairs: pairs of both contrasts of one subject and session on one grid.
-        seconds: that it took.
-        num_bytes: size of all scan files.
-        peak_memory_bytes: largest resident size of any of the processes.
+        fingerprints: contrast to its fingerprint; contrasts without a usable scan are missing.
+        proposal: settings that fit the scans; None unless both contrasts have a usable scan.
+        reading: non-default read options that were used, as overrides for the training command.
+        split_column: column of ``participants.tsv`` that assigns subjects to train, val and test; None without one.
+        num_pairs: pairs of scans from one subject and session, one per contrast, on the same grid.
+        seconds: run time.
+        num_bytes: total size of the scan files.
+        peak_memory_bytes: largest resident set size of any process.
     """
 
     root: Path
@@ -67,26 +67,26 @@ class Verification:
 
     @property
     def num_errors(self) -> int:
-        """Findings that make training refuse the data set."""
+        """Number of findings that stop training on the data set."""
         return sum(finding.severity == "error" for finding in self.findings)
 
     @property
     def layout(self) -> str:
-        """Name of its layout."""
+        """Name of the layout."""
         return self.settings.layout
 
     @property
     def contrasts(self) -> tuple[str, ...]:
-        """(a, b)."""
+        """The two contrasts, (a, b)."""
         return self.settings.contrasts
 
     def examples(self) -> list[tuple[str, str]]:
-        """Some files, by their paths in the data set, and who is taken to be their subject."""
+        """Example files, as paths relative to the root, each with the subject inferred for it."""
         chosen = _spread_over(self.examined, self.contrasts)
         return [(one.scan.path.relative_to(self.root).as_posix(), _whose(one.scan)) for one in chosen]
 
     def overrides(self) -> list[str]:
-        """Words for the training command: where the data set is, and the proposed settings."""
+        """Overrides for the training command: the location of the data set, and the proposed settings."""
         if self.proposal is None:
             return []
         where = [f"data={self.layout}", f"data.root={quote_value(self.root)}"]
@@ -127,10 +127,10 @@ def verify(
     options: ReadOptions,
     num_processes: int,
 ) -> Verification:
-    """Find and examine every scan, and the data set as a whole.
+    """Find and examine every scan, then check the data set as a whole.
 
     Raises:
-        ValueError: the folder is missing, or a setting does not fit it.
+        ValueError: the folder is missing, or a setting does not match its files.
     """
     start = perf_counter()
     contrasts = settings.contrasts
@@ -189,7 +189,7 @@ def _reading(options: ReadOptions) -> list[str]:
 
 
 def _split_column(root: Path) -> str | None:
-    """The first column of ``participants.tsv`` that holds parts, or that a subject is left out, and nothing else."""
+    """First column of ``participants.tsv`` that holds only train, val, test or missing values; None without one."""
     try:
         with (root / "participants.tsv").open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines, delimiter="\t"))
@@ -201,7 +201,7 @@ def _split_column(root: Path) -> str | None:
 
 
 def _check_parts(root: Path, column: str | None, examined: list[Examined]) -> list[Finding]:
-    """Training refuses a column that gives a subject no part, or two."""
+    """An error if the split column has no row for a subject, or contradictory ones, as training would raise."""
     if column is None:
         return []
     participants = root / "participants.tsv"
@@ -227,7 +227,7 @@ def _killed(path: Path) -> Finding:
 
 
 def _check_contrasts(root: Path, settings: LayoutSettings, examined: list[Examined]) -> list[Finding]:
-    """Both contrasts must be there, before and after unfit scans are left out, and no scan twice."""
+    """Check for both contrasts, with and without unfit scans, a lone subject, mixed formats and duplicates."""
     findings = []
     try:
         require_both_contrasts(root, settings, [one.scan for one in examined])
@@ -245,7 +245,7 @@ def _check_contrasts(root: Path, settings: LayoutSettings, examined: list[Examin
 
 
 def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str]) -> tuple[int, list[Finding]]:
-    """Number of pairs that paired metrics can use, and those that they cannot."""
+    """Number of pairs on one grid, and findings about scans without a partner or on different grids."""
     facts = {one.scan: one.facts for one in examined if one.facts}
     pairs = find_pairs(list(facts), contrasts, lambda scan: (facts[scan].shape, np.array(facts[scan].affine)))
     findings = left_over(list(facts), contrasts, pairs, root)
@@ -268,7 +268,7 @@ def _whose(scan: Scan) -> str:
 
 
 def _spread_over(examined: Sequence[Examined], contrasts: Sequence[str]) -> list[Examined]:
-    """The first, a middle and the last scan of each contrast."""
+    """First, middle and last scan of each contrast."""
     chosen = []
     for contrast in contrasts:
         found = [one for one in examined if one.scan.contrast == contrast]

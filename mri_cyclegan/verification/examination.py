@@ -1,4 +1,4 @@
-"""One scan looked at in full: is it fit, and what does it show."""
+"""Examination of one scan: whether it is usable, and what it shows."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.data.volume import ReadOptions, Volume
 
-# World axes in the order of a canonical (RAS+) array, and the plane each is the normal of.
+# World axes in the order of a canonical (RAS+) array, and the axis normal to each plane.
 AXES = ("left-right", "posterior-anterior", "inferior-superior")
 NORMAL_OF = {"sagittal": 0, "coronal": 1, "axial": 2}
 
@@ -24,31 +24,31 @@ PERCENTILES = (0.5, 25, 50, 75, 99.5)
 NUM_HEIGHTS = 20
 NUM_BINS = 48
 
-# Facts are taken on a coarser grid: the outline of the head in mm is all that is asked for.
+# Facts are measured on a subsampled grid: the outline of the head needs no more detail.
 COARSE_SIDE = 128
 THUMBNAIL_PIXELS = 112
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What one scan shows. Triples are along :data:`AXES`.
+    """Measurements of one scan; triples follow :data:`AXES` unless stated otherwise.
 
     Attributes:
-        shape: of the stored array, in its own order of axes.
-        spacing_mm: likewise.
+        shape: shape of the stored array, in its own axis order.
+        spacing_mm: voxel size of the stored array, in its own axis order.
         orientation: axis codes of the stored array, such as ``RAS``.
-        canonical_shape: of the array reoriented to RAS+.
-        canonical_spacing_mm: likewise.
-        field_of_view_mm: of the whole image.
-        head_low_mm: where the foreground begins, from the middle of the field of view.
-        head_high_mm: where it ends.
-        head_is_cut: whether the foreground reaches both or either border of the field of view.
-        percentiles: intensities of the foreground at :data:`PERCENTILES`.
-        histogram: counts of foreground voxels in :data:`NUM_BINS` equal bins from the lowest to the highest intensity.
+        canonical_shape: shape of the array reoriented to RAS+.
+        canonical_spacing_mm: voxel size of the array reoriented to RAS+.
+        field_of_view_mm: extent of the whole image.
+        head_low_mm: lower end of the foreground, relative to the center of the field of view.
+        head_high_mm: upper end of the foreground, relative to the same center.
+        head_is_cut: whether the foreground touches a border of the field of view.
+        percentiles: foreground intensities at :data:`PERCENTILES`.
+        histogram: foreground voxel counts in :data:`NUM_BINS` equal bins from the lowest to the highest intensity.
         intensity_range: lowest and highest intensity.
-        foreground_profile: plane to the share of foreground at :data:`NUM_HEIGHTS` heights, from the first slice of
-            that plane that shows the head to the last.
-        affine: (4, 4), rows of the stored array's affine.
+        foreground_profile: plane to the foreground share at :data:`NUM_HEIGHTS` equally spaced heights, from the first
+            to the last slice of that plane that shows the head.
+        affine: rows of the stored array's (4, 4) affine.
         voxel_hash: see :func:`mri_cyclegan.data.integrity.voxel_hash`.
     """
 
@@ -76,13 +76,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Examined:
-    """Outcome of :func:`examine`.
+    """Result of :func:`examine`.
 
     Attributes:
-        scan: what was looked at.
+        scan: the examined scan.
         findings: errors and warnings.
-        facts: None if the scan is unfit.
-        thumbnail: the middle slices of the three planes side by side, as a WebP data URI; empty if unfit.
+        facts: measurements of the scan; None if it is unfit.
+        thumbnail: middle slices of the three planes side by side, as a WebP data URI; empty if unfit.
     """
 
     scan: Scan
@@ -92,7 +92,7 @@ class Examined:
 
 
 def examine(scan: Scan, options: ReadOptions) -> Examined:
-    """Read a scan to its last byte and describe it; what is wrong with it is part of the answer, never an exception."""
+    """Read and describe a scan in full; problems with it become findings, never exceptions."""
     try:
         volume = read_volume(scan.path, options)
         facts, picture, warnings = _describe(volume)
@@ -141,7 +141,7 @@ def _describe(volume: Volume) -> tuple[Facts, str, tuple[ImageWarning, ...]]:
 
 
 def _canonical(volume: Volume, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An image on the volume's grid in RAS+ order, and its voxel size along each axis."""
+    """Reorient an image on the volume's grid to RAS+; returns it and its voxel size along each axis."""
     orientation = nibabel.io_orientation(volume.affine)
     array = nibabel.apply_orientation(image, orientation)
     spacing = np.empty(3)
@@ -174,7 +174,7 @@ def _profile(head: np.ndarray, axis: int) -> tuple[float, ...]:
 
 
 def _thumbnail(array: np.ndarray, spacing: np.ndarray, middle: list[int], window: tuple[float, float]) -> str:
-    """Axial, coronal and sagittal slice, upright and in radiological order, as a data URI."""
+    """Axial, coronal and sagittal slice, upright and in radiological convention, as a data URI."""
     slices = {
         "axial": (array[::-1, ::-1, middle[2]].T, spacing[[1, 0]]),
         "coronal": (array[::-1, middle[1], ::-1].T, spacing[[2, 0]]),
@@ -196,7 +196,7 @@ def _thumbnail(array: np.ndarray, spacing: np.ndarray, middle: list[int], window
 
 
 def facts_as_json(examined: Examined) -> dict[str, Any]:
-    """Plain JSON values of a scan's facts and findings; the picture stays out."""
+    """A scan's facts and findings as plain JSON values, without the thumbnail."""
     scan = examined.scan
     return {
         "path": str(scan.path),

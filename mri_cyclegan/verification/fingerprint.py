@@ -1,4 +1,4 @@
-"""What the scans of a data set have in common, and the settings that follow from it."""
+"""Summary statistics of each contrast's scans, and the settings that follow from them."""
 
 import math
 from collections import Counter
@@ -13,39 +13,39 @@ from scipy.stats import rankdata
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.verification.examination import AXES, NORMAL_OF, Examined, Facts
 
-# Sides are a multiple of this, so that a U-Net can halve them five times or more.
+# Proposed image sizes are a multiple of this, so that a U-Net can halve them at least five times.
 SIDE_MULTIPLE = 32
 MAX_SIDE = 512
 DEEPEST = 8
 
-# A plane is preferred when the slices along it are this much thicker than the pixels across.
+# A scan votes for a plane if its slices are this many times thicker than its in-plane pixels.
 THICK_SLICES = 1.5
 
-# Slices with less foreground than this share of the fullest slice teach little.
+# Slices with less foreground than this share of the fullest slice add little to training.
 LEAST_FOREGROUND = 0.25
 
-# Two contrasts are told apart by framing when the head's extent differs by more than this share …
+# Framing gives two contrasts away if the head's median extent differs by more than this share …
 FRAMING_DIFFERENCE = 0.1
-# … and, where there are at least so many scans of each, a threshold on it sorts them with this area under the curve.
+# … and, with at least this many scans of each contrast, the extent separates them with at least this ROC AUC.
 MIN_SCANS_TO_RANK = 5
 FRAMING_AUC = 0.9
 
 
 @dataclass(frozen=True)
 class ContrastFingerprint:
-    """Scans of one contrast; medians over scans, triples along :data:`AXES`.
+    """Statistics of one contrast's scans; measurements are medians over scans, triples follow :data:`AXES`.
 
     Attributes:
-        num_subjects: people.
-        num_scans: files.
-        shapes: array shape, as text, to number of scans; the commonest first.
-        spacings_mm: likewise.
-        orientations: likewise, axis codes.
-        field_of_view_mm: of the image.
+        num_subjects: number of subjects.
+        num_scans: number of scans.
+        shapes: array shape, as text, to number of scans; most common first.
+        spacings_mm: voxel size, as text, to number of scans; most common first.
+        orientations: axis codes to number of scans; most common first.
+        field_of_view_mm: extent of the image.
         head_mm: extent of the foreground.
-        num_cut: scans whose head reaches the border of the field of view, along each axis.
-        percentiles: of the foreground's intensities, see :data:`mri_cyclegan.verification.examination.PERCENTILES`.
-        foreground_profile: plane to the share of foreground at relative heights of the head.
+        num_cut: number of scans whose head touches the border of the field of view, for each axis.
+        percentiles: foreground intensities at :data:`mri_cyclegan.verification.examination.PERCENTILES`.
+        foreground_profile: plane to the foreground share at relative heights of the head.
     """
 
     num_subjects: int
@@ -65,11 +65,11 @@ class Proposal:
     """Settings that fit the scans.
 
     Attributes:
-        plane: across the thickest slices; axial where voxels are about cubes.
-        spacing_mm: the coarser contrast's pixel size, so that neither is enlarged; None for pictures.
-        image_size: holds every head, a multiple of :data:`SIDE_MULTIPLE`.
-        depth: deepest U-Net that the size allows, at most :data:`DEEPEST`.
-        slice_range: relative heights of the head between which slices show enough of it in both contrasts.
+        plane: plane in which most scans were acquired; axial if their voxels are about isotropic.
+        spacing_mm: pixel size of the coarser contrast, so that neither is upsampled; None for pictures.
+        image_size: multiple of :data:`SIDE_MULTIPLE` that holds every head, at most :data:`MAX_SIDE`.
+        depth: largest U-Net depth that the image size allows, at most :data:`DEEPEST`.
+        slice_range: relative heights of the head between which slices of both contrasts show enough foreground.
     """
 
     plane: str
@@ -79,7 +79,7 @@ class Proposal:
     slice_range: tuple[float, float]
 
     def overrides(self) -> list[str]:
-        """As overrides of the training command."""
+        """The settings as overrides for the training command."""
         low, high = self.slice_range
         return [
             f"data.plane={self.plane}",
@@ -91,7 +91,7 @@ class Proposal:
 
 
 def fingerprint(examined: Sequence[Examined], contrast: str) -> ContrastFingerprint:
-    """Describe the fit scans of a contrast; there is at least one."""
+    """Summarize the usable scans of a contrast, of which there must be at least one."""
     fit = [one for one in examined if one.facts is not None and one.scan.contrast == contrast]
     facts = [one.facts for one in fit if one.facts is not None]
     return ContrastFingerprint(
@@ -109,11 +109,11 @@ def fingerprint(examined: Sequence[Examined], contrast: str) -> ContrastFingerpr
 
 
 def propose(facts_by_contrast: Sequence[Sequence[Facts]], pictures: bool) -> Proposal:
-    """Settings that fit both contrasts.
+    """Propose settings that fit both contrasts.
 
     Args:
-        facts_by_contrast: facts of every fit scan of a and of b; neither is empty.
-        pictures: whether the scans are pictures, whose pixels have no known size.
+        facts_by_contrast: facts of every usable scan of a, and of b; neither is empty.
+        pictures: whether the scans are pictures, whose pixel size is unknown.
     """
     every = [facts for of_contrast in facts_by_contrast for facts in of_contrast]
     plane = _plane(every)
@@ -136,7 +136,7 @@ def propose(facts_by_contrast: Sequence[Sequence[Facts]], pictures: bool) -> Pro
 def compare_framing(
     root: Path, contrasts: Sequence[str], facts_by_contrast: Sequence[Sequence[Facts]]
 ) -> list[Finding]:
-    """A warning for each axis along which the two contrasts show visibly different parts of the head."""
+    """Return a warning for each axis along which the head's extent clearly differs between the contrasts."""
     findings = []
     for axis, name in enumerate(AXES):
         if max(one.canonical_shape[axis] for facts in facts_by_contrast for one in facts) == 1:
@@ -164,7 +164,7 @@ def _medians(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
 
 
 def _plane(facts: Sequence[Facts]) -> str:
-    """The plane most scans were acquired in: their single slice, or their thickest."""
+    """Plane in which most scans were acquired: that of their single slice, or of their thickest slices."""
     votes: Counter[str] = Counter({"axial": 0})
     for one in facts:
         thickness = {plane: one.canonical_spacing_mm[axis] for plane, axis in NORMAL_OF.items()}
@@ -192,7 +192,7 @@ def _slice_range(facts_by_contrast: Sequence[Sequence[Facts]], plane: str) -> tu
 
 
 def _auc(one: np.ndarray, other: np.ndarray) -> float:
-    """Chance that a threshold sorts a random pair rightly, in [0.5, 1]."""
+    """ROC AUC of separating the two samples by a threshold, in [0.5, 1]."""
     ranks = rankdata(np.concatenate([one, other]))[: len(one)].sum()
     auc = (ranks - len(one) * (len(one) + 1) / 2) / (len(one) * len(other))
     return float(max(auc, 1 - auc))

@@ -1,4 +1,4 @@
-"""What ``verify`` shows: a table on the screen, ``verify.json``, and the page ``verify.html``."""
+"""Reports of ``verify``: tables in the terminal, ``verify.json`` and ``verify.html``."""
 
 import json
 import shlex
@@ -14,12 +14,12 @@ from mri_cyclegan.text import terminal_safe
 from mri_cyclegan.verification.data_set import Verification
 from mri_cyclegan.verification.examination import AXES
 
-# On the screen; the files have all of them.
+# Findings in the terminal; the files list all of them.
 MAX_ROWS = 40
 
 
 def write_reports(verification: Verification, folder: Path) -> None:
-    """Write ``verify.json`` and ``verify.html``, each whole or not at all."""
+    """Write ``verify.json`` and ``verify.html``, each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(verification.as_json(), indent=1, ensure_ascii=False)
     atomic_write_text(folder / "verify.json", text + "\n")
@@ -38,13 +38,13 @@ def write_reports(verification: Verification, folder: Path) -> None:
 
 
 def training_command(verification: Verification) -> str:
-    """The command that trains on the data set with the proposed settings; empty without a proposal."""
+    """Command that trains on the data set with the proposed settings; empty without a proposal."""
     overrides = verification.overrides()
     return shlex.join(["python", "-m", "mri_cyclegan.train", "+experiment=baseline", *overrides]) if overrides else ""
 
 
 def print_report(verification: Verification, folder: Path) -> None:
-    """Print findings, what the scans have in common, the proposed settings, and where the reports are."""
+    """Print the findings, the fingerprints, the training command, and the path of the report."""
     console = Console()
     if verification.findings:
         console.print(_findings_table(verification))
@@ -86,7 +86,7 @@ def _findings_table(verification: Verification) -> Table:
 
 
 def _examples_table(verification: Verification) -> Table:
-    """Whose scans they are taken for: wrong answers here are people in two parts of the split."""
+    """Subjects inferred for example files: a wrong one can put a person into two parts of the split."""
     table = Table(title="Who is who, for example (? where no name tells)", expand=True)
     table.add_column("file", ratio=3, overflow="fold")
     table.add_column("subject", ratio=1, overflow="fold")

@@ -442,7 +442,7 @@ def test_interrupted_it_says_what_is_done_and_how_to_go_on(model, bids, tmp_path
     status, output = command(model, bids, tmp_path / "out")
     assert status == 130
     assert "2 translated" in output
-    assert "--skip-existing goes on" in output
+    assert "Resume with the same command and --skip-existing" in output
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), KeyError("bug")])

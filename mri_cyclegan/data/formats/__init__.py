@@ -1,1 +1,1 @@
-"""One file format a module: bytes in, checked volumes out."""
+"""File formats of scans, one module each: bytes in, checked volumes out."""

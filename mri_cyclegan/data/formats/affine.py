@@ -1,4 +1,4 @@
-"""What every format's affine must be, and warnings about one."""
+"""Checks of a scan's affine, common to all formats."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from mri_cyclegan.data.volume import ReadOptions
 
 
 def require_invertible(path: Path, affine: np.ndarray) -> None:
-    """Refuse an affine that does not give every voxel a place of its own.
+    """Raise unless the affine maps each voxel to a distinct position.
 
     Raises:
-        UnfitFile: it is singular, nearly so, or not finite.
+        UnfitFile: the affine is singular, nearly singular, or not finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
@@ -26,17 +26,17 @@ def require_invertible(path: Path, affine: np.ndarray) -> None:
 def assumed_affine(
     path: Path, unplaced: str, spacing: np.ndarray, shape: tuple[int, ...], options: ReadOptions
 ) -> tuple[np.ndarray, Finding]:
-    """The affine of a file that does not say how it lies, as the user assumes, and a warning that says so.
+    """Build the affine of a file without orientation from ``assume_orientation``, and a warning that says so.
 
     Args:
         path: the file.
-        unplaced: why its orientation is unknown, a clause.
+        unplaced: why its orientation is unknown, as a clause for messages.
         spacing: voxel sizes along the array's axes, in mm.
-        shape: of the volume; its middle becomes the origin.
-        options: ``assume_orientation`` has the axis codes.
+        shape: shape of the volume; its center becomes the origin.
+        options: ``assume_orientation`` holds the axis codes.
 
     Raises:
-        UnfitFile: the user assumes nothing.
+        UnfitFile: ``assume_orientation`` is not set.
     """
     codes = options.assume_orientation
     if not codes:
@@ -53,7 +53,7 @@ def assumed_affine(
 
 
 def affine_warnings(path: Path, affine: np.ndarray) -> list[Finding]:
-    """Warnings of voxels that are sheared, or of no plausible size."""
+    """Warn about sheared voxels and implausible voxel sizes."""
     warnings = []
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     if lengths.min() < 0.05 or lengths.max() > 20:
@@ -65,5 +65,5 @@ def affine_warnings(path: Path, affine: np.ndarray) -> list[Finding]:
 
 
 def by(sizes: np.ndarray) -> str:
-    """Lengths along the axes, as ``1 × 1 × 3``."""
+    """Format lengths along the axes as ``1 × 1 × 3``."""
     return " × ".join(f"{size:.3g}" for size in sizes)

@@ -1,6 +1,6 @@
-"""A folder of MR images, as scanners and archives write them, to one volume.
+"""Reads a folder of DICOM MR images, as scanners and archives write them, into one volume.
 
-Series of single-frame images are read here, others converted by dcm2niix.
+Series of single-frame images are read directly; dcm2niix converts all others.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from mri_cyclegan.data.volume import MAX_VOXELS, ReadOptions, Volume
 
 
 class _Stack(NamedTuple):
-    """Single-frame images in the order of their slices, and where they lie."""
+    """Single-frame images in slice order, and their affine."""
 
     headers: list[ImageHeader]
     affine: np.ndarray
@@ -32,10 +32,10 @@ class _Stack(NamedTuple):
 
 
 def series_shape(folder: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
-    """Shape and affine of what :func:`read_series` would give, by the headers alone where there is nothing to convert.
+    """Return the shape and affine of :func:`read_series`, from the headers alone unless dcm2niix must convert.
 
     Raises:
-        UnfitFile: as :func:`read_series`, as far as the headers show it.
+        UnfitFile: as in :func:`read_series`, for problems visible in the headers.
     """
     found = _stacked_or_converted(folder, options)
     return (found.shape if isinstance(found, _Stack) else found.array.shape), found.affine
@@ -45,13 +45,13 @@ def read_series(folder: Path, options: ReadOptions) -> Volume:
     """Read one series of MR images.
 
     Args:
-        folder: holds the files; folders inside it are not looked into.
-        options: ``series_uids`` chooses where the folder holds several series, ``volume_index`` where a series holds
-            several images, such as echoes.
+        folder: holds the files; its subfolders are not searched.
+        options: ``series_uids`` chooses one of several series in the folder, ``volume_index`` one of several images in
+            a series, such as echoes.
 
     Returns:
         Volume with axes (column, row, slice), slices sorted along the normal of the image plane. Intensities are
-        RescaleSlope times stored value plus RescaleIntercept, image by image. What dcm2niix converts is as it makes it.
+        RescaleSlope * stored value + RescaleIntercept, per image. Output of dcm2niix is returned unchanged.
 
     Raises:
         UnfitFile: a file is broken, or the images do not make up one volume; the message says which and what to do.
@@ -70,7 +70,7 @@ def read_series(folder: Path, options: ReadOptions) -> Volume:
 
 
 def _stacked_or_converted(folder: Path, options: ReadOptions) -> _Stack | Volume:
-    """One series of the folder: its checked images in order, or a volume where only dcm2niix knows how."""
+    """Read one series of the folder: checked images in slice order, or a volume if dcm2niix has to convert them."""
     paths = series_files(folder)
     if not paths:
         remedy = "Expected files marked DICM at byte 128 or named .dcm or .ima, in this folder itself."
@@ -100,7 +100,7 @@ def _stack(folder: Path, headers: list[ImageHeader]) -> _Stack:
 
 
 def _count_warnings(folder: Path, headers: list[ImageHeader]) -> list[Finding]:
-    """A warning where the scanner counted other than there are images: missing ones at an end leave no gap."""
+    """Warn if the scanner recorded a different number of images: slices missing at an end leave no gap."""
     acquisitions = {header.texts["AcquisitionNumber"]: header.numbers["ImagesInAcquisition"] for header in headers}
     counts = [sum(count) for count in acquisitions.values()]
     if min(counts) > 0 and sum(counts) != len(headers):

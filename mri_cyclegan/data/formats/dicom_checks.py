@@ -1,11 +1,11 @@
-"""What a DICOM image must be, by its header, to be read or converted."""
+"""Checks that a DICOM header must pass before the image is read or converted."""
 
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.dicom_image import COPY, EXPORT, RANGES, ImageHeader, refusing, undecodable
 
-# Enhanced MR, and the same made of single-frame images: each frame has its place.
+# Enhanced MR, and Legacy Converted Enhanced MR made of single-frame images: each frame has its own position.
 ENHANCED = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
 FRAME_RANGES = ("SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
 MAX_FRAMES = 100_000
@@ -15,14 +15,14 @@ LEAVE_OUT = "Leave it out: expected slices of one grey MR volume."
 
 
 def check_image(header: ImageHeader) -> None:
-    """Refuse what is not one whole, grey, single-frame slice of an MR volume.
+    """Raise unless the image is one complete, gray, single-frame slice of an MR volume.
 
     Raises:
-        UnfitFile: with the tag or the number of bytes that is wrong.
+        UnfitFile: names the wrong tag or number of bytes.
     """
     path, texts, numbers = header.path, header.texts, header.numbers
     mosaic = "MOSAIC" in texts["ImageType"]
-    # Of what derives from MR Image Storage, it alone is without a further number.
+    # SOP classes derived from MR Image Storage append a number to its UID.
     derived = "".join(texts["SOPClassUID"]).startswith("1.2.840.10008.5.1.4.1.1.4.")
     if header.pixels_at and (derived or mosaic or numbers["NumberOfFrames"][0] > 1):
         kind = "a mosaic of slices" if mosaic else f"a multi-frame image (frames: {numbers['NumberOfFrames'][0]:g})"
@@ -35,15 +35,15 @@ def check_image(header: ImageHeader) -> None:
 
 
 def is_enhanced(header: ImageHeader) -> bool:
-    """Whether it is a multi-frame image whose frames say where they lie."""
+    """Whether it is a multi-frame image that stores a position for each frame."""
     return "".join(header.texts["SOPClassUID"]) in ENHANCED
 
 
 def check_enhanced(header: ImageHeader) -> None:
-    """Refuse a multi-frame image that is not whole, or not grey MR.
+    """Raise unless the image is a complete, gray, multi-frame MR image.
 
     Raises:
-        UnfitFile: with the tag or the number of bytes that is wrong.
+        UnfitFile: names the wrong tag or number of bytes.
     """
     _check_kind(header)
     _check_range(header, "NumberOfFrames", 1, 1, MAX_FRAMES)
@@ -53,10 +53,10 @@ def check_enhanced(header: ImageHeader) -> None:
 
 
 def check_place(header: ImageHeader) -> None:
-    """Refuse an image that lies nowhere, or whose axes are no axes.
+    """Raise unless the image has a valid position, pixel spacing and orientation.
 
     Raises:
-        UnfitFile: with the tag that is wrong.
+        UnfitFile: names the wrong tag.
     """
     for keyword in ("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"):
         _check_range(header, keyword, *RANGES[keyword])
@@ -87,7 +87,7 @@ def _check_range(header: ImageHeader, keyword: str, count: int, low: float, high
 
 def _check_orientation(header: ImageHeader) -> None:
     axes = np.array(header.numbers["ImageOrientationPatient"]).reshape(2, 3)
-    # Some scanners write three decimals.
+    # Some scanners write only three decimals.
     if np.abs(axes @ axes.T - np.eye(2)).max() > 0.005:
         found = ", ".join(f"{value:g}" for value in axes.ravel())
         problem = f"ImageOrientationPatient is {found}; expected two unit vectors at right angles"
@@ -105,7 +105,7 @@ def _check_pixels(header: ImageHeader, num_frames: int) -> None:
     problem = f"{min(num_left, header.num_pixel_bytes)} bytes of pixel data"
     remedy = COPY if num_left < header.num_pixel_bytes else EXPORT
     if _is_compressed(header):
-        # A stream hardly outgrows what it encodes.
+        # A compressed stream is hardly larger than the image it encodes.
         if header.num_pixel_bytes > 2 * size + 4096:
             raise UnfitFile(header.path, f"{problem}; expected less than the {size} bytes they encode", remedy)
     elif num_left < size or header.num_pixel_bytes not in (size, size + size % 2):

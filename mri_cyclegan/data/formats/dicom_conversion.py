@@ -1,4 +1,4 @@
-"""DICOM series that are no stack of single-frame images, to one volume by dcm2niix."""
+"""Converts DICOM series that are not a stack of single-frame images to one volume, with dcm2niix."""
 
 import json
 import shutil
@@ -21,10 +21,10 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 
 TIMEOUT_S = 600
 
-# How far the corners of what comes out may lie from where the headers put them, as a share of a pixel.
+# Maximum distance between the corners of the converted volume and those in the headers, as a fraction of a pixel.
 PLACE_TOLERANCE = 0.25
 
-# What dcm2niix only warns about, though the images are then not in one scale.
+# dcm2niix only warns about this, although the images then have different intensity scales.
 GRAVE = "Intensity slope/intercept varies"
 
 _EXPORT = "Export the series again, or convert it by hand and look at what comes out."
@@ -32,7 +32,7 @@ _CHOOSE = "Set data.volume_index to choose one, or keep the images of one in a f
 
 
 class _Output(NamedTuple):
-    """A NIfTI file that dcm2niix made."""
+    """A NIfTI file written by dcm2niix."""
 
     path: Path
     echo_time_ms: float
@@ -42,16 +42,16 @@ class _Output(NamedTuple):
 def convert_series(
     folder: Path, headers: list[ImageHeader], options: ReadOptions, reason: UnfitFile | None = None
 ) -> Volume:
-    """Convert a series of enhanced multi-frame images, or of several images at each place, and read what comes out.
+    """Convert a series of enhanced multi-frame images, or of several images per slice position, and read the result.
 
     Args:
-        folder: of the series, for messages.
-        headers: of all its files.
+        folder: folder of the series, for messages.
+        headers: headers of all files of the series.
         options: ``volume_index`` chooses one of several images, such as echoes, by echo time.
-        reason: why it is not read as it is, if not for multi-frame images.
+        reason: why the series cannot be read directly; None for multi-frame images.
 
     Raises:
-        UnfitFile: dcm2niix is missing or fails, what it makes is not whole, or no image was chosen.
+        UnfitFile: dcm2niix is missing or fails, its output is incomplete, or no image was chosen.
     """
     grid = grid_of(folder, headers)
     program = _program(folder, reason)
@@ -82,7 +82,7 @@ def _program(folder: Path, reason: UnfitFile | None) -> str:
 
 
 def _convert(folder: Path, program: str, headers: list[ImageHeader], scratch: Path) -> list[_Output]:
-    """Run dcm2niix on links to the files, so that it sees no others, and sort what it makes by echo time."""
+    """Run dcm2niix on links to the files, so that it sees no others, and sort its outputs by echo time."""
     source, target = scratch / "in", scratch / "out"
     source.mkdir()
     target.mkdir()
@@ -114,18 +114,18 @@ def _described(path: Path) -> _Output:
         echo_time_ms = 1000 * float(sidecar["EchoTime"])
     except (OSError, ValueError, KeyError, TypeError):
         echo_time_ms = 0.0
-    kind = path.stem.removeprefix("image").strip("_")  # such as e2, or ph of phases
+    kind = path.stem.removeprefix("image").strip("_")  # such as e2 for an echo, or ph for phase
     words = [f"EchoTime {echo_time_ms:g} ms"] if echo_time_ms else []
     return _Output(path, echo_time_ms, ", ".join([*words, kind] if kind else words))
 
 
 def _require_grid(folder: Path, outputs: list[_Output], grid: Grid) -> None:
-    """Every image must be there once, and lie where its header says."""
+    """Raise unless the outputs hold every image exactly once, at the position in its header."""
     expected, num_voxels = _corners(grid.shape, grid.affine), 0
     for output in outputs:
         shape, affine = nifti_shape(output.path, ReadOptions(volume_index=0))
         num_voxels += int(np.prod(nibabel.Nifti1Image.from_filename(output.path).shape))
-        # Of one box the corners are the same, however its axes are turned.
+        # The set of corners does not depend on the order and direction of the axes.
         apart = np.linalg.norm(expected[:, None] - _corners(shape, affine)[None], axis=2).min(axis=1).max()
         if sorted(shape) != sorted(grid.shape) or apart > PLACE_TOLERANCE * voxel_sizes(grid.affine)[:2].min():
             made, headed = (" × ".join(map(str, one)) for one in (shape, grid.shape))
@@ -136,7 +136,7 @@ def _require_grid(folder: Path, outputs: list[_Output], grid: Grid) -> None:
 
 
 def _corners(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
-    """Middle of each corner voxel, (8, 3), in mm."""
+    """Return the centers of the corner voxels, (8, 3), in mm."""
     indices = np.array(list(product(*((0, size - 1) for size in shape))))
     return apply_affine(affine, indices)
 
@@ -144,7 +144,7 @@ def _corners(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
 def _choose(
     folder: Path, outputs: list[_Output], options: ReadOptions, reason: UnfitFile | None
 ) -> tuple[_Output, ReadOptions]:
-    """The one output, or that of ``volume_index``, and the options to read it with."""
+    """Return the only output, or the one at ``volume_index``, and the options to read it with."""
     if len(outputs) == 1:
         return outputs[0], options
     listing = "; ".join(f"{number}: {output.label}" for number, output in enumerate(outputs))

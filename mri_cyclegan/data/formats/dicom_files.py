@@ -1,4 +1,4 @@
-"""Which files of a folder are DICOM."""
+"""Finds the DICOM files of a folder."""
 
 import stat
 import struct
@@ -9,21 +9,21 @@ from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 
 START = bytes(128) + b"DICM"  # the preamble may hold anything, but nearly always holds zeros
-NUM_START_BYTES = 1024  # enough to know a file by
+NUM_START_BYTES = 1024  # enough to recognize a DICOM file
 
 _SUFFIXES = (".dcm", ".ima", ".dcm.gz", ".ima.gz")
 
-# What is named like this is an image of its own, whatever is in it.
+# A file with one of these suffixes is an image in another format, whatever its content.
 _OTHERS = (*NIFTI_SUFFIXES, *MGH_SUFFIXES, *PICTURE_SUFFIXES)
 
 
 def is_marked(start: bytes) -> bool:
-    """Whether a file begins with a preamble and the mark, as the standard wants it."""
+    """Whether a file begins with the preamble and ``DICM`` mark that the standard requires."""
     return start[128:132] == b"DICM"
 
 
 def begins_data_set(start: bytes) -> bool:
-    """Whether a file begins at once with two elements of a header, without preamble and mark, as in old archives."""
+    """Whether a file begins directly with two header elements, without preamble and mark, as in old archives."""
     if len(start) < 12:
         return False
     group, element, kind, length = struct.unpack_from("<HH2sH", start)
@@ -42,18 +42,18 @@ def is_explicit(start: bytes) -> bool:
 
 
 def series_files(folder: Path) -> list[Path]:
-    """The DICOM files of a folder, sorted by name: marked as such inside, or named ``.dcm`` or ``.ima``.
+    """List the DICOM files of a folder, sorted by name: recognized by content, or by the suffix ``.dcm`` or ``.ima``.
 
-    Beside DICOM files, one that cannot be read, or ends before the place of the mark, is listed too, so that reading
-    refuses it: it may be a slice.
+    If there are any, files that cannot be read or end before the mark are listed too. They may be slices, so reading
+    the series must fail on them.
     """
     kinds = {path: _kind(path) for path in folder.iterdir()}
-    # A lone doubtful file does not make a folder of DICOM files.
+    # Doubtful files alone do not make a DICOM folder.
     return sorted(path for path in kinds if kinds[path]) if "dicom" in kinds.values() else []
 
 
 def _kind(path: Path) -> str:
-    """``"dicom"``, ``"doubtful"``, or ``""`` for anything else."""
+    """Return ``"dicom"``, ``"doubtful"``, or ``""`` for anything else."""
     name = path.name.lower()
     if name.startswith(".") or name == "dicomdir" or name.endswith(_OTHERS) or _is_no_file(path):
         return ""
@@ -70,7 +70,7 @@ def _kind(path: Path) -> str:
 
 
 def _is_no_file(path: Path) -> bool:
-    """False of a link that leads nowhere or may not be followed: it may stand for a slice."""
+    """Whether it is not a regular file; False for a broken or inaccessible link, which may stand for a slice."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except OSError:

@@ -1,4 +1,4 @@
-"""Where the images of a series lie that dcm2niix converts: to hold what it makes against."""
+"""Voxel grid of a series according to its headers, to check the output of dcm2niix against."""
 
 import io
 from dataclasses import replace
@@ -12,24 +12,24 @@ from mri_cyclegan.data.formats.dicom_checks import check_enhanced, check_place, 
 from mri_cyclegan.data.formats.dicom_image import EXPORT, ImageHeader, opened
 from mri_cyclegan.data.formats.dicom_placement import SAME_PLACE_MM, even_step, image_axes, stack_affine
 
-# Functional group to the tag of a frame's place that it holds.
+# Functional group to the tag in it that describes a frame's geometry.
 PLACES = {
     "PlanePositionSequence": "ImagePositionPatient",
     "PlaneOrientationSequence": "ImageOrientationPatient",
     "PixelMeasuresSequence": "PixelSpacing",
 }
 
-# Of a whole series, echoes or repetitions included; a compressed file can claim any number.
+# Limit for a whole series, including echoes and repetitions; a compressed file can claim any number.
 MAX_SERIES_VOXELS = 2**30
 
 
 class Grid(NamedTuple):
-    """Where the voxels of each image of a series should lie.
+    """Voxel grid that each image of a series should have.
 
     Attributes:
-        shape: columns, rows and places along the normal.
+        shape: columns, rows and slice positions along the normal.
         affine: voxel indices to RAS+ mm, (4, 4).
-        num_images: slices of all images together.
+        num_images: number of slices of all images together.
     """
 
     shape: tuple[int, int, int]
@@ -38,10 +38,10 @@ class Grid(NamedTuple):
 
 
 def grid_of(folder: Path, headers: list[ImageHeader]) -> Grid:
-    """The one grid of a series that has the same number of images at each place.
+    """Return the common grid of a series, which must have the same number of images at each slice position.
 
     Raises:
-        UnfitFile: a file is broken, images are unlike each other, or missing at a place.
+        UnfitFile: a file is broken, images differ in size or geometry, or one is missing at a slice position.
     """
     for header in headers:
         if is_enhanced(header):
@@ -70,7 +70,7 @@ def grid_of(folder: Path, headers: list[ImageHeader]) -> Grid:
 
 
 def _frames_of(header: ImageHeader) -> list[ImageHeader]:
-    """The header of each frame, as if it were an image of its own."""
+    """Return one header per frame, as if each frame were a separate image."""
     if not is_enhanced(header):
         return [header]
     with opened(header.path) as file:
@@ -85,7 +85,7 @@ def _frames_of(header: ImageHeader) -> list[ImageHeader]:
 
 
 def _read_places(file: io.BufferedReader) -> list[dict[str, tuple[float, ...]]]:
-    """Where each frame lies: by what it says of itself, or else by what holds for all of them."""
+    """Read each frame's geometry tags from its own functional groups, or else from the shared ones."""
     from pydicom import dcmread
 
     groups = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")

@@ -16,7 +16,7 @@ import numpy as np
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.dicom_files import NUM_START_BYTES, START, begins_data_set, is_explicit, is_marked
 
-# Keyword to how many numbers, the least and the greatest (lengths in mm): every affine is finite and can be inverted.
+# Keyword to number of values, minimum and maximum (lengths in mm); within them every affine is finite and invertible.
 RANGES: dict[str, tuple[int, float, float]] = {
     "NumberOfFrames": (1, 1, 1),
     "SamplesPerPixel": (1, 1, 1),
@@ -34,7 +34,7 @@ RANGES: dict[str, tuple[int, float, float]] = {
 DEFAULTS = {"NumberOfFrames": (1.0,), "RescaleSlope": (1.0,), "RescaleIntercept": (0.0,)}
 NUMBERS = (*RANGES, "HighBit", "SpacingBetweenSlices", "SliceThickness", "ImagesInAcquisition")
 
-REPEATS = (  # what may tell apart images of one place
+REPEATS = (  # tags that may distinguish images at the same position
     "EchoTime",
     "EchoNumbers",
     "InversionTime",
@@ -61,16 +61,16 @@ EXPORT = "Export the series again, or convert it to NIfTI with dcm2niix."
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What one file says of its image, as plain values.
+    """Header of one DICOM file, as plain values.
 
     Attributes:
         path: the file.
-        num_bytes: its length.
+        num_bytes: length of the file.
         syntax: its TransferSyntaxUID.
         numbers: keyword to values; () where the tag is missing, NaN where it is broken.
         texts: keyword to values; () where the tag is missing, "" where it is broken.
         pixels_at: offset of the pixel data; 0 if there are none.
-        num_pixel_bytes: length of the pixel data, as claimed.
+        num_pixel_bytes: length of the pixel data, as the header claims.
         pixel_vr: value representation of the pixel data.
     """
 
@@ -84,12 +84,12 @@ class ImageHeader:
     pixel_vr: str
 
     def integer(self, keyword: str) -> int:
-        """The one value of a checked tag."""
+        """Return the single value of a checked tag."""
         return int(self.numbers[keyword][0])
 
 
 class _ClippedReader(io.BufferedReader):
-    """Asks for no more than the file has left: ``read(n)`` allocates n bytes first, and n is what a header claims."""
+    """Reads at most what the file has left: ``read(n)`` allocates n bytes first, and a header may claim any n."""
 
     @property
     def num_bytes(self) -> int:
@@ -102,7 +102,7 @@ class _ClippedReader(io.BufferedReader):
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """Silence pydicom, and turn whatever it raises into a refusal without its words, which may quote the file."""
+    """Silence pydicom, and turn its exceptions into UnfitFile without their text, which may quote the file."""
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -116,7 +116,7 @@ def refusing(path: Path) -> Iterator[None]:
         remedy = "Install it with: pip install 'mri-cyclegan[dicom]'"
         raise UnfitFile(path, "DICOM files are read with pydicom 3, which is not installed", remedy) from error
     except Exception as error:
-        # pydicom raises OSErrors of its own, which have no number.
+        # OSErrors raised by pydicom itself have no errno.
         if isinstance(error, OSError) and error.errno is not None:
             remedy = "Check that it exists and may be read."
             raise UnfitFile(path, f"cannot be read ({error.strerror})", remedy) from error
@@ -127,20 +127,20 @@ def refusing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[io.BufferedReader]:
-    """A file to read with pydicom, which believes what lengths it claims, and raises nearly anything.
+    """Open a file for pydicom, which trusts any length the file claims and may raise any exception.
 
     Raises:
-        UnfitFile: it is broken, or cannot be read.
+        UnfitFile: the file is broken or cannot be read.
     """
     with refusing(path), _ClippedReader(io.FileIO(path)) as file:
         yield file
 
 
 def read_header(path: Path) -> ImageHeader:
-    """Read a file up to its pixel data; tags that are not needed, the patient's among them, are skipped.
+    """Read a file up to its pixel data, skipping tags that are not needed, such as the patient's.
 
     Raises:
-        UnfitFile: the file is not DICOM, or ends before its series is known.
+        UnfitFile: the file is not DICOM, or ends before its SeriesInstanceUID.
     """
     with refusing(path):
         from pydicom import pixels, uid  # noqa: F401 - version 2 has no pixels
@@ -151,14 +151,14 @@ def read_header(path: Path) -> ImageHeader:
             implied_syntax = _find_start(path, file)
             meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
             syntax = "".join(_values(meta, "TransferSyntaxUID", _text, "")) or implied_syntax
-            if syntax == uid.DeflatedExplicitVRLittleEndian:  # before pydicom inflates it to any size
+            if syntax == uid.DeflatedExplicitVRLittleEndian:  # else pydicom would inflate it to any size
                 raise undecodable(path, syntax)
             dataset = read_dataset(
                 file,
                 is_implicit_VR=syntax == uid.ImplicitVRLittleEndian,
                 is_little_endian=syntax != uid.ExplicitVRBigEndian,
                 stop_when=lambda tag, vr, length: tag >= 0x7FE00008,
-                defer_size=1024,  # no value of ours is longer, whatever a header claims
+                defer_size=1024,  # no tag read here is longer, whatever the header claims
                 specific_tags=[Tag(keyword) for keyword in (*NUMBERS, *TEXTS)],
             )
             numbers = {keyword: _values(dataset, keyword, float, float("nan")) for keyword in NUMBERS}
@@ -170,7 +170,7 @@ def read_header(path: Path) -> ImageHeader:
 
 
 def _find_start(path: Path, file: io.BufferedReader) -> str:
-    """Move to the first element; returns the transfer syntax of a file that need not name it."""
+    """Seek to the first element; return the transfer syntax of a file without ``DICM`` mark, else ``""``."""
     start = file.read(NUM_START_BYTES)
     if start[:2] == b"\x1f\x8b":
         raise UnfitFile(path, "a compressed DICOM file", "Decompress the files of the series with gunzip.")
@@ -184,7 +184,7 @@ def _find_start(path: Path, file: io.BufferedReader) -> str:
 
 
 def _values(dataset: Any, keyword: str, kind: Callable[[Any], Any], broken: Any) -> tuple[Any, ...]:
-    """Values of one tag; pydicom converts on access, and raises nearly anything there."""
+    """Return the values of one tag; pydicom converts them on access and may then raise any exception."""
     from pydicom.dataelem import RawDataElement
 
     try:
@@ -192,7 +192,7 @@ def _values(dataset: Any, keyword: str, kind: Callable[[Any], Any], broken: Any)
         if raw is None:
             return ()
         if isinstance(raw, RawDataElement) and len(raw.value or b"") != raw.length:
-            return (broken,)  # the file ends within it, or it is absurdly long
+            return (broken,)  # the file ends within the value, or the value is absurdly long
         element = dataset[keyword]
         return tuple(kind(value) for value in ([element.value] if element.VM == 1 else element.value or ()))
     except Exception:
@@ -201,13 +201,13 @@ def _values(dataset: Any, keyword: str, kind: Callable[[Any], Any], broken: Any)
 
 def _text(value: Any) -> str:
     text = str(value)
-    if not text.isprintable():  # a broken length makes a value run on into its neighbours, which may name the patient
+    if not text.isprintable():  # a wrong length makes a value run into its neighbors, which may name the patient
         raise ValueError("control characters")
     return text
 
 
 def _find_pixels(file: io.BufferedReader, dataset: Any) -> tuple[int, int, str]:
-    """Offset, claimed length and value representation of the pixel data that the file is positioned at."""
+    """Return offset, claimed length and value representation of the pixel data at the current file position."""
     from pydicom.fileutil import read_undefined_length_value
     from pydicom.tag import SequenceDelimiterTag
 
@@ -219,14 +219,14 @@ def _find_pixels(file: io.BufferedReader, dataset: Any) -> tuple[int, int, str]:
         return 0, 0, ""
     (length,) = struct.unpack_from(f"{order}L", head, len(head) - 4)
     offset = start + len(head)
-    if length == 0xFFFFFFFF:  # fragments of a compressed image; raises unless they come to an end
+    if length == 0xFFFFFFFF:  # fragments of a compressed image; raises if their end is missing
         read_undefined_length_value(file, little, SequenceDelimiterTag, defer_size=0)
         length = file.tell() - offset
     return offset, length, "OW" if implicit else head[4:6].decode("ascii", "replace")
 
 
 def undecodable(path: Path, syntax: str) -> UnfitFile:
-    """The refusal of pixels in a transfer syntax that is not known here."""
+    """Return the error for pixels in a transfer syntax that cannot be decoded."""
     from pydicom.uid import UID
 
     return UnfitFile(
@@ -237,10 +237,10 @@ def undecodable(path: Path, syntax: str) -> UnfitFile:
 
 
 def stored_values(header: ImageHeader) -> np.ndarray:
-    """Pixels of a checked image as stored, (Rows, Columns).
+    """Return the stored pixel values of a checked image, (Rows, Columns).
 
     Raises:
-        UnfitFile: they cannot be decoded.
+        UnfitFile: the pixels cannot be decoded.
     """
     with refusing(header.path):
         from pydicom.pixels import get_decoder
@@ -265,9 +265,9 @@ def stored_values(header: ImageHeader) -> np.ndarray:
 
 
 def _without_overlay(decoded: np.ndarray, bits_stored: int, is_signed: bool) -> np.ndarray:
-    """Keep the stored bits alone: those above may hold an overlay, which not every decoder takes away."""
+    """Keep only the stored bits: the bits above may hold an overlay, which some decoders do not remove."""
     size = decoded.dtype.itemsize
     unused = max(8 * size - bits_stored, 0)
-    # To the left as whole numbers without a sign, and back with it.
+    # Shift left as unsigned; shift back as signed, if the values are, to restore the sign.
     shifted = decoded.astype(f"{'i' if is_signed else 'u'}{size}").view(f"u{size}") << unused
     return (shifted.view(f"i{size}") if is_signed else shifted) >> unused

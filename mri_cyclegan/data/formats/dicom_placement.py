@@ -1,4 +1,4 @@
-"""Where the slices of a DICOM series lie."""
+"""Slice order, slice spacing and affine of a DICOM series."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,22 +12,22 @@ SAME_PLACE_MM = 0.01
 
 
 class SeveralImages(UnfitFile):
-    """A series that is whole, but no one volume: echoes, phases or repetitions share it."""
+    """A complete series that is more than one volume: it holds several echoes, phases or repetitions."""
 
 
 def place_slices(folder: Path, headers: list[ImageHeader]) -> tuple[list[ImageHeader], np.ndarray, list[Finding]]:
-    """Sort slices along their normal.
+    """Sort slices along their normal and compute their affine.
 
     Args:
-        folder: of the series, for messages.
-        headers: checked, and of one size and orientation.
+        folder: folder of the series, for messages.
+        headers: checked headers of the same size and orientation.
 
     Returns:
-        Headers in order, voxel to RAS+ affine in mm, and warnings about the slices' places.
+        Headers in slice order, voxel to RAS+ affine in mm, and warnings about the slice positions.
 
     Raises:
-        SeveralImages: several images of unlike kind lie at one place.
-        UnfitFile: slices are missing, doubled or uneven.
+        SeveralImages: several images of different kinds share a position.
+        UnfitFile: slices are missing, duplicated or unevenly spaced.
     """
     axes, normal = image_axes(headers[0].numbers["ImageOrientationPatient"])
     headers = sorted(headers, key=lambda header: float(header.numbers["ImagePositionPatient"] @ normal))
@@ -44,19 +44,19 @@ def place_slices(folder: Path, headers: list[ImageHeader]) -> tuple[list[ImageHe
 
 
 def image_axes(orientation: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors along a row and along a column, (2, 3), and their normal, (3,), by ImageOrientationPatient."""
+    """Return unit vectors along a row and a column, (2, 3), and their normal, (3,), from ImageOrientationPatient."""
     axes = np.array(orientation).reshape(2, 3)
     axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
     return axes, np.cross(*axes)
 
 
 def stack_affine(axes: np.ndarray, spacing: Sequence[float], step: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Voxel (column, row, slice) to RAS+ mm, (4, 4).
+    """Return the affine from voxel (column, row, slice) to RAS+ mm, (4, 4).
 
     Args:
-        axes: see :func:`image_axes`.
-        spacing: between rows and between columns, in mm.
-        step: from each slice to the next, (3,), in mm.
+        axes: unit vectors of :func:`image_axes`, (2, 3).
+        spacing: distance between rows and between columns, in mm.
+        step: displacement from each slice to the next, (3,), in mm.
         first: position of the first slice, (3,), in mm.
     """
     between_rows, between_columns = spacing
@@ -74,15 +74,15 @@ def _lone_thickness(folder: Path, header: ImageHeader) -> tuple[float, list[Find
 
 
 def even_step(folder: Path, positions: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, list[Finding]]:
-    """Displacement from each slice to the next, (3,), in mm, and warnings about it.
+    """Return the displacement from each slice to the next, (3,), in mm, and warnings about it.
 
     Args:
-        folder: of the series, for messages.
-        positions: of the slices along the normal, (N, 3), no two at one place.
-        normal: of the slices, (3,).
+        folder: folder of the series, for messages.
+        positions: distinct slice positions, sorted along the normal, (N, 3), in mm.
+        normal: normal of the slices, (3,).
 
     Raises:
-        UnfitFile: slices are missing or uneven.
+        UnfitFile: slices are missing or unevenly spaced.
     """
     depths = positions @ normal
     gaps = np.diff(depths)
@@ -101,16 +101,16 @@ def even_step(folder: Path, positions: np.ndarray, normal: np.ndarray) -> tuple[
 
 
 def _rounding_mm(positions: np.ndarray) -> float:
-    """How far rounding may take a slice from the line of the others, by the decimals that positions have."""
+    """Return how far rounding to the decimals of the positions can move a slice off the line, in mm."""
     for digit in (0.1, 0.01):
         if np.abs(positions / digit - np.rint(positions / digit)).max() < 1e-4:
-            # Half a digit along three axes, of the slice and of either end of the line.
+            # Half a digit along each of three axes, for the slice and for the ends of the line.
             return float(np.sqrt(3) * digit)
     return 0.0
 
 
 def _usual(gaps: np.ndarray) -> float:
-    """The lower median: missing slices only widen gaps."""
+    """Return the lower median: missing slices only widen gaps."""
     return float(np.sort(gaps)[(len(gaps) - 1) // 2])
 
 

@@ -1,4 +1,4 @@
-"""What a file format consists of."""
+"""Interface of a file format."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 
 @dataclass(frozen=True)
 class Format:
-    """How the files of a scan are read.
+    """How files of one format are recognized and read.
 
     Attributes:
-        name: as a sentence calls it.
-        suffixes: how a file that stands for a scan ends, in lower case; none for a folder.
-        read: path and options to the volume; raises UnfitFile.
-        read_shape: the same to its shape, (X, Y, Z), and affine, (4, 4), by the headers alone.
-        is_picture: whether it is a picture of one slice, whose voxel size is unknown.
-        companions: how further files of the scan end; naming one is naming the scan.
-        source_files: path to all files of the scan.
+        name: name of the format in messages.
+        suffixes: lower-case suffixes of the file that represents a scan; empty for a folder.
+        read: reads a path with options into a volume; raises UnfitFile.
+        read_shape: returns shape, (X, Y, Z), and affine, (4, 4), from the headers alone; raises UnfitFile.
+        is_picture: whether a file is a picture of one slice, whose voxel size is unknown.
+        companions: suffixes of the scan's other files; the path of one also names the scan.
+        source_files: lists all files of the scan at a path.
     """
 
     name: str

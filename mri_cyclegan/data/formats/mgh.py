@@ -1,4 +1,4 @@
-"""FreeSurfer's volumes: ``.mgh``, and compressed ``.mgz``."""
+"""FreeSurfer volumes: ``.mgh``, and compressed ``.mgz``."""
 
 import struct
 from pathlib import Path
@@ -14,7 +14,7 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 
 MGH_SUFFIXES = (".mgh", ".mgz")
 
-# Behind the voxels stand a few numbers about the sequence, and notes such as command lines and a table of colors.
+# Maximum bytes after the voxels: a few sequence parameters, and notes such as command lines and a color table.
 MAX_NOTES = 2**20
 
 _VERSION = b"\0\0\0\1"
@@ -22,11 +22,10 @@ _AGAIN = "Convert it again, e.g. with mri_convert."
 
 
 def read_mgh(path: Path, options: ReadOptions) -> Volume:
-    """Read a whole file, to its last byte, and keep one frame of it.
+    """Read a whole file, to its last byte, and return one of its frames.
 
     Raises:
-        UnfitFile: anything about the file is broken, several frames are in it and none was chosen, or its orientation
-            is unknown.
+        UnfitFile: the file is broken, it has several frames and none was chosen, or its orientation is unknown.
     """
     with open_stream(path, "an .mgh volume", (_VERSION,)) as file:
         content, stored = _read_layout(path, file, options)
@@ -36,7 +35,7 @@ def read_mgh(path: Path, options: ReadOptions) -> Volume:
 
 
 def mgh_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
-    """Shape and affine by the header alone.
+    """Return shape and affine from the header alone.
 
     Raises:
         UnfitFile: the header is broken.
@@ -66,7 +65,7 @@ def _affine(
     path: Path, content: bytes, shape: tuple[int, int, int], options: ReadOptions
 ) -> tuple[np.ndarray, list[Finding]]:
     header = MGHHeader(content, check=False)
-    (is_placed,) = struct.unpack_from(">h", content, 28)  # nibabel sets it
+    (is_placed,) = struct.unpack_from(">h", content, 28)  # goodRASFlag as stored: nibabel sets it
     warnings = []
     if is_placed:
         spacing = np.asarray(header["delta"], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""NIfTI-1 and NIfTI-2 files, each header and voxels in one."""
+"""NIfTI-1 and NIfTI-2 files, with header and voxels in one file."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -27,10 +27,10 @@ _PAIR = dict.fromkeys((b"ni1", b"ni2"), "header and voxels in two files")
 
 
 def read_nifti(path: Path, options: ReadOptions) -> Volume:
-    """Read a whole file, to its last byte, and keep one volume of it.
+    """Read a whole file, to its last byte, and return one of its volumes.
 
     Raises:
-        UnfitFile: anything about the file is broken, or more than one volume is in it and none was chosen.
+        UnfitFile: the file is broken, or it has several volumes and none was chosen.
     """
     with open_stream(path, "NIfTI", STARTS) as file:
         header, stored = _read_layout(path, file, options)
@@ -41,7 +41,7 @@ def read_nifti(path: Path, options: ReadOptions) -> Volume:
 
 
 def nifti_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
-    """Shape and affine by the header alone.
+    """Return shape and affine from the header alone.
 
     Raises:
         UnfitFile: the header is broken.
@@ -52,11 +52,11 @@ def nifti_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int],
 
 
 def write_volume(path: str | Path, array: np.ndarray, affine: np.ndarray) -> None:
-    """Write a NIfTI file that appears whole or not at all.
+    """Write a NIfTI file atomically.
 
     Args:
         path: ends in ``.nii`` or ``.nii.gz``; replaced if it exists.
-        array: (X, Y, Z), of the dtype to store.
+        array: (X, Y, Z), in the dtype to store.
         affine: (4, 4), voxel indices to RAS+ mm.
     """
     image = nibabel.Nifti1Image(array, affine)

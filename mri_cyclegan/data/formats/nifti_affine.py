@@ -1,4 +1,4 @@
-"""Where the voxels of a NIfTI file lie."""
+"""Affine of a NIfTI file, from its sform or qform."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.affine import affine_warnings, assumed_affine, by, require_invertible
 from mri_cyclegan.data.volume import ReadOptions
 
-# How far rounding may take a quaternion's squared length beyond 1: its rotation is still known to half a degree.
+# How much rounding may push a quaternion's squared length above 1; the rotation is still accurate to half a degree.
 QUATERNION_EXCESS = 2e-5
 
 
@@ -21,17 +21,17 @@ def voxel_affine(
     options: ReadOptions,
     unplaced: str = "neither sform nor qform is set",
 ) -> tuple[np.ndarray, list[Finding]]:
-    """Voxels to RAS+ mm: the sform if it is set, else the qform, else what the user assumes; and what is doubtful.
+    """Return the affine to RAS+ mm (sform, else qform, else ``assume_orientation``) and warnings about it.
 
     Args:
         path: the file, for messages.
-        header: as nibabel reads it.
-        shape: of the volume.
-        options: ``assume_orientation`` is for files with neither.
-        unplaced: why there is neither, a clause.
+        header: header as nibabel reads it.
+        shape: shape of the volume.
+        options: ``assume_orientation`` is used if neither is set.
+        unplaced: why neither is set, as a clause for messages.
 
     Raises:
-        UnfitFile: there is none, or it is broken.
+        UnfitFile: the affine is unknown or broken.
     """
     spacing = _spacing(path, header)
     has_sform, has_qform = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
@@ -64,13 +64,13 @@ def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
     if not (np.isfinite(spacing[:num_axes]).all() and (spacing[:num_axes] > 0).all()):
         problem = f"voxel sizes {tuple(map(float, spacing[:num_axes]))} mm in pixdim; expected numbers above 0"
         raise UnfitFile(path, problem, "Convert it again.")
-    spacing[~(np.isfinite(spacing) & (spacing > 0))] = 1.0  # axes that do not exist often say 0
+    spacing[~(np.isfinite(spacing) & (spacing > 0))] = 1.0  # missing axes often have 0
     header["pixdim"][1:4] = spacing
     return spacing
 
 
 def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
-    if header["pixdim"][0] == 0:  # old files: the standard takes it for 1
+    if header["pixdim"][0] == 0:  # old files: the standard treats it as 1
         header["pixdim"][0] = 1
     _shorten_quaternion(header)
     try:
@@ -83,7 +83,7 @@ def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
 
 
 def _shorten_quaternion(header: nibabel.Nifti1Header) -> None:
-    """Make a quaternion that rounding made too long a unit one: its scalar part, which is not stored, is then 0."""
+    """Normalize a quaternion that rounding made too long: its scalar part, which is not stored, is then 0."""
     fields = ("quatern_b", "quatern_c", "quatern_d")
     vector = np.array([header[field] for field in fields], dtype=np.float64)
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""NIfTI headers, which nibabel interprets once they are known to be whole."""
+"""NIfTI headers: checked for completeness, then interpreted by nibabel."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from nibabel.spatialimages import HeaderDataError
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.stored_voxels import AGAIN
 
-# Length of a header, which is its first field, to its class and the place of its magic.
+# Length of a header in bytes, which is its first field, to its class and to the offset of its magic.
 HEADERS = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 MAGIC_AT = {348: 344, 540: 4}
 
@@ -19,10 +19,10 @@ STARTS = tuple(size.to_bytes(4, order) for size in HEADERS for order in ("little
 
 
 def read_content(path: Path, file: BinaryIO) -> tuple[bytes, str]:
-    """The bytes of a NIfTI or Analyze header, and their order: ``"<"`` or ``">"``.
+    """Read the bytes of a NIfTI or Analyze header, and their byte order: ``"<"`` or ``">"``.
 
     Raises:
-        UnfitFile: it is truncated, or no such header.
+        UnfitFile: the header is truncated, or neither NIfTI nor Analyze.
     """
     content = file.read(348)
     for order, endianness in (("little", "<"), ("big", ">")):
@@ -38,16 +38,16 @@ def read_content(path: Path, file: BinaryIO) -> tuple[bytes, str]:
 
 
 def check_magic(path: Path, content: bytes, expected: Mapping[int, bytes], hints: Mapping[bytes, str]) -> None:
-    """Refuse a header whose magic is not that of its length.
+    """Raise unless the header has the magic that belongs to its length.
 
     Args:
         path: the file, for messages.
-        content: see :func:`read_content`.
+        content: bytes of the header, see :func:`read_content`.
         expected: length of a header to its magic.
-        hints: how a magic begins to what the file may be instead.
+        hints: start of a wrong magic to what the file may be instead.
 
     Raises:
-        UnfitFile: names both.
+        UnfitFile: names the magic found and the one expected.
     """
     wanted, start = expected[len(content)], MAGIC_AT[len(content)]
     magic = content[start : start + len(wanted)]
@@ -57,10 +57,10 @@ def check_magic(path: Path, content: bytes, expected: Mapping[int, bytes], hints
 
 
 def full_shape(path: Path, header: nibabel.Nifti1Header) -> tuple[int, ...]:
-    """Sizes of all axes.
+    """Return the sizes of all axes.
 
     Raises:
-        UnfitFile: there are none, or too many, or one is not positive.
+        UnfitFile: there are no axes or too many, or a size is not positive.
     """
     num_axes = int(header["dim"][0])
     if not 1 <= num_axes <= 7:
@@ -72,10 +72,10 @@ def full_shape(path: Path, header: nibabel.Nifti1Header) -> tuple[int, ...]:
 
 
 def voxel_type(path: Path, header: nibabel.Nifti1Header) -> np.dtype:
-    """Type of a voxel, a real number of up to 8 bytes.
+    """Return the dtype of a voxel, a real number of up to 8 bytes.
 
     Raises:
-        UnfitFile: it is anything else.
+        UnfitFile: the dtype is anything else, or contradicts bitpix.
     """
     try:
         dtype = header.get_data_dtype()
@@ -91,10 +91,10 @@ def voxel_type(path: Path, header: nibabel.Nifti1Header) -> np.dtype:
 
 
 def data_offset(path: Path, header: nibabel.Nifti1Header, least: int) -> int:
-    """Where the voxels begin, in bytes.
+    """Return the offset of the first voxel, in bytes.
 
     Raises:
-        UnfitFile: before ``least``, or at no whole number.
+        UnfitFile: the offset is below ``least``, or not an integer.
     """
     offset = float(header["vox_offset"])
     if not (np.isfinite(offset) and offset >= least and offset == int(offset)):

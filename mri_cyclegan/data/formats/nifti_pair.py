@@ -1,4 +1,4 @@
-"""A header and its voxels in two files: NIfTI pairs, and Analyze 7.5, from which they come."""
+"""Images with header and voxels in two files: NIfTI pairs, and their predecessor Analyze 7.5."""
 
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -30,20 +30,20 @@ from mri_cyclegan.data.formats.stored_voxels import (
 )
 from mri_cyclegan.data.volume import ReadOptions, Volume
 
-# The file of the voxels stands for both.
+# The voxel file represents the pair.
 PAIR_SUFFIXES = (".img", ".img.gz")
 HEADER_SUFFIXES = (".hdr", ".hdr.gz")
 
 _MAGIC = {348: b"ni1\0", 540: b"ni2\0\r\n\x1a\n"}
 _SINGLE = dict.fromkeys((b"n+1", b"n+2"), "header and voxels in one file: rename it to .nii")
-_ANYTHING = (b"",)  # voxels begin as they will
+_ANYTHING = (b"",)  # voxel data has no magic
 
-# Extensions of a header are notes; what is longer is something else.
+# Maximum bytes of header extensions, which are notes; a longer file is not a header.
 _MAX_EXTENSIONS = 2**24
 
 
 class _Header(NamedTuple):
-    """What the two kinds of header have in common."""
+    """Values that NIfTI and Analyze headers have in common."""
 
     fields: nibabel.Nifti1Header
     slope: float
@@ -52,10 +52,10 @@ class _Header(NamedTuple):
 
 
 def pair_files(path: Path) -> list[Path]:
-    """Header and voxels, of which either is named.
+    """Return the header file and the voxel file, given either one.
 
     Raises:
-        UnfitFile: the other one is missing.
+        UnfitFile: the other file is missing.
     """
     named = path.name.lower()
     own, others = HEADER_SUFFIXES, PAIR_SUFFIXES
@@ -74,14 +74,14 @@ def pair_files(path: Path) -> list[Path]:
 
 
 def read_pair(path: Path, options: ReadOptions) -> Volume:
-    """Read both files, to their last byte, and keep one volume.
+    """Read both files, to their last byte, and return one volume.
 
     Args:
         path: either file.
         options: ``assume_orientation`` is needed for Analyze 7.5.
 
     Raises:
-        UnfitFile: anything about the files is broken or missing, or the orientation is unknown.
+        UnfitFile: a file is broken or missing, or the orientation is unknown.
     """
     header_path, image_path = pair_files(path)
     header = _read_header(header_path)
@@ -93,7 +93,7 @@ def read_pair(path: Path, options: ReadOptions) -> Volume:
 
 
 def pair_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
-    """Shape and affine by the header alone.
+    """Return shape and affine from the header alone.
 
     Raises:
         UnfitFile: the header is broken, or a file is missing.
@@ -124,7 +124,7 @@ def _read_header(path: Path) -> _Header:
         check_magic(path, content, _MAGIC, _SINGLE)
         unplaced = "neither sform nor qform is set"
         return _Header(fields, float(fields["scl_slope"]), float(fields["scl_inter"]), unplaced)
-    # Analyze has other things where NIfTI keeps the orientation.
+    # Analyze has other fields where NIfTI stores the orientation.
     fields["sform_code"] = fields["qform_code"] = 0
     slope, intercept = Spm2AnalyzeHeader(content, endianness, check=False).get_slope_inter()
     return _Header(fields, slope or 1.0, intercept or 0.0, "Analyze 7.5 keeps no orientation")

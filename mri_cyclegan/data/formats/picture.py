@@ -1,4 +1,4 @@
-"""Grey PNG and JPEG pictures of one slice."""
+"""Gray PNG and JPEG pictures of one slice."""
 
 import warnings
 from pathlib import Path
@@ -13,19 +13,19 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
-# A picture is one axial slice seen from below, anterior at the top, with square pixels of 1 mm for want of a better
-# number: axis 0 runs to Superior, rows run to Posterior, columns to Left.
+# A picture is taken for one axial slice seen from below, anterior at the top, with 1 mm square pixels, as their size is
+# unknown: axis 0 runs to Superior, rows run to Posterior, columns to Left.
 PICTURE_AFFINE = np.array([[0, 0, -1, 0], [0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
 
-# Larger pictures are no slice of a scan; a small file can claim them.
+# Larger pictures are not slices of a scan; even a small file can claim any size.
 MAX_PIXELS = 2**26
 
 
 def read_picture(path: Path, options: ReadOptions) -> Volume:
-    """Read a picture, 8 or 16 bit, as a volume of one slice, (1, H, W), the right way up.
+    """Read an 8- or 16-bit picture as a volume of one upright slice, (1, H, W).
 
     Raises:
-        UnfitFile: it is broken, too large, or not grey.
+        UnfitFile: the picture is broken, too large, or not gray.
     """
     warnings: tuple[Finding, ...] = ()
     with _open(path) as picture:
@@ -33,7 +33,7 @@ def read_picture(path: Path, options: ReadOptions) -> Volume:
             check_whole(path)
         else:
             warnings = (Finding("warning", path, "JPEG is lossy", "Export the slices as PNG."),)
-        # Of 16-bit pictures that are not plain grey Pillow hands out the high bytes alone.
+        # Pillow returns only the high bytes of 16-bit pictures that are not plain gray.
         tiles = getattr(picture, "tile", [])
         if picture.mode != "I;16" and any(str(tile.args).endswith(";16B") for tile in tiles):
             problem = "16-bit picture with colours or transparency"
@@ -42,28 +42,28 @@ def read_picture(path: Path, options: ReadOptions) -> Volume:
         try:
             picture.load()
             array = np.asarray(picture.convert("RGBA") if mode in ("P", "PA") else picture)
-        except Exception as error:  # broken files make Pillow raise nearly anything
+        except Exception as error:  # Pillow may raise any exception for a broken file
             raise UnfitFile(path, f"truncated or broken picture ({error})", "Export it again.") from error
     return Volume(np.ascontiguousarray(_grey(path, array, mode)[None], dtype=np.float32), PICTURE_AFFINE, warnings)
 
 
 def picture_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
-    """Shape (1, H, W) and affine by the header alone.
+    """Return shape, (1, H, W), and affine from the header alone.
 
     Raises:
-        UnfitFile: it is no picture, or too large.
+        UnfitFile: the file is not a picture, or too large.
     """
     with _open(path) as picture:
         return (1, picture.height, picture.width), PICTURE_AFFINE
 
 
 def write_picture(path: Path, array: np.ndarray, description: str) -> None:
-    """Write a 16-bit grey PNG.
+    """Write a 16-bit gray PNG.
 
     Args:
         path: replaced if it exists.
-        array: (1, H, W), in [0, 1]: as :func:`read_picture` gives pictures.
-        description: kept in the file.
+        array: (1, H, W), in [0, 1], with the axes of :func:`read_picture`.
+        description: text stored in the file.
     """
     text = PngInfo()
     text.add_text("Description", description)
@@ -76,13 +76,13 @@ def _open(path: Path) -> Image.Image:
         raise UnfitFile(path, "the file is empty", "Export it again.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of sizes that are refused below
+            warnings.simplefilter("ignore")  # Pillow warns about sizes that are rejected below
             picture = Image.open(path, formats=("PNG", "JPEG"))
     except Image.DecompressionBombError as error:
         raise UnfitFile(path, f"claims too many pixels ({error})", "Crop or resample it.") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the system's; Pillow's own have no number
+            raise  # from the system; Pillow's own have no errno
         raise UnfitFile(path, "neither PNG nor JPEG", "Export it again as PNG.") from error
     if picture.width * picture.height > MAX_PIXELS:
         picture.close()

@@ -1,4 +1,4 @@
-"""Whether a PNG is whole: Pillow fills missing rows with 0, passes over surplus ones, and skips checksums."""
+"""Checks that a PNG is complete: Pillow fills missing rows with 0, ignores surplus rows, and skips checksums."""
 
 import struct
 import zlib
@@ -9,19 +9,19 @@ from mri_cyclegan.data.findings import UnfitFile
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
-# Of compression, filters and interlacing there are these.
+# Valid combinations of compression, filter and interlace method.
 METHODS = ((0, 0, 0), (0, 0, 1))
 
-# First column, first row and steps of the passes, see the PNG specification, section 8.
+# First column, first row, column step and row step of each pass, see the PNG specification, section 8.
 NO_INTERLACING = ((0, 0, 1, 1),)
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def check_whole(path: Path) -> None:
-    """Read a PNG to its end: every chunk against its checksum, and as many rows as its header claims.
+    """Raise unless all chunks of a PNG match their checksums and it has as many rows as its header claims.
 
     Raises:
-        UnfitFile: it is truncated or broken.
+        UnfitFile: the PNG is truncated or broken.
     """
     try:
         chunks = list(_chunks(path.read_bytes()))
@@ -38,7 +38,7 @@ def check_whole(path: Path) -> None:
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and data."""
+    """Yield the name and data of each chunk."""
     position, name = 8, b""
     while name != b"IEND":
         length, name = struct.unpack_from(">I4s", content, position)
@@ -51,7 +51,7 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _num_bytes(name: bytes, header: bytes) -> int:
-    """Of all rows, by the first chunk."""
+    """Return the uncompressed size of all rows in bytes, from the header chunk."""
     width, height, depth, colour_type, *methods = struct.unpack(">IIBB3B", header)
     if name != b"IHDR" or colour_type not in CHANNELS or tuple(methods) not in METHODS:
         raise ValueError("it does not begin with a sound header")

@@ -1,4 +1,4 @@
-"""The formats of a scan: a format is a module that reads it and one line here, or an entry point of another package."""
+"""All scan formats: each is a module that reads it plus one line here, or an entry point of another package."""
 
 from pathlib import Path
 
@@ -24,19 +24,19 @@ IMAGE_SUFFIXES = (*VOLUME_SUFFIXES, *PICTURE_SUFFIXES)
 
 
 def format_of(path: Path) -> Format | None:
-    """The format of a file, by its name, or of a folder; None if it is none that is read."""
+    """Return the format of a file, by its name, or of a folder; None if it is not supported."""
     return format_named(path.name) or (DICOM_SERIES if path.is_dir() else None)
 
 
 def format_named(name: str) -> Format | None:
-    """The format of a file of this name; None if it is none that is read."""
+    """Return the format of a file with this name; None if it is not supported."""
     return next(
         (format_ for format_ in FORMATS if name.lower().endswith((*format_.suffixes, *format_.companions))), None
     )
 
 
 def source_files(path: Path) -> list[Path]:
-    """All files of a scan: one, header and voxels, or those of a DICOM series.
+    """List all files of a scan: one file, header and voxels, or a DICOM series.
 
     Raises:
         UnfitFile: one of them is missing.
@@ -46,7 +46,7 @@ def source_files(path: Path) -> list[Path]:
 
 
 def strip_suffix(name: str) -> str:
-    """An image file's name without its ending.
+    """Return an image file's name without its suffix.
 
     >>> strip_suffix("sub-07_T1w.NII.gz"), strip_suffix("sub-07_T1w.img"), strip_suffix("notes.txt")
     ('sub-07_T1w', 'sub-07_T1w', 'notes.txt')

@@ -1,7 +1,7 @@
-"""The voxels of one volume in a file.
+"""Reads the voxels of one volume from a file.
 
-The bytes are read here, not by nibabel: every common reader stops at the last voxel, so that it never reaches a
-compressed file's checksum, and allocates whatever a header claims.
+The bytes are read here, not by nibabel: common readers stop at the last voxel, so they never verify a compressed file's
+checksum, and they allocate whatever size a header claims.
 """
 
 import gzip
@@ -18,10 +18,10 @@ from mri_cyclegan.data.volume import MAX_VOXELS, ReadOptions
 
 AGAIN = "Download or convert it again."
 
-# Ending of a plain file to that of a compressed one.
+# Suffix of a plain file to that of a compressed one.
 COMPRESSED = {".nii": ".nii.gz", ".hdr": ".hdr.gz", ".img": ".img.gz", ".mgh": ".mgz"}
 
-# Deflate cannot shrink anything further than this.
+# Maximum compression ratio of deflate.
 MAX_COMPRESSION = 1032
 
 
@@ -29,12 +29,12 @@ class StoredVoxels(NamedTuple):
     """Where the voxels of one volume lie in a file, in bytes, and how they are stored.
 
     Attributes:
-        shape: of the volume.
-        dtype: of a voxel, with its byte order.
+        shape: shape of the volume.
+        dtype: dtype of a voxel, with its byte order.
         start: offset of the first voxel.
-        end: offset behind the last one.
-        file_end: offset behind the last voxel of the last volume.
-        max_tail: how many bytes may follow it.
+        end: offset after the last voxel.
+        file_end: offset after the last voxel of the last volume.
+        max_tail: maximum number of bytes after ``file_end``.
     """
 
     shape: tuple[int, int, int]
@@ -47,15 +47,15 @@ class StoredVoxels(NamedTuple):
 
 @contextmanager
 def open_stream(path: Path, kind: str, starts: tuple[bytes, ...]) -> Iterator[BinaryIO]:
-    """A file's content, decompressed as it is read.
+    """Open a file and decompress its content as it is read.
 
     Args:
-        path: ends as ``COMPRESSED`` lists.
-        kind: what the file should be.
-        starts: how such a file may begin when it is not compressed.
+        path: must have a suffix from ``COMPRESSED``.
+        kind: what the file should be, for messages.
+        starts: possible first bytes of such a file when it is not compressed.
 
     Raises:
-        UnfitFile: it is empty, broken, or compressed against its name.
+        UnfitFile: the file is empty or broken, or its suffix and its compression disagree.
     """
     try:
         with _open(path, kind, starts) as file:
@@ -90,19 +90,19 @@ def locate_volume(
     options: ReadOptions,
     max_tail: int = 0,
 ) -> StoredVoxels:
-    """Where a volume lies, after what the header claims has been held against the file.
+    """Locate a volume in a file, after checking the header's claims against the file's size.
 
     Args:
         path: the file, for messages.
-        file: see :func:`open_stream`.
-        shape: of all axes, as the header claims it.
-        dtype: of a voxel.
-        offset: of the first voxel of the first volume, in bytes.
+        file: its content, see :func:`open_stream`.
+        shape: sizes of all axes, as the header claims.
+        dtype: dtype of a voxel.
+        offset: offset of the first voxel of the first volume, in bytes.
         options: ``volume_index`` chooses one volume of a 4-D image.
-        max_tail: how many bytes may follow the last voxel.
+        max_tail: maximum number of bytes after the last voxel.
 
     Raises:
-        UnfitFile: no file of this size can hold it, or no volume was chosen.
+        UnfitFile: the volume is too large, the file's size contradicts the header, or no volume was chosen.
     """
     volume_shape: tuple[int, int, int] = (*shape, 1, 1)[:3]  # type: ignore[assignment]
     num_voxels = int(np.prod(volume_shape, dtype=object))
@@ -136,10 +136,10 @@ def _volume_index(path: Path, shape: tuple[int, ...], volume_index: int | None) 
 
 
 def read_voxels(path: Path, file: BinaryIO, stored: StoredVoxels) -> np.ndarray:
-    """Voxels as stored, (X, Y, Z), from a file that is then read to its last byte.
+    """Read a file to its last byte and return the stored voxels, (X, Y, Z).
 
     Raises:
-        UnfitFile: it ends early, or holds more than the header says.
+        UnfitFile: the file ends early, or holds more than the header says.
     """
     raw = np.empty(stored.end - stored.start, dtype=np.uint8)
     skip(file, stored.start - file.tell())
@@ -154,7 +154,7 @@ def read_voxels(path: Path, file: BinaryIO, stored: StoredVoxels) -> np.ndarray:
 
 
 def _read_into(file: BinaryIO, raw: np.ndarray) -> int:
-    """Fill ``raw`` as far as the file reaches; returns the number of bytes."""
+    """Fill ``raw`` as far as the file reaches; return the number of bytes read."""
     view, num_read = memoryview(raw), 0  # type: ignore[arg-type]
     while num_read < len(view):
         count = file.readinto(view[num_read : num_read + 2**24])  # type: ignore[attr-defined]
@@ -165,7 +165,7 @@ def _read_into(file: BinaryIO, raw: np.ndarray) -> int:
 
 
 def skip(file: BinaryIO, num_bytes: int) -> int:
-    """Read on, so that the checksum sees every byte, without keeping any; returns how far the file reached."""
+    """Read and discard bytes, so that the checksum covers them; return the number of bytes read."""
     num_read = 0
     while num_read < num_bytes and (chunk := file.read(min(2**20, num_bytes - num_read))):
         num_read += len(chunk)
@@ -173,16 +173,16 @@ def skip(file: BinaryIO, num_bytes: int) -> int:
 
 
 def scaled(path: Path, array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """``slope`` times stored value plus ``intercept``, (X, Y, Z) float32; a slope of 0 or NaN says "not scaled".
+    """Return ``slope`` * stored value + ``intercept``, (X, Y, Z) float32; a slope of 0 or NaN means "not scaled".
 
     Raises:
-        UnfitFile: neither finite nor unset.
+        UnfitFile: the slope or intercept is set but not finite.
     """
     if np.isnan(slope) or slope == 0:
-        slope, intercept = 1.0, 0.0  # the standard's and nibabel's ways to say "not scaled"
+        slope, intercept = 1.0, 0.0  # how the standard and nibabel mark "not scaled"
     if not (np.isfinite(slope) and np.isfinite(intercept)):
         raise UnfitFile(path, f"scl_slope {slope} and scl_inter {intercept} are not finite", "Convert it again.")
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes infinite, and is refused as such
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow gives infinity, which is rejected later
         if (slope, intercept) == (1.0, 0.0):
             return np.ascontiguousarray(array, dtype=np.float32)
         result = np.empty(array.shape, dtype=np.float32)

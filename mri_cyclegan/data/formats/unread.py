@@ -1,4 +1,4 @@
-"""Image files that are not read: each named, with the way out."""
+"""Image formats that are not read, each with its name and a remedy."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ _NUMPY = "Save the array as NIfTI with nibabel, with the affine of the scan it c
 _PICTURE = "Save its slices as grey PNG of 8 or 16 bits, or, where the voxel size is known, as NIfTI."
 _GUNZIP = "Decompress it with gunzip."
 
-# Ending to the name of the format and the way out. Of formats with several files, the one that describes the image.
+# Suffix to format name and remedy. For formats with several files per image, only the file that describes the image.
 UNREAD_SUFFIXES = {
     ".nrrd": ("NRRD", _ITK),
     ".nhdr": ("NRRD", _ITK),
@@ -50,20 +50,20 @@ UNREAD_SUFFIXES = {
 
 
 def unread_format(name: str) -> tuple[str, str] | None:
-    """Name of the format that a file's name speaks for, and the way out; None if it is not a known one."""
+    """Return name and remedy of the unread format that a file name's suffix means; None if it is not a known one."""
     found = [suffix for suffix in UNREAD_SUFFIXES if name.lower().endswith(suffix)]
     return UNREAD_SUFFIXES[max(found, key=len)] if found else None
 
 
 def left_out(files: Sequence[Path], read: tuple[str, ...]) -> list[Finding]:
-    """What to say of the files of one folder that a search for scans passes over.
+    """Report the image files in one folder that a search for scans skips.
 
     Args:
         files: all files of the folder.
-        read: endings of the files that the search takes for scans.
+        read: suffixes of the files that the search takes for scans.
 
     Returns:
-        A finding for each half of an image whose other half is missing, and one for each format that is not read.
+        One finding per header whose voxel file is missing, and one per format that is not read.
     """
     findings: dict[str, list[Finding]] = {}
     for finding in filter(None, (unread_image(path, read) for path in files)):
@@ -78,16 +78,16 @@ def _with_others(alike: list[Finding]) -> Finding:
 
 
 def unread_image(path: Path, read: tuple[str, ...]) -> Finding | None:
-    """What to say of a file that a search for scans passes over.
+    """Report an image file that a search for scans skips.
 
     Args:
         path: any file.
-        read: endings of the files that the search takes for scans.
+        read: suffixes of the files that the search takes for scans.
 
     Returns:
-        None for a file that is no image, or read: as itself or with another. An error where half of an image is
-        missing; a warning for an image in a format that is not read, or not here. Pictures beside volumes are mostly
-        previews, and not named.
+        None for a file that is not an image, or is read, by itself or with its voxel file. An error for a header whose
+        voxel file is missing; a warning for an image in a format that is not read, or not in this layout. Pictures
+        beside volumes are mostly previews and not reported.
     """
     name = path.name.lower()
     if name.endswith(read):

@@ -1,4 +1,4 @@
-"""Which files of a data set are scans, of which contrast, and whose."""
+"""Layouts of data sets: which files are scans, with their contrasts and subjects."""
 
 from mri_cyclegan.data.formats.registry import strip_suffix
 from mri_cyclegan.data.layouts.bids import is_bids

@@ -15,12 +15,12 @@ from mri_cyclegan.data.layouts.scan import Found, Scan, nfc, part_named
 from mri_cyclegan.data.layouts.settings import LayoutSettings
 from mri_cyclegan.data.walking import is_folder, walk
 
-# Why a scan is left out, and how to use it all the same.
+# Why a scan is left out, and how to use it anyway.
 Refusal = tuple[str, str]
 
 
 def is_bids(root: Path) -> bool:
-    """Whether a folder is a BIDS data set with anatomical scans, or one subject of it, or holds one for each part."""
+    """Whether a folder is a BIDS data set with anatomical scans, one of its subjects, or one per part of a split."""
     return is_bids_subject(root) or any(
         is_bids_subject(subject) for _, folder in _roots(root) for subject in _subjects(folder)
     )
@@ -52,7 +52,7 @@ def find_bids(root: Path, settings: LayoutSettings) -> Found:
 
 
 def _roots(root: Path) -> list[tuple[str, Path]]:
-    """The data set's folder; or, where it holds no subject, a folder for each part of a split."""
+    """Return the data set's folder or, if it has no subjects, one folder per part of a split; each with its part."""
     if any(root.glob("sub-*")) or not is_folder(root):
         return [("", root)]
     parts = [(part_named(folder.name), folder) for folder in sorted(root.iterdir()) if is_folder(folder)]
@@ -66,11 +66,11 @@ def _subjects(root: Path) -> list[Path]:
 def _find_of_subject(
     subject: Path, part: str, settings: LayoutSettings, found: Found, refused: dict[Refusal, list[Path]]
 ) -> None:
-    kind = re.IGNORECASE | re.DOTALL  # a name may have several lines
+    kind = re.IGNORECASE | re.DOTALL  # a name may contain line breaks
     names = {name: re.compile(rf".+_{re.escape(name)}\.nii(\.gz)?", kind) for name in settings.contrasts}
     for folder, files in walk(subject, found.findings, _is_bids_folder):
         for path in files:
-            if _is_bids_folder(path.relative_to(subject).parts):  # by its name; in truth no folder
+            if _is_bids_folder(path.relative_to(subject).parts):  # named like a folder: perhaps a broken link
                 found.findings.extend(unreachable(path))
         if folder.name != "anat":
             continue
@@ -91,7 +91,7 @@ def _find_of_subject(
 
 
 def _why_refused(contrast: str, of_scan: Mapping[str, str], wanted: Mapping[str, FilterValue]) -> Refusal | None:
-    """Why a scan is no plain image of its contrast; None if it is one, or is asked for."""
+    """Return why a scan is not a plain image of its contrast; None if it is one, or the filter asks for it."""
     if of_scan.get("part") in NO_IMAGES:
         return f"part-{of_scan['part']} is the phase or one component of a signal, no image", ""
     if "ce" in of_scan and "ce" not in wanted:
@@ -101,7 +101,7 @@ def _why_refused(contrast: str, of_scan: Mapping[str, str], wanted: Mapping[str,
 
 
 def undecided(root: Path, scans: Sequence[Scan], settings: LayoutSettings) -> list[Finding]:
-    """A warning for each contrast with several scans in a session, and the filter that would choose among them."""
+    """Warn about each contrast with several scans in a session, and suggest a filter that chooses among them."""
     findings = []
     for contrast in settings.contrasts:
         sessions: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)

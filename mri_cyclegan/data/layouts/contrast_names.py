@@ -1,10 +1,10 @@
-"""Contrasts as they are called in the names of files and folders."""
+"""Recognizes contrasts in the names of files and folders."""
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-# Names that mean one contrast, lower case. MPRAGE and SPGR are T1-weighted by design; TSE and SPACE may be either.
+# Synonyms of each contrast, lower case. MPRAGE and SPGR are T1-weighted by design; TSE and SPACE may be either.
 SYNONYMS = (
     ("t1w", "t1", "t1n", "t1wi", "mprage", "spgr"),
     ("t2w", "t2", "t2wi"),
@@ -15,12 +15,12 @@ SYNONYMS = (
 
 SEPARATORS = "-_ ."
 
-# What a word of a name consists of: letters and digits of any script, no underscore.
+# Characters of a word in a name: letters and digits of any script, no underscore.
 _ALPHANUMERIC = r"[^\W_]"
 
 
 def names_of(contrast: str) -> tuple[str, ...]:
-    """Every name that a contrast goes by, lower case, the longest first.
+    """Return all names of a contrast, lower case, longest first.
 
     >>> names_of("PD"), names_of("IXI-T1")[:2]
     (('pdw', 'pd'), ('ixi-t1', 'mprage'))
@@ -31,12 +31,12 @@ def names_of(contrast: str) -> tuple[str, ...]:
 
 
 def known_contrasts(name: str) -> set[int]:
-    """Which of :data:`SYNONYMS` a name mentions, by number."""
+    """Return the indices of the :data:`SYNONYMS` that a name mentions."""
     return {number for number, family in enumerate(SYNONYMS) if names_contrast(name, family[0])}
 
 
 def strip_contrast(stem: str, *contrasts: str) -> str:
-    """Drop contrasts wherever they stand in a name: ``IXI002-T1-Guys`` names a person, not its T1.
+    """Drop contrasts anywhere in a name: ``IXI002-T1-Guys`` identifies a subject, not a T1 scan.
 
     >>> strip_contrast("sub-012_T1w", "T1w"), strip_contrast("T1_012 brain", "T1w"), strip_contrast("T1w", "T1w")
     ('sub-012', '012 brain', 'T1w')
@@ -47,7 +47,7 @@ def strip_contrast(stem: str, *contrasts: str) -> str:
 
 
 def names_contrast(stem: str, contrast: str) -> bool:
-    """Whether a name mentions a contrast as a word of its own.
+    """Whether a name mentions a contrast as a separate word.
 
     >>> names_contrast("sub-012_T1w_brain", "T1w"), names_contrast("T1", "T1w"), names_contrast("bart1", "T1w")
     (True, True, False)
@@ -56,7 +56,7 @@ def names_contrast(stem: str, contrast: str) -> bool:
 
 
 def contrast_named(name: str, contrasts: Sequence[str]) -> int | None:
-    """Number of the one contrast that a name ends with, or else mentions; None where that is none or several.
+    """Return the index of the one contrast that a name ends with, or else mentions; None if there are none or several.
 
     >>> contrast_named("T1w_to_T2w", ("T1w", "T2w")), contrast_named("IXI002-T1-Guys", ("T1w", "T2w"))
     (1, 0)
@@ -72,16 +72,16 @@ def contrast_named(name: str, contrasts: Sequence[str]) -> int | None:
 
 
 def last_mention(name: str, contrasts: Sequence[str]) -> re.Match[str] | None:
-    """The last mention of any of some contrasts in a name, with the separator before it; None without one."""
+    """Return the last mention of any of the contrasts, with the separator before it; None if there is none."""
     return max(_mention(tuple(contrasts)).finditer(name), key=lambda match: match.end(), default=None)
 
 
 @lru_cache(maxsize=256)
 def _mention(contrasts: tuple[str, ...]) -> re.Pattern[str]:
-    """One of the contrasts as a word, with the separator before it.
+    """Return a pattern for any of the contrasts as a word, with the separator before it.
 
-    A word ends where letters and digits end. It may also follow a digit (``IXI002T1``), or, with a capital, a small
-    letter (``annaT1``). The value of a BIDS entity (``space-T2w``) mentions no contrast of the image.
+    No letter or digit may follow the word. It may follow a digit (``IXI002T1``) or, if capitalized, a lower-case
+    letter (``annaT1``). The value of a BIDS entity (``space-T2w``) does not count as a mention.
     """
     names = "|".join(re.escape(name) for contrast in contrasts for name in names_of(contrast))
     capitals = "|".join(re.escape(name.capitalize()) for contrast in contrasts for name in names_of(contrast))

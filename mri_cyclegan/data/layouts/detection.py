@@ -1,4 +1,4 @@
-"""What kind of data set a folder is."""
+"""Detects the layout of a data set."""
 
 import re
 from collections.abc import Sequence
@@ -30,10 +30,10 @@ def layout_of(
     pattern_a: str | None,
     pattern_b: str | None,
 ) -> LayoutSettings:
-    """Layout of a data set from what the user says on a command line, and for the rest from the folder itself.
+    """Return the layout that the command-line options give; detect what they leave open from the folder.
 
     Raises:
-        ValueError: an option is missing or does not fit the others, or the folder is no data set.
+        ValueError: an option is missing or contradicts another, or the folder is not a data set.
     """
     patterns = {"--pattern-a": pattern_a, "--pattern-b": pattern_b}
     missing = [option for option, pattern in patterns.items() if pattern is None]
@@ -47,15 +47,15 @@ def layout_of(
 
 
 def detect_layout(root: Path, layout: str | None = None, contrasts: Sequence[str] | None = None) -> LayoutSettings:
-    """Layout and contrasts of a data set, as far as the user does not say.
+    """Detect the layout and contrasts of a data set, unless the user gives them.
 
     Args:
         root: folder of the data set, or of one BIDS subject.
-        layout: the user's word, or None.
-        contrasts: the user's word, or None.
+        layout: the user's choice, or None to detect it.
+        contrasts: the user's choice, or None to detect them.
 
     Raises:
-        ValueError: the folder is missing, or no data set; the message says what it looks like instead.
+        ValueError: the folder is missing, or not a data set; the message says what it looks like instead.
     """
     if not is_folder(root):
         raise ValueError(f"{root} is not a folder. Give the folder of a data set.")
@@ -70,7 +70,7 @@ def detect_layout(root: Path, layout: str | None = None, contrasts: Sequence[str
         if layout is not None:
             return LayoutSettings(layout, chosen or _only_two(kinds, layout) or BIDS_CONTRASTS)
     nested = _nested(root)
-    if nested and not all(identifies(folder.name) for folder in nested):  # else each is a person's
+    if nested and not all(identifies(folder.name) for folder in nested):  # else each is one subject's folder
         raise ValueError(f"{root} holds data sets. Verify one of them:{''.join(nested.values())}")
     if proposed := propose_patterns(root):
         return proposed if contrasts is None else replace(proposed, contrasts=tuple(contrasts))
@@ -84,7 +84,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _contrasts_with_kinds(root: Path) -> dict[str, str]:
-    """Name of each folder that may be a contrast's, below the folders of parts if there are any, to its layout."""
+    """Map the name of each folder that may hold a contrast, also below folders of split parts, to its layout."""
     kinds: dict[str, str] = {}
     for folder in _folders(root):
         if part_named(folder.name):
@@ -100,7 +100,7 @@ def _contrasts_with_kinds(root: Path) -> dict[str, str]:
 
 
 def _kind_of(folder: Path) -> str | None:
-    """Layout that the first image below a folder speaks for."""
+    """Return the layout that the first image below a folder indicates."""
     for found, files in walk(folder, []):
         for path in files:
             if path.name.lower().endswith(VOLUME_SUFFIXES):
@@ -113,7 +113,7 @@ def _kind_of(folder: Path) -> str | None:
 
 
 def _named_contrasts(kinds: dict[str, str], layout: str | None) -> tuple[str, ...]:
-    """The folders of T1w and T2w, or of the only two contrasts that folders name."""
+    """Return the folders of T1w and T2w, or the only two folders if both name a known contrast."""
     names = [name for name, kind in kinds.items() if layout in (None, kind)]
     if set(BIDS_CONTRASTS) <= set(names):
         return BIDS_CONTRASTS
@@ -128,14 +128,14 @@ def _named_contrasts(kinds: dict[str, str], layout: str | None) -> tuple[str, ..
 
 
 def _only_two(kinds: dict[str, str], layout: str | None) -> tuple[str, ...]:
-    """The only two folders with images of one kind, unless numbers in their names say that they are two people's."""
+    """Return the only two folders with images of one kind, unless numbers in their names indicate two subjects."""
     names = [name for name, kind in kinds.items() if layout in (None, kind)]
     alike = len(names) == 2 and len({kinds[name] for name in names}) == 1
     return tuple(names) if alike and not any(map(identifies, names)) else ()
 
 
 def _nested(root: Path) -> dict[Path, str]:
-    """Folders that are data sets with a folder per contrast or BIDS themselves, each with a line that says so."""
+    """Map each subfolder that is itself a data set (BIDS or one folder per contrast) to a line that says so."""
     nested = {}
     for folder in _folders(root):
         try:

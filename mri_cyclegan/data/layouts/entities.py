@@ -1,4 +1,4 @@
-"""Entities of BIDS names, and filters by them."""
+"""Entities in BIDS file names, and filters on them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import yaml
 
 FilterValue = str | int | None | Sequence[str | int]
 
-# Long names, as BIDS tools take them, to the keys in file names.
+# Long entity names, as BIDS tools accept them, to the keys in file names.
 LONG_NAMES = {
     "acquisition": "acq",
     "ceagent": "ce",
@@ -22,12 +22,12 @@ KEYS = ("acq", "ce", "desc", "dir", "echo", "flip", "inv", "mt", "part", "rec", 
 
 EXAMPLE = "Example: data.bids_filters={T1w: {acq: highres, run: 1}}."
 
-# Values of part- that are no image of the anatomy: its phase, or one component of a complex signal.
+# Values of part- for phase images or one component of a complex signal, which are not anatomical images.
 NO_IMAGES = ("phase", "real", "imag")
 
 
 def entities(stem: str) -> dict[str, str]:
-    """Entities of a BIDS name, without subject and suffix.
+    """Return the entities of a BIDS file name, without subject and suffix.
 
     >>> entities("sub-01_acq-highres_run-01_T1w")
     {'acq': 'highres', 'run': '01'}
@@ -37,7 +37,7 @@ def entities(stem: str) -> dict[str, str]:
 
 
 def passes(found: Mapping[str, str], wanted: Mapping[str, FilterValue]) -> bool:
-    """Whether the entities of a scan have the wanted values; numbers are equal whatever their leading zeros.
+    """Whether the entities of a scan have the wanted values; numbers are compared without leading zeros.
 
     >>> passes({"run": "01"}, {"run": 1}), passes({}, {"acq": None}), passes({"acq": "a"}, {"acq": ["b", "c"]})
     (True, True, False)
@@ -50,7 +50,7 @@ def passes(found: Mapping[str, str], wanted: Mapping[str, FilterValue]) -> bool:
 
 
 def checked_filters(filters: Mapping[str, Any], contrasts: Sequence[str]) -> dict[str, dict[str, FilterValue]]:
-    """Filters with short keys.
+    """Check filters and return them with short keys.
 
     Raises:
         ValueError: a contrast or an entity is unknown; the message names the key.
@@ -71,10 +71,10 @@ def checked_filters(filters: Mapping[str, Any], contrasts: Sequence[str]) -> dic
 
 
 def parse_filters(text: str | None) -> dict[str, Any]:
-    """Filters of a command line, written as in Hydra or YAML: ``{T1w: {acq: highres, run: 1}}``.
+    """Parse command-line filters, written as in Hydra or YAML: ``{T1w: {acq: highres, run: 1}}``.
 
     Raises:
-        ValueError: it cannot be read.
+        ValueError: the text cannot be parsed.
     """
     try:
         filters = yaml.safe_load(text or "{}")

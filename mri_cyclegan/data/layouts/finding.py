@@ -47,13 +47,13 @@ def _require_folder(root: Path) -> None:
 def require_both_contrasts(
     root: str | Path, settings: LayoutSettings, scans: Sequence[Scan], findings: Sequence[Finding] = ()
 ) -> None:
-    """Refuse a data set with scans of one contrast only, or of none.
+    """Raise unless the data set has scans of both contrasts.
 
     Args:
         root: see :func:`find_scans`.
-        settings: likewise.
-        scans: what was found.
-        findings: what could not be searched: perhaps the reason.
+        settings: see :func:`find_scans`.
+        scans: scans that were found.
+        findings: what could not be searched, which may be the reason.
 
     Raises:
         ValueError: says what was searched for, what was found, and what the folder holds.

@@ -15,14 +15,14 @@ from mri_cyclegan.data.layouts.subjects import Place
 from mri_cyclegan.data.layouts.whose import scans_of
 from mri_cyclegan.data.walking import is_folder, walk
 
-# Layout to how its files end; a folder of DICOM files is told by what is in it.
+# Layout to the suffixes of its files; a DICOM folder is recognized by its content.
 SUFFIXES = {"folder": VOLUME_SUFFIXES, "png": PICTURE_SUFFIXES, "dicom": ()}
 
 
 def find_in_folders(root: Path, settings: LayoutSettings) -> Found:
     """Find the scans below the folders of both contrasts.
 
-    A folder of a contrast may stand for a part of a split: ``train/T1w``, ``trainA`` or ``T1w/train``.
+    A contrast's folder may belong to one part of a split: ``train/T1w``, ``trainA`` or ``T1w/train``.
     """
     findings: list[Finding] = []
     entries = []
@@ -37,7 +37,7 @@ def find_in_folders(root: Path, settings: LayoutSettings) -> Found:
 
 
 def contrast_folders(root: Path, contrast: str) -> list[tuple[str, Path]]:
-    """Folders of a contrast, each with the part of a split that it stands for; the plain one if there is none."""
+    """Return the folders of a contrast, each with its part of a split; the plain folder if there are no parts."""
     names = [(part, name) for part, of_part in PART_NAMES.items() for name in of_part]
     parts = {name: part for part, name in names}
     joined = {f"{name}{sign}{contrast}".lower(): part for part, name in names for sign in ("", "_", "-")}
@@ -51,7 +51,7 @@ def contrast_folders(root: Path, contrast: str) -> list[tuple[str, Path]]:
 
 
 def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[Path]:
-    """Files, or folders of a DICOM series, below the folder of a contrast."""
+    """Yield image files, or folders with a DICOM series, below a contrast's folder."""
     if not is_folder(folder):
         findings += unreachable(folder)
         return
@@ -68,5 +68,5 @@ def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[
             if path.name.lower().endswith(SUFFIXES[layout]):
                 yield path
             else:
-                # What may not be read may be DICOM, and all of a series.
+                # An unreadable file may be DICOM, even the whole series.
                 findings += unreachable(path, look=read_first_byte if layout == "dicom" else Path.stat)

@@ -1,4 +1,4 @@
-"""Numbers in names: which one tells the person, which one the slice or the visit."""
+"""Numbers in names: which one identifies the subject, and which the slice or visit."""
 
 import re
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from mri_cyclegan.data.layouts.contrast_names import SEPARATORS
 
 _WORD = re.compile(r"[^\W_]+")
 
-# A slice number with a word that says so, in any place of a picture's name.
+# A slice number after a word such as slice or axial, anywhere in a picture's name.
 _SLICE = re.compile(
     r"(?<![^\W\d_])(?:slices?|slc|sl|images?|img|im|frame|axial|coronal|sagittal|z)[-_ .#]*(?P<number>\d+)(?![^\W_])",
     re.IGNORECASE,
 )
-# A number or visit that a volume's name ends with.
+# A visit, or a bare number, at the end of a volume's name.
 _VISIT = re.compile(
     r"(?<![^\W_])(?:ses|session|visit|tp|timepoint|time|scan|run|day|month|year|fu|v|m)?[-_ ]?(?P<number>\d+)$",
     re.IGNORECASE,
@@ -21,18 +21,18 @@ _FIELD_STRENGTH = re.compile(r"(?<![^\W_])\d(?:\.\d+)?T(?![^\W_])", re.IGNORECAS
 
 
 class NumberedName(NamedTuple):
-    """A name without a number, and the number."""
+    """A name split into a number and the rest."""
 
     rest: str
     number: str
 
 
 def split_number(name: str, is_slice: bool) -> NumberedName | None:
-    """Take the number of a slice, or of a visit, off a name; None where there is none.
+    """Split the number of a slice or visit off a name; None if there is none.
 
     Args:
-        name: without contrast and ending.
-        is_slice: whether it is a picture's: of a volume only the last word is looked at.
+        name: file or folder name without contrast and suffix.
+        is_slice: whether it names a picture; in a volume's name, only the end is searched.
 
     >>> split_number("IXI001_s045", True), split_number("slice_008_IXI001", True)
     (NumberedName(rest='IXI001', number='s045'), NumberedName(rest='IXI001', number='008'))
@@ -53,12 +53,12 @@ def split_number(name: str, is_slice: bool) -> NumberedName | None:
 
 
 def identifies(text: str) -> bool:
-    """Whether a text can tell a person from others by a number in it; that of a field strength, ``3T``, cannot."""
+    """Whether a number in the text may identify a subject; a field strength such as ``3T`` cannot."""
     return any(map(str.isdigit, _FIELD_STRENGTH.sub("", text)))
 
 
 def leading_identifier(text: str) -> str:
-    """Beginning of a name up to its first word with a number; empty where there is none.
+    """Return a name up to the end of its first word with a number; empty if there is none.
 
     >>> leading_identifier("case_001_brain"), leading_identifier("002_S_0295")
     ('case_001', '002')

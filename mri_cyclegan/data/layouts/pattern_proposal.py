@@ -1,4 +1,4 @@
-"""Patterns of paths that tell the contrasts of a data set without a folder for each."""
+"""Proposes path patterns for data sets without one folder per contrast."""
 
 import json
 import re
@@ -17,17 +17,17 @@ from mri_cyclegan.data.layouts.patterns import path_matcher
 from mri_cyclegan.data.layouts.settings import LayoutSettings
 from mri_cyclegan.data.walking import walk
 
-# How a contrast of SYNONYMS is called where the data set has no better name.
+# Name of each contrast in SYNONYMS, in the same order.
 _TITLES = ("T1w", "T2w", "T1c", "FLAIR", "PD")
 
-# Of all combinations of person and kind of image, how many must be there for the kinds to be kinds of image.
+# Fraction of all combinations of subject and name ending that must exist for the endings to mean kinds of image.
 MIN_FILLED = 0.5
 
 _CHANNEL = re.compile(r"_(\d{4})$")
 
 
 def propose_patterns(root: Path) -> LayoutSettings | None:
-    """Patterns for the T1w and T2w images of a data set, or for the only two contrasts it has; None without such."""
+    """Propose patterns for T1w and T2w images, or for the only two contrasts of a data set; None if it has neither."""
     paths = [
         PurePosixPath(path.relative_to(root).as_posix())
         for _, files in walk(root, [])
@@ -46,7 +46,7 @@ def propose_patterns(root: Path) -> LayoutSettings | None:
 
 
 def _by_contrast(paths: Sequence[PurePosixPath]) -> dict[str, list[PurePosixPath]]:
-    """Paths by the one contrast that the file's name, or else the nearest folder's, mentions."""
+    """Group paths by the one contrast that the file name, or else the nearest folder name, mentions."""
     groups: dict[str, list[PurePosixPath]] = defaultdict(list)
     for path in paths:
         for part in (strip_suffix(path.name), *reversed(path.parent.parts)):
@@ -58,7 +58,7 @@ def _by_contrast(paths: Sequence[PurePosixPath]) -> dict[str, list[PurePosixPath
 
 
 def _by_channel(paths: Sequence[PurePosixPath], root: Path) -> dict[str, list[PurePosixPath]]:
-    """Paths by nnU-Net's channel, under the name that its ``dataset.json`` gives it."""
+    """Group paths by nnU-Net channel, under the name given in ``dataset.json``."""
     groups: dict[str, list[PurePosixPath]] = defaultdict(list)
     named = _channel_names(root)
     for path in paths:
@@ -79,24 +79,24 @@ def _channel_names(root: Path) -> dict[int, str]:
 
 
 def _pattern(paths: Sequence[PurePosixPath]) -> str:
-    """The pattern that most of the paths fit; of several the shortest."""
+    """Return the pattern that most paths produce; of several, the most specific, then the shortest."""
     by_depth = defaultdict(list)
     for path in paths:
         by_depth[len(path.parts)].append(path)
     candidates = Counter(pattern for of_depth in by_depth.values() for pattern in _patterns_of(of_depth))
     matches = {one: sum(bool(path_matcher(one).fullmatch(str(path))) for path in paths) for one in candidates}
-    # A pattern with a star more fits more paths than was meant: what counts is the paths that made it.
+    # Count the paths that produced a pattern, not its matches: an extra star matches more paths than intended.
     return max(candidates, key=lambda one: (candidates[one], -matches[one], -len(one), one))
 
 
 def _patterns_of(paths: Sequence[PurePosixPath]) -> list[str]:
-    """A pattern for each of some paths of one depth: what differs between them becomes a star."""
+    """Return a pattern for each path, all of one depth: parts that differ between paths become a star."""
     values = [{path.parts[depth] for path in paths} for depth in range(len(paths[0].parts))]
     names = [_NameParts.of(path.name) for path in paths]
     people = {(path.parent, name.before) for path, name in zip(paths, names, strict=True)}
     kinds = {name.after for name in names}
-    # Several images of each person ("", "_brain") are told apart by what follows the contrast. Where each person has
-    # but one of many, such as a site, it says nothing of the image.
+    # If each subject has several images ("", "_brain"), the text after the contrast distinguishes them. If each has
+    # only one of many such endings, for example a site, the ending says nothing about the image.
     keep_after = len(kinds) == 1 or (len(people) > 1 and len(paths) >= MIN_FILLED * len(people) * len(kinds))
     patterns = []
     for path, name in zip(paths, names, strict=True):
@@ -107,7 +107,7 @@ def _patterns_of(paths: Sequence[PurePosixPath]) -> list[str]:
 
 
 class _NameParts(NamedTuple):
-    """A file's name around its contrast or channel."""
+    """A file name split at its contrast or channel."""
 
     before: str
     contrast: str
@@ -122,7 +122,7 @@ class _NameParts(NamedTuple):
         return cls(stem[:start], stem[start:end], stem[end:], name[len(stem) :])
 
     def pattern(self, keep_after: bool) -> str:
-        """``sub-01_T1w_brain.nii.gz`` to ``*_T1w_brain.nii.gz``, ``T1w_sub-01.nii.gz`` to ``T1w_*.nii.gz``."""
+        """Turn ``sub-01_T1w_brain.nii.gz`` into ``*_T1w_brain.nii.gz``, ``T1w_sub-01.nii.gz`` to ``T1w_*.nii.gz``."""
         after = _escaped(self.after) if keep_after else re.sub(r"(?<=[-_ .]).*|^[^-_ .].*", "*", self.after)
         return f"{'*' if self.before else ''}{_escaped(self.contrast)}{after}{self.suffix}"
 

@@ -1,4 +1,4 @@
-"""Scans of any layout, by a pattern of paths for each contrast."""
+"""Finds scans in any layout, by one path pattern per contrast."""
 
 import re
 from pathlib import Path, PurePath
@@ -15,7 +15,7 @@ from mri_cyclegan.data.walking import walk
 
 
 def find_by_pattern(root: Path, settings: LayoutSettings) -> Found:
-    """Find the files that match the pattern of a contrast; the first folder may stand for a part of a split.
+    """Find the files that match a contrast's pattern; the first folder may name a part of a split.
 
     Raises:
         ValueError: a file matches both patterns.
@@ -49,7 +49,7 @@ def find_by_pattern(root: Path, settings: LayoutSettings) -> Found:
 
 
 def path_matcher(pattern: str) -> re.Pattern[str]:
-    """Regular expression of a pattern: ``*`` and ``?`` within a folder, ``**`` over folders, ``[ab]`` one of a and b.
+    """Compile a pattern: ``*`` and ``?`` match within a folder, ``**`` across folders, ``[ab]`` either a or b.
 
     >>> [path_matcher(pattern).fullmatch("a/b_T1.nii") is not None for pattern in ("**/*_T1.nii", "*_T1.nii", "?/b*")]
     [True, False, True]
@@ -63,5 +63,5 @@ def path_matcher(pattern: str) -> re.Pattern[str]:
 
 
 def _literal_folders(pattern: str) -> set[str]:
-    """Folders that are the same in every path, and so tell no subject."""
+    """Return the folders without wildcards: they are the same in every path, so they cannot name a subject."""
     return {name for name in pattern.split("/")[:-1] if not re.search(r"[*?\[]", name)}

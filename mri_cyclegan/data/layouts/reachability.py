@@ -1,4 +1,4 @@
-"""Paths that are there, but lead nowhere or may not be followed."""
+"""Paths that exist but cannot be accessed, such as broken links."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +8,11 @@ from mri_cyclegan.data.reading import unreadable
 
 
 def unreachable(path: Path, look: Callable[[Path], object] = Path.stat) -> list[Finding]:
-    """What is wrong with a path that is there, but leads nowhere or may not be followed.
+    """Return a finding if a path exists but cannot be accessed, for example a broken link.
 
     Args:
         path: a file or folder.
-        look: how it is tried.
+        look: function that tries to access the path.
     """
     try:
         look(path)
@@ -23,5 +23,5 @@ def unreachable(path: Path, look: Callable[[Path], object] = Path.stat) -> list[
 
 
 def read_first_byte(path: Path) -> None:
-    """Fail where a file may not be read."""
+    """Raise OSError if a file may not be read."""
     path.open("rb").close()

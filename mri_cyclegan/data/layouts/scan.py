@@ -1,4 +1,4 @@
-"""One scan of a data set: whose it is and where it lies."""
+"""One scan of a data set: its subject and its path."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.registry import strip_suffix
 from mri_cyclegan.data.layouts.contrast_names import SYNONYMS, strip_contrast
 
-# Part of a split to what a folder of its scans is called.
+# Part of a split to the possible names of its folder.
 PART_NAMES = {
     "train": ("train", "training", "tr"),
     "val": ("val", "valid", "validation", "dev"),
@@ -19,15 +19,15 @@ PART_NAMES = {
 
 @dataclass(frozen=True, order=True)
 class Scan:
-    """One image file and whose it is.
+    """One image file and its subject.
 
     Attributes:
-        subject: who was scanned; splits are made by it.
-        session: visit of the subject, empty if nothing tells one.
+        subject: the person scanned; data sets are split by subject.
+        session: visit of the subject; empty if unknown.
         contrast: name from ``data.contrasts``.
         path: the file, or the folder of a DICOM series.
-        part: ``"train"``, ``"val"`` or ``"test"`` where the data set has a folder for each; else empty.
-        is_subject_known: False where nothing tells whose it is, so that the subject is made up for this scan alone.
+        part: ``"train"``, ``"val"`` or ``"test"`` if the data set has a folder for each; else empty.
+        is_subject_known: False if the subject is in doubt, or unknown and made up for this scan alone.
     """
 
     subject: str
@@ -44,22 +44,22 @@ class Scan:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """Folders and stem, without contrasts: equal for two contrasts that lie beside each other."""
+        """Folders and stem, without contrasts: equal for two contrasts stored side by side."""
         contrasts = (self.contrast, *(family[0] for family in SYNONYMS))
         parts = (*self.path.parent.parts, strip_suffix(self.path.name))
         stripped = ("" if part == self.contrast else strip_contrast(nfc(part), *contrasts) for part in parts)
-        # What is nothing but a contrast stays as it is: "T1w" and "T2w" are then one place, too.
+        # strip_contrast keeps names that are only a contrast; drop them, so that "T1w" and "T2w" are one place, too.
         known = {name for family in SYNONYMS for name in family}
         return tuple("" if part.lower() in known else part for part in stripped)
 
 
 class Found(NamedTuple):
-    """Scans of a data set, sorted, and what its owner should know of the search.
+    """Scans of a data set, sorted, and what the user should know about the search.
 
     Attributes:
-        scans: that are used.
-        findings: what could not be searched, what is in doubt, and images that are not what they seem.
-        left_out: scans of the contrasts that the user's own filter leaves out.
+        scans: scans that are used.
+        findings: what could not be searched, what is ambiguous, and images that are not what they seem.
+        left_out: scans of the contrasts that the user's filter excludes.
     """
 
     scans: list[Scan]
@@ -68,12 +68,12 @@ class Found(NamedTuple):
 
 
 def nfc(name: str) -> str:
-    """A name in Unicode's composed form: some file systems decompose it, and ``é`` is one letter for people."""
+    """Return a name in Unicode's composed form: some file systems decompose letters such as ``é``."""
     return unicodedata.normalize("NFC", name)
 
 
 def part_named(folder: str) -> str:
-    """Part of a split that a folder's name stands for; empty for none.
+    """Return the part of a split that a folder's name stands for; empty if none.
 
     >>> part_named("Training"), part_named("T1w")
     ('train', '')

@@ -1,4 +1,4 @@
-"""How the scans of a data set are to be found."""
+"""Settings for finding the scans of a data set."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from mri_cyclegan.data.layouts.entities import FilterValue, checked_filters
 
-# Layout to what is searched for below the folder of the data set.
+# Layout to the paths searched for below the data set's folder.
 SEARCHED = {
     "bids": "sub-*/[ses-*/]anat/*_{contrast}.nii[.gz]",
     "folder": "{contrast}/**/*.nii[.gz]",
@@ -19,21 +19,21 @@ LAYOUTS = tuple(SEARCHED)
 
 @dataclass(frozen=True)
 class LayoutSettings:
-    """How scans are found and whose they are; each attribute is a key of the group ``data``.
+    """How scans are found and assigned to subjects; each attribute is a key of the config group ``data``.
 
     Attributes:
         layout: ``"bids"``: ``sub-*/[ses-*/]anat/*_<contrast>.nii[.gz]``; ``"folder"``: volumes in one folder per
             contrast, at any depth; ``"png"``: the same with PNG or JPEG files, each one slice; ``"dicom"``: the same
             with folders of DICOM files, each one series; ``"pattern"``: whatever ``pattern_a`` and ``pattern_b`` match.
         contrasts: names of the two contrasts, (a, b): BIDS suffixes, or names of the folders.
-        subject_pattern: regular expression whose first group finds the subject in a path below its contrast's folder.
-            Without one, names decide, see :mod:`mri_cyclegan.data.layouts.subjects`.
-        names_identify_subjects: whether equal names mean the same subject. If False, each file is a subject of its
-            own and there are no pairs; None leaves it to the names: a bare number of a picture identifies nobody.
+        subject_pattern: regular expression whose first group is the subject in a path below its contrast's folder. If
+            None, subjects come from names, see :mod:`mri_cyclegan.data.layouts.subjects`.
+        names_identify_subjects: whether equal names mean the same subject. If False, each file is a separate subject
+            and there are no pairs. If None, names decide: a picture named by a bare number has no known subject.
         bids_filters: contrast to the BIDS entities that its scans must have, such as ``{"T1w": {"acq": "highres"}}``;
-            a list allows several values, None wants the entity absent.
+            a list allows several values, None requires that the entity is absent.
         pattern_a: paths of contrast a below the data set's folder, with ``*`` and ``**``.
-        pattern_b: likewise of contrast b.
+        pattern_b: the same for contrast b.
 
     Raises:
         ValueError: a value is wrong, or does not apply to the layout; the message names the key.
@@ -67,11 +67,11 @@ class LayoutSettings:
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Of contrast a and of contrast b; none for other layouts."""
+        """Patterns of contrast a and contrast b; empty for other layouts."""
         return (str(self.pattern_a), str(self.pattern_b)) if self.layout == "pattern" else ()
 
     def searched(self) -> Sequence[str]:
-        """What is searched for, of contrast a and of contrast b."""
+        """Return the paths searched for, of contrast a and contrast b."""
         patterns = self.patterns or ("", "")
         return [
             SEARCHED[self.layout].format(contrast=contrast, pattern=pattern)
@@ -79,7 +79,7 @@ class LayoutSettings:
         ]
 
     def overrides(self) -> dict[str, Any]:
-        """The keys of the group ``data`` that are not at their defaults, beside the layout and the contrasts."""
+        """Return the keys of the group ``data`` that are not at their defaults, except layout and contrasts."""
         names = ("subject_pattern", "names_identify_subjects", "pattern_a", "pattern_b")
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return chosen | ({"bids_filters": self.bids_filters} if self.bids_filters else {})

@@ -1,7 +1,7 @@
-"""Who is who: whose scan each file is, from its path.
+"""Assigns a subject to each scan, from its path.
 
-A person must never be in two parts of a split, nor feed both training domains unnoticed. So what could be one person is
-taken for one, and what names cannot tell is said.
+A subject must never be in two parts of a split, nor in both training domains unnoticed. So scans that could be of one
+subject are treated as one subject's, and ambiguous names cause a warning.
 """
 
 import re
@@ -18,7 +18,7 @@ from mri_cyclegan.data.layouts.scan import nfc
 
 REMEDY = r"Set data.subject_pattern to a regular expression whose group is the subject, such as '(sub-\d+)'."
 
-# Folders that tell a visit, a scanner or a kind of image, not a person.
+# Folders that name a visit, a scanner or a kind of image, not a subject.
 _NO_SUBJECT = re.compile(
     r"(ses|session|visit|scan|run|day|tp|timepoint|month|week|year)[-_ ]?\d*|\d(\.\d+)?t|anat|nifti|dicom|unprocessed",
     re.IGNORECASE,
@@ -28,20 +28,20 @@ _VISIT = re.compile(
 )
 _CHANNEL = re.compile(r"[-_](\d{4})$")
 
-# Pictures with so many different beginnings, such as names of people, are told apart by them.
+# With at least this many different beginnings, such as names of people, pictures are assigned to subjects by them.
 _MIN_BEGINNINGS = 3
 
-# So many scans of a contrast in a folder that has no number in its name: perhaps a folder of a site, not of a person.
+# With this many scans of a contrast, a folder without a number in its name may be a site's, not a subject's.
 _MANY_SCANS = 3
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a scan lies.
+    """Contrast and relative path of a scan.
 
     Attributes:
-        contrast: of the scan.
-        relative: its path below the folder of its contrast or, where there is none, of the data set.
+        contrast: contrast of the scan.
+        relative: its path below its contrast's folder or, if there is none, below the data set's.
         is_picture: whether it is a single slice.
     """
 
@@ -51,7 +51,7 @@ class Place:
 
 
 class Identity(NamedTuple):
-    """Subject and session of a scan, and whether its path tells the subject at all."""
+    """Subject and session of a scan, and whether its path identifies the subject."""
 
     subject: str
     session: str
@@ -59,7 +59,7 @@ class Identity(NamedTuple):
 
 
 class Identities(NamedTuple):
-    """One identity for each place, and warnings about them, a sentence each."""
+    """One identity per place, and warnings about them, one sentence each."""
 
     identities: list[Identity]
     warnings: list[str]
@@ -67,7 +67,7 @@ class Identities(NamedTuple):
 
 @dataclass(frozen=True)
 class _Name:
-    """What a path says of the subject: the text left of a folder's or file's name, and where it came from."""
+    """What a path says about the subject: the rest of a folder or file name, and where it came from."""
 
     contrast: str
     text: str
@@ -81,16 +81,16 @@ class _Name:
 def identify(
     places: Sequence[Place], contrasts: Sequence[str], pattern: str | None, names_identify: bool | None
 ) -> Identities:
-    """Tell whose each scan is, all scans of a data set together.
+    """Assign a subject to each scan, considering all scans of a data set together.
 
-    The subject is the BIDS entity ``sub-`` wherever it stands in the path; else the first folder with a number in its
-    name, or the first folder; else the file's name. Contrasts are dropped from it, wherever they stand in it, and so is
-    the number of a slice or visit where several such numbers follow one identifier.
+    The subject is the BIDS entity ``sub-`` anywhere in the path; else the first folder with a number in its name, or
+    the first folder; else the file's name. Contrasts are dropped from it, wherever they stand, and so is the number of
+    a slice or visit if several such numbers follow one identifier.
 
     Args:
-        places: of both contrasts.
+        places: places of the scans of both contrasts.
         contrasts: (a, b).
-        pattern: regular expression whose first group is the subject; its word is final.
+        pattern: regular expression whose first group is the subject; it overrides all other rules.
         names_identify: see :class:`mri_cyclegan.data.layouts.settings.LayoutSettings`.
 
     Raises:
@@ -134,7 +134,7 @@ def _session(place: Place) -> str:
 
 
 def _plain(part: str, contrasts: Sequence[str]) -> str:
-    """A folder's or file's name without contrasts and visits."""
+    """Return a folder or file name without contrasts and visits."""
     return strip_contrast(_VISIT.sub("", part).strip(SEPARATORS) or part, *contrasts)
 
 
@@ -159,7 +159,7 @@ def _name_of(place: Place, contrasts: Sequence[str]) -> _Name:
 
 
 def _without_channels(names: list[_Name], contrasts: Sequence[str]) -> list[_Name]:
-    """Drop nnU-Net's channel, ``_0000`` and ``_0001``: four digits that all names of a contrast end with alike."""
+    """Drop nnU-Net's channel, such as ``_0000``: the same four digits at the end of all names of a contrast."""
     channels = []
     for contrast in contrasts:
         ends = {(match := _CHANNEL.search(name.text)) and match[1] for name in names if name.contrast == contrast}
@@ -170,7 +170,7 @@ def _without_channels(names: list[_Name], contrasts: Sequence[str]) -> list[_Nam
 
 
 def _without_markers(names: list[_Name], contrasts: Sequence[str]) -> tuple[list[_Name], list[str]]:
-    """Drop words that all names of one contrast have and none of the other, where the names are then the same ones."""
+    """Drop words found in all names of one contrast and none of the other, if the contrasts then share names."""
     of_contrast = [
         [name for name in names if name.contrast == contrast and not name.is_entity] for contrast in contrasts
     ]
@@ -192,7 +192,7 @@ def _without_markers(names: list[_Name], contrasts: Sequence[str]) -> tuple[list
 
 
 def _without_numbers(names: list[_Name], names_identify: bool | None) -> list[_Name]:
-    """Drop the number of a slice or visit; a picture that is nothing but a number stays unknown."""
+    """Drop the number of a slice or visit; a picture named by a bare number has no known subject."""
     split = [None if name.is_entity else split_number(name.text, name.is_stem and name.is_picture) for name in names]
     numbers: dict[str, set[str]] = defaultdict(set)
     for parts in split:
@@ -215,7 +215,7 @@ def _without_numbers(names: list[_Name], names_identify: bool | None) -> list[_N
 
 
 def _one_spelling(names: list[_Name]) -> list[_Name]:
-    """The first of several spellings that differ only in capitals."""
+    """Replace spellings that differ only in case by the first of them in sorted order."""
     spelling: dict[str, str] = {}
     for text in sorted({name.text for name in names if name.is_known}):
         spelling.setdefault(text.casefold(), text)
@@ -223,7 +223,7 @@ def _one_spelling(names: list[_Name]) -> list[_Name]:
 
 
 def _many_scans(names: Sequence[_Name], places: Sequence[Place]) -> list[str]:
-    """A warning about folders without a number that hold many numbered scans of a contrast."""
+    """Warn about folders without a number in their name that hold many numbered scans of a contrast."""
     stems: dict[str, set[str]] = defaultdict(set)
     for name, place in zip(names, places, strict=True):
         text = strip_suffix(place.relative.name)
@@ -236,7 +236,7 @@ def _many_scans(names: Sequence[_Name], places: Sequence[Place]) -> list[str]:
 
 
 def _alike(names: Sequence[_Name]) -> list[str]:
-    """A warning about subjects whose names begin with the same identifier, where few do."""
+    """Warn about subjects whose names begin with the same identifier, if only few do."""
     subjects: dict[str, set[str]] = defaultdict(set)
     for name in names:
         if name.is_known and not name.is_entity and (start := leading_identifier(name.text)):

@@ -1,4 +1,4 @@
-"""From the paths of a data set to scans with their subjects."""
+"""Builds scans, with their subjects, from the paths of a data set."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from mri_cyclegan.data.layouts.subjects import REMEDY, Identity, Place, identify
 def scans_of(
     root: Path, entries: Sequence[tuple[Path, str, Place]], settings: LayoutSettings, findings: Sequence[Finding]
 ) -> Found:
-    """Scans of files, and warnings about whose they are.
+    """Build a scan from each file, with warnings about their subjects.
 
     Args:
         root: folder of the data set.
         entries: path, part of a split, and place of each file.
-        settings: see :class:`LayoutSettings`.
-        findings: of the search.
+        settings: layout of the data set.
+        findings: findings of the search, which are included in the result.
     """
     places = [place for *_, place in entries]
     identities, warnings = identify(
@@ -40,5 +40,5 @@ def scans_of(
 
 
 def _subject(who: Identity, part: str) -> str:
-    """A made-up subject is another in each part: numbers start over there."""
+    """Return the subject; an unknown one is specific to its part of a split, as numbers restart in each part."""
     return who.subject if who.is_known or not part else f"{part}/{who.subject}"

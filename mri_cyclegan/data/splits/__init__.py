@@ -1,1 +1,1 @@
-"""Who trains, who validates, who tests: by subject, never by slice."""
+"""Splits data sets into training, validation and test parts, by subject and never by slice."""

@@ -1,4 +1,4 @@
-"""Whether two runs train, validate and test on the same: one short hash, whatever files and folders are called."""
+"""Hash that is equal for runs that train, validate and test on the same data, whatever the file names."""
 
 import hashlib
 import json
@@ -16,14 +16,14 @@ from mri_cyclegan.data.volume import voxel_sizes_mm
 
 
 def content_hash(split: Split, cache: SliceCache) -> str:
-    """Hash of the voxels and voxel sizes of all scans, of who has which part in the run, and of the preprocessing.
+    """Hash the voxels and voxel sizes of all scans, the parts of the split, and the preprocessing.
 
-    Subjects, sessions, contrasts and files count by what belongs together, not by name. The same scans as an other
-    format, packed or in another orientation, give the same hash.
+    Names do not count, only which scans belong to the same subject, session and contrast. The same scans in another
+    file format, compressed, or stored in another orientation give the same hash.
 
     Args:
-        split: of the subjects.
-        cache: of the prepared slices.
+        split: the split of the subjects.
+        cache: the cache of the prepared slices.
 
     Returns:
         16 hexadecimal digits.
@@ -37,7 +37,7 @@ def content_hash(split: Split, cache: SliceCache) -> str:
 
 
 def _subjects(scans: Sequence[Scan], contrasts: Sequence[str], cache: SliceCache) -> list[Any]:
-    """Subject, session, scan as nested lists, ordered by content."""
+    """Nested lists of subjects, sessions and scans, sorted by content."""
     found: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for scan in scans:
         found[scan.subject][scan.session].append(_content(scan, contrasts, cache))

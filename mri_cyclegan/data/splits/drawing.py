@@ -1,4 +1,4 @@
-"""Draws subjects by a hash of their names: the same on every machine, and whatever order the files come in."""
+"""Random splits, drawn by a hash of the subjects' names: the same on every machine and for any file order."""
 
 import hashlib
 from collections import defaultdict
@@ -8,7 +8,7 @@ from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.splits.participants import name_some
 from mri_cyclegan.data.splits.settings import SplitSettings
 
-# Contrasts a subject has, and its value of data.stratify_by.
+# Cell (stratum) of a subject: the contrasts it has, and its value of data.stratify_by.
 Cell = tuple[str, str]
 
 
@@ -19,23 +19,23 @@ def draw_parts(
     value_of: Mapping[str, str] | None,
     paired: Collection[str],
 ) -> dict[str, str]:
-    """Draw who validates and who tests.
+    """Draw the validation and test subjects.
 
-    Both are drawn from the candidates: the subjects with a pair where there are any, else those of each
-    contrast. All other subjects train. A part that the draw left empty gets one subject if training can spare it: each
-    contrast keeps at least one training subject. By shares alone, adding a subject does not move the others. In strata
-    it moves none of another stratum, and at most one at each cut of its own. Of folds neither is promised: there, who
-    tests depends on how many there are.
+    Both are drawn from the candidates: the subjects with a pair if there are any, else the subjects of each contrast.
+    All other subjects train. If the draw leaves a part empty, it gets one subject, provided that each contrast keeps at
+    least one training subject. With plain shares, adding a subject does not move the others to another part. With
+    strata it moves no subject of another stratum, and at most one at each boundary within its own. Folds guarantee
+    neither: their test subjects depend on the number of candidates.
 
     Args:
         scans: all scans.
         contrasts: (a, b).
         settings: shares or folds, and the seed.
-        value_of: stratum of each subject; None draws without strata.
+        value_of: subject to its value of ``data.stratify_by``; None draws without strata.
         paired: subjects with a pair that can be compared, see :func:`mri_cyclegan.data.pairs.find_pairs`.
 
     Returns:
-        ``"val"`` or ``"test"`` of each drawn subject.
+        Subject to ``"val"`` or ``"test"``; subjects that are not drawn are missing.
 
     Raises:
         ValueError: there are more folds than candidates.
@@ -46,7 +46,7 @@ def draw_parts(
     shares, purpose = {"test": settings.test_share, "val": settings.val_share}, "part"
     if settings.num_folds is not None:
         part_of = dict.fromkeys(_tested(set().union(*(group for group, _ in groups)), cell_of, settings), "test")
-        # Not the folds' hash: by that, the same subjects would validate in every fold but their own.
+        # A different hash than for the folds: otherwise the same subjects would validate in every fold but their own.
         shares, purpose = {"val": settings.val_share}, "val"
     tested = set(part_of)
     for group, num_kept in groups:
@@ -58,13 +58,13 @@ def draw_parts(
 
 
 def unit_hash(name: str, purpose: str, seed: int) -> float:
-    """Number in [0, 1) that looks random but follows from the arguments."""
+    """Pseudorandom number in [0, 1), determined by the arguments."""
     digest = hashlib.sha256(f"{seed}:{purpose}:{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _candidates(scans: Sequence[Scan], contrasts: Sequence[str], paired: Collection[str]) -> list[tuple[set[str], int]]:
-    """Groups that validation and test are drawn from, and how many subjects of each must train."""
+    """Groups of subjects to draw validation and test from, each with how many must stay in training."""
     owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in contrasts]
     both = set(paired) & {scan.subject for scan in scans}
     if not both:
@@ -87,10 +87,10 @@ def _by_cell(ranked: Sequence[str], cell_of: Mapping[str, Cell]) -> dict[Cell, l
 
 
 def _tested(candidates: Collection[str], cell_of: Mapping[str, Cell], settings: SplitSettings) -> set[str]:
-    """Who tests in ``settings.fold``.
+    """Test subjects of ``settings.fold``.
 
-    Each cell is cut into blocks of neighbours in rank. The larger blocks of a cell go to the folds after those that
-    had the larger ones of the cell before, so that folds differ by at most one subject, in each cell and in all.
+    Each cell is divided into one block of consecutive ranks per fold. The folds that get one subject more rotate from
+    cell to cell, so that fold sizes differ by at most one subject, within each cell and overall.
     """
     assert settings.num_folds is not None
     if settings.num_folds > len(candidates):
@@ -110,8 +110,8 @@ def _tested(candidates: Collection[str], cell_of: Mapping[str, Cell], settings: 
 def _places_in_cells(ranked: Sequence[str], cell_of: Mapping[str, Cell], seed: int) -> dict[str, float]:
     """Quantile of each subject's rank in its cell, in [0, 1).
 
-    The ranks of a cell start at a fraction of its own, so that many cells too small for a share give it together what
-    each alone cannot.
+    Each cell adds its own pseudorandom fraction of a rank: many cells that are each too small to give a part any
+    subject then still give it the right share together.
     """
     place_of: dict[str, float] = {}
     for cell, members in _by_cell(ranked, cell_of).items():
@@ -123,7 +123,7 @@ def _places_in_cells(ranked: Sequence[str], cell_of: Mapping[str, Cell], seed: i
 def _draw(
     ranked: Sequence[str], place_of: Mapping[str, float], shares: dict[str, float], num_kept: int
 ) -> dict[str, str]:
-    """Part of each drawn subject by its place in [0, 1); of the others at least ``num_kept`` are left, if there are."""
+    """Part of each drawn subject by its place in [0, 1); at least ``num_kept`` subjects stay undrawn, if possible."""
     part_of: dict[str, str] = {}
     low = 0.0
     for part, share in shares.items():

@@ -1,4 +1,4 @@
-"""The split that a data set's own folders make: ``train/``, ``val/``, ``test/``, or ``trainA`` … ``testB``."""
+"""The split given by a data set's own folders: ``train/``, ``val/``, ``test/``, or ``trainA`` … ``testB``."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,16 @@ _OTHER_RULES = "data.split_file, data.split_column or data.num_folds"
 
 
 def folders_of(scans: Sequence[Scan]) -> tuple[str, ...]:
-    """Parts that the data set has folders for; empty where it has none."""
+    """Parts that the data set has folders for; empty if it has none."""
     parts = {scan.part for scan in scans}
     return tuple(part for part in ("train", "val", "test") if part in parts)
 
 
 def parts_of_folders(scans: Sequence[Scan]) -> dict[str, str]:
-    """Part of each subject by the folder its scans lie in.
+    """Part of each subject, from the folder of its scans.
 
     Raises:
-        ValueError: a subject lies in the folders of two parts, or a scan in none.
+        ValueError: a subject is in the folders of two parts, or a scan is in none.
     """
     outside = [scan.path for scan in scans if not scan.part]
     if outside:

@@ -10,16 +10,16 @@ MISSING = "n/a"
 
 
 def read_column(participants: Path, column: str, key: str, subjects: Iterable[str]) -> dict[str, str]:
-    """Value of one column for every row of the table, with or without ``sub-`` in its ``participant_id``.
+    """Read one column of the table, whether or not its ``participant_id`` starts with ``sub-``.
 
     Args:
         participants: the table; BIDS names its first column ``participant_id``.
-        column: which column.
-        key: of the configuration that asks for it, such as ``data.stratify_by``.
-        subjects: who must have a row.
+        column: name of the column.
+        key: configuration key that names the column, such as ``data.stratify_by``; for messages.
+        subjects: subjects that must have a row.
 
     Returns:
-        ``participant_id`` to value; ``n/a`` where the table says so, in any case, or nothing.
+        ``participant_id`` to value; ``n/a`` if the cell is empty or says ``n/a``, in upper or lower case.
 
     Raises:
         ValueError: the table, a column or a subject is missing, or two rows of a subject disagree.
@@ -53,7 +53,7 @@ def read_column(participants: Path, column: str, key: str, subjects: Iterable[st
 
 
 def name_some(subjects: Collection[str]) -> str:
-    """The first ten names, and how many more there are."""
+    """List the first ten names, and how many more there are."""
     names = sorted(subjects)
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 

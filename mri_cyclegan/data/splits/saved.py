@@ -10,19 +10,19 @@ LEFT_OUT = "left_out"
 
 
 def read_split_file(path: Path, contrasts: Sequence[str]) -> dict[str, set[str]]:
-    """Subjects of each part, by name, so that the files may have moved since.
+    """Read the subjects of each part, by name, so that files may have moved since.
 
-    Only ``contrasts`` and ``subjects`` of the file are read, so that both can be written by hand.
+    Only ``contrasts`` and ``subjects`` are read, so the file can also be written by hand.
 
     Args:
         path: ``split.json``.
-        contrasts: (a, b) of this run; in the other order than then, the training domains change places.
+        contrasts: (a, b) of this run; if the file has them in reverse order, ``train_a`` and ``train_b`` are swapped.
 
     Returns:
-        Names for ``train_a``, ``train_b``, ``val``, ``test`` and ``left_out``.
+        Subject names of ``train_a``, ``train_b``, ``val``, ``test`` and ``left_out``.
 
     Raises:
-        ValueError: the file is missing or malformed, is of other contrasts, or has a subject in two parts.
+        ValueError: the file is missing or malformed, has other contrasts, or has a subject in two parts.
     """
     content = _read(path)
     parts = {part: set(content["subjects"].get(part, [])) for part in (*PARTS, LEFT_OUT)}
@@ -75,7 +75,7 @@ def _are_names(value: Any) -> TypeGuard[list[str]]:
 
 
 def _refuse_double_parts(path: Path, parts: dict[str, set[str]]) -> None:
-    """Only the two training domains may share subjects; whether they do is for the settings to allow."""
+    """Raise if two parts share a subject; the two training domains may, subject to the settings' own check."""
     seen: dict[str, str] = {}
     for part, names in parts.items():
         for name in sorted(names):

@@ -1,4 +1,4 @@
-"""How subjects are to be divided."""
+"""Settings of the split into training, validation and test subjects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSettings:
-    """How subjects are divided; each attribute is a key of the group ``data``.
+    """How subjects are split; each attribute is a key of the config group ``data``.
 
-    One of them decides: ``split_file``, ``split_column`` or ``num_folds``; without these, the data set's own folders
-    ``train``, ``val`` and ``test`` where it has such, and otherwise the shares.
+    The split comes from ``split_file``, ``split_column`` or ``num_folds``, whichever is set; else from the data set's
+    own ``train``, ``val`` and ``test`` folders if it has any; else it is drawn by the shares.
 
     Attributes:
-        split_file: ``split.json`` of an earlier run; every subject gets its part of then.
+        split_file: ``split.json`` of an earlier run; every subject keeps its part.
         split_column: column of ``participants.tsv`` with each subject's part.
-        num_folds: number of folds of a cross-validation; one of them tests.
-        fold: which fold tests, in [0, ``num_folds``).
-        val_share: share of the candidates that validate, in [0, 1); with folds, of those outside the tested fold.
+        num_folds: number of cross-validation folds; one of them is the test part.
+        fold: the test fold, in [0, ``num_folds``).
+        val_share: share of the candidates that validate, in [0, 1); with folds, of those outside the test fold.
         test_share: share of the candidates that test, in [0, 1); without effect with folds.
-        stratify_by: column of ``participants.tsv``; each of its values is divided by itself.
-        split_seed: of everything that is drawn.
-        allow_paired_subjects: let a training subject with both contrasts feed both domains; otherwise it feeds one.
+        stratify_by: column of ``participants.tsv``; the subjects of each value are split separately.
+        split_seed: seed of all random draws.
+        allow_paired_subjects: train on both contrasts of a subject that has both; otherwise on one of them.
 
     Raises:
         ValueError: keys exclude each other, or a value is out of range.
@@ -44,10 +44,10 @@ class SplitSettings:
             self._check_shares()
 
     def rule(self, part_folders: Sequence[str] = ()) -> dict[str, Any]:
-        """What decides who is where, settings without effect left out.
+        """Settings that determine the split; those without effect are left out.
 
         Args:
-            part_folders: parts that the data set has folders for, where these decide.
+            part_folders: parts that the data set has folders for, if the folders determine the split.
         """
         own = ["split_seed", "allow_paired_subjects"]
         if part_folders:
@@ -64,7 +64,7 @@ class SplitSettings:
         return {name: getattr(self, name) for name in names}
 
     def deciding_keys(self, part_folders: Sequence[str] = ()) -> str:
-        """What sets the size of each part, for messages."""
+        """Settings or folders that determine the size of each part, for messages."""
         if part_folders:
             return f"the data set's folders {', '.join(part_folders)}"
         names = ("split_file", "split_column", "num_folds", "val_share", "test_share")

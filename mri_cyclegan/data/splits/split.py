@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: by subject, never by slice."""
+"""The split into training, validation and test scans, by subject and never by slice."""
 
 import json
 import logging
@@ -23,16 +23,16 @@ class Split:
 
     Attributes:
         contrasts: (a, b).
-        settings: what decided who is where.
+        settings: settings that determined the split.
         train_a: training scans of contrast a.
         train_b: training scans of contrast b.
         val: validation scans, both contrasts.
         test: test scans, both contrasts.
         left_out: subjects that have scans but no part.
-        part_folders: parts whose folders in the data set decided; empty where the settings did.
+        part_folders: parts that the data set's folders determined; empty if only the settings did.
 
     Raises:
-        ValueError: a subject is in two parts, or feeds both training domains without being allowed to.
+        ValueError: a subject is in two parts, or in both training domains although the settings do not allow it.
     """
 
     contrasts: Sequence[str]
@@ -62,12 +62,12 @@ class Split:
             )
 
     def subjects_in_both_domains(self) -> list[str]:
-        """Training subjects that give slices to both domains; none when the training is truly unpaired."""
+        """Training subjects in both domains; none if training is truly unpaired."""
         return sorted(_subjects(self.train_a) & _subjects(self.train_b))
 
     @property
     def pairing(self) -> str:
-        """Sentences on training that is not unpaired, or not known to be; empty when it is."""
+        """Sentences that say why training is not unpaired, or not known to be; empty if it is."""
         count = len(self.subjects_in_both_domains())
         shared = f"{count} subject{'s give' if count > 1 else ' gives'} both contrasts to training." if count else ""
         unknown = "" if self.is_identity_known else "Whose scans these are is not known for all of them."
@@ -75,15 +75,15 @@ class Split:
 
     @property
     def is_identity_known(self) -> bool:
-        """Whether paths tell whose every scan is; if not, one person may be in two parts."""
+        """Whether the subject of every scan is known; if not, one person may be in two parts."""
         return all(scan.is_subject_known for scan in (*self.train_a, *self.train_b, *self.val, *self.test))
 
     def save(self, path: str | Path, root: str | Path) -> None:
-        """Write as JSON what decided, and the subjects and files of each part; ``data.split_file`` reads it again.
+        """Write the deciding settings and each part's subjects and files as JSON, for ``data.split_file`` to read.
 
         Args:
-            path: of the file.
-            root: folder of the data set: where an evaluation looks for it.
+            path: the file.
+            root: folder of the data set, where evaluation looks for it.
         """
         parts = {part: getattr(self, part) for part in PARTS}
         content = {
@@ -105,17 +105,17 @@ def divide(
     participants: Path,
     paired: Collection[str],
 ) -> Split:
-    """Give each subject a part: its own of an earlier run, a column or the data set's folders, or a drawn one.
+    """Split the subjects: as in an earlier run, by a column or the data set's folders, or by a random draw.
 
     Args:
         scans: all scans.
         contrasts: (a, b).
-        settings: what decides; see :func:`mri_cyclegan.data.splits.drawing.draw_parts` for how parts are drawn.
-        participants: ``participants.tsv``; read only where the settings name a column.
+        settings: which of these, and how; :func:`mri_cyclegan.data.splits.drawing.draw_parts` describes the draw.
+        participants: ``participants.tsv``; read only if the settings name a column.
         paired: subjects with a pair that can be compared.
 
     Raises:
-        ValueError: the settings, the data set and the files named by the settings do not fit together.
+        ValueError: the settings, the data set and the files named by the settings contradict each other.
     """
     if settings.split_file is not None:
         split = _as_saved(scans, contrasts, settings)
@@ -171,7 +171,7 @@ def _as_in_folders(
     participants: Path,
     paired: Collection[str],
 ) -> Split:
-    """Split by the data set's folders; where none is for validation, that is drawn from the training subjects."""
+    """Split by the data set's folders; without a validation folder, draw validation from the training subjects."""
     part_of = parts_of_folders(scans)
     folders = folders_of(scans)
     if "val" not in folders and settings.val_share > 0:
@@ -206,7 +206,7 @@ def _as_saved(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSe
 def _assemble(
     scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings, part_of: dict[str, str]
 ) -> Split:
-    """Split by the part of each subject; whoever has none trains."""
+    """Split by the part of each subject; subjects without a part train."""
     parts: dict[str, list[Scan]] = {"train": [], "val": [], "test": [], LEFT_OUT: []}
     for scan in scans:
         parts[part_of.get(scan.subject, "train")].append(scan)
@@ -218,7 +218,7 @@ def _assemble(
 
 
 def _one_domain_each(scans_a: list[Scan], scans_b: list[Scan], seed: int) -> tuple[list[Scan], list[Scan]]:
-    """Leave each subject that has both contrasts in one of the two lists, by its hash."""
+    """Keep each subject that has both contrasts in only one of the two lists, chosen by its hash."""
     both = _subjects(scans_a) & _subjects(scans_b)
     ranked = sorted(both, key=lambda subject: unit_hash(subject, "domain", seed))
     gives_a = {subject for subject in ranked if unit_hash(subject, "domain", seed) < 0.5}

@@ -1,1 +1,1 @@
-"""What a good score does not show."""
+"""Audits: checks for failures that good metrics can hide."""

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """How serious it is, the mildest first; these words are shown wherever an audit is."""
+    """Severity of an audit's outcome, mildest first; the values are shown to users."""
 
     GREEN = "green"
     UNKNOWN = "unknown"
@@ -16,12 +16,12 @@ class Level(StrEnum):
 
     @property
     def symbol(self) -> str:
-        """For who does not see colours."""
+        """Symbol for readers who do not see color."""
         return {Level.GREEN: "✓", Level.UNKNOWN: "?", Level.AMBER: "!", Level.RED: "✕"}[self]
 
     @property
     def meaning(self) -> str:
-        """What to make of it."""
+        """What the level means to the user."""
         return {
             Level.GREEN: "nothing was found",
             Level.UNKNOWN: "it could not be measured",
@@ -31,7 +31,7 @@ class Level(StrEnum):
 
 
 def legend() -> str:
-    """All levels and what they mean, the most serious first.
+    """All levels and what they mean, most serious first.
 
     >>> legend().split("; ")[:2]
     ['red: do not rely on it', 'amber: look before you rely on it']
@@ -41,15 +41,15 @@ def legend() -> str:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was looked for, what was found, and what that means.
+    """The outcome of one audit in one direction or for the whole run.
 
     Attributes:
-        name: of the audit.
-        direction: direction, ``"ab"`` or ``"ba"``; None for the run as a whole.
-        level: how serious it is; ``UNKNOWN`` where it could not be measured.
-        figure: the measured figures in words, one short line.
+        name: name of the audit.
+        direction: ``"ab"`` or ``"ba"``; None for the whole run.
+        level: severity; ``UNKNOWN`` if it could not be measured.
+        figure: the measured values as one short line of text.
         meaning: what they mean and what to do about it.
-        values: the numbers behind the figure.
+        values: the measured values as numbers.
     """
 
     name: str
@@ -60,6 +60,6 @@ class Audit:
     values: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values; files of every version call the direction ``way``."""
+        """Plain JSON values; the direction's key is ``way`` in files of every version."""
         content = asdict(self) | {"level": self.level.value, "values": dict(self.values)}
         return {{"direction": "way"}.get(key, key): value for key, value in content.items()}

@@ -1,7 +1,7 @@
-"""Contrast: are the tissues of the output in the order of brightness of the truth, and as bright?
+"""Contrast: are the output's tissues as bright as the truth's, and in the same order of brightness?
 
-A cycle closes as well through swapped tissues as through the right ones, so an unpaired training can settle on an
-inverted contrast with a perfect loss.
+Swapped tissue intensities close the cycle as well as correct ones, so unpaired training can settle on an inverted
+contrast with a perfect loss.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ NAME = "Contrast"
 
 NUM_QUANTILES = 10
 
-# At or below 0 the order is no better than shuffled: inverted, or no contrast at all.
+# At or below 0 the order is no better than random: the contrast is inverted or missing.
 RED_CORRELATION = 0.0
 
-# Of three tissues, two that change places leave 0.5: below this it happened in two of five subjects.
+# Swapping two of three tissues gives 0.5; a mean of 0.8 is such a swap in two of five subjects.
 AMBER_CORRELATION = 0.8
 
-# A global intensity error of 15 % drifts by 0.07 to 0.1; grey and white matter differ by 0.14 to 0.2.
+# A global intensity error of 15 % is a drift of 0.07 to 0.1; gray and white matter differ by 0.14 to 0.2.
 AMBER_DRIFT = 0.07
 
-# A picture of one constant intensity drifts by 0.12 to 0.18: tissue means that are this wrong carry no information.
+# A constant image has a drift of 0.12 to 0.18: tissue means that are this wrong carry no information.
 RED_DRIFT = 0.15
 
 MEANING = {
@@ -41,13 +41,13 @@ MEANING = {
 
 
 def measure_contrast(images: SubjectImages) -> dict[str, Any]:
-    """Mean intensity of each class of voxels in target and output.
+    """Mean intensity of each voxel class in target and output.
 
-    Classes are the labelled tissues; without labels, ten bins between quantiles of the target's foreground.
+    Classes are the labeled tissues or, without labels, ten quantile bins of the target's foreground.
 
     Returns:
         ``subject``, ``kind`` (``"tissues"`` or ``"quantiles"``) and ``classes``, name to ``target`` and ``output``, in
-        [0, 1]; ``{}`` without a target or any voxel of a class.
+        [0, 1]; ``{}`` without a target or if no voxel has a class.
     """
     if images.target is None:
         return {}
@@ -66,13 +66,13 @@ def measure_contrast(images: SubjectImages) -> dict[str, Any]:
 
 
 def assess_contrast(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
-    """Judge by the rank correlation of class means within subjects, and by their drift.
+    """Assess the rank correlation of class means within subjects, and their drift.
 
-    The correlation is taken subject by subject and averaged: pooled, it would also see that one subject's images are
-    brighter than another's, which is the drift's part.
+    The correlation is computed per subject and averaged: a pooled one would also reflect that one subject's images are
+    brighter than another's, which drift measures.
 
     Args:
-        measured: what :func:`measure_contrast` gave for each subject.
+        measured: result of :func:`measure_contrast` for each subject.
         direction: ``"ab"`` or ``"ba"``.
     """
     measured = [record for record in measured if record and len(record["classes"]) > 1]
@@ -90,13 +90,13 @@ def assess_contrast(measured: Sequence[Mapping[str, Any]], direction: str) -> Au
 
 
 def _quantile_bins(values: np.ndarray) -> np.ndarray:
-    """Bin of each value, 1 to 10; some bins stay empty where many values are equal."""
+    """Bin of each value, 1 to 10; if many values are equal, some bins stay empty."""
     edges = np.quantile(values, np.arange(1, NUM_QUANTILES) / NUM_QUANTILES) if values.size else []
     return np.searchsorted(edges, values, side="right") + 1
 
 
 def _class_means(labels: np.ndarray, target: np.ndarray, output: np.ndarray) -> dict[int, dict[str, float]]:
-    """Means by label; labels of 0 do not count."""
+    """Mean intensities by label; voxels of label 0 are ignored."""
     chosen = labels > 0
     labels, target, output = labels[chosen].astype(np.intp), target[chosen], output[chosen]
     counts = np.bincount(labels)
@@ -108,7 +108,7 @@ def _class_means(labels: np.ndarray, target: np.ndarray, output: np.ndarray) -> 
 
 
 def _rank_correlation(classes: Mapping[str, Mapping[str, float]]) -> float:
-    """Spearman's; 0 where all means are equal: no contrast is in no order."""
+    """Spearman's rank correlation of target and output means; 0 if either has no contrast (all means equal)."""
     target, output = np.array([(means["target"], means["output"]) for means in classes.values()]).T
     if np.ptp(target) == 0 or np.ptp(output) == 0:
         return 0.0

@@ -1,7 +1,7 @@
 """Copying: the output is closer to its source than to the target domain.
 
-A generator that returns its source satisfies cycle consistency and identity perfectly, and its pictures look like
-flawless scans; only their contrast is not the one asked for.
+A generator that returns its source satisfies cycle consistency and identity perfectly, and its outputs look like
+flawless scans, but in the wrong contrast.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,11 @@ from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 NAME = "Copying"
 
-# An identity generator is at 0: both distances are in units of intensity, so nothing speaks for the domain below 1.
+# Distance to the source over distance to the target domain, both in units of intensity. An identity generator has 0;
+# up to 1, the output is no closer to the target domain than to its source.
 RED_RATIO = 1.0
 
-# Of blends of source and truth on the phantom, half and half has a ratio of 1.1 to 1.2, a third of the source 2.
+# Blends of source and truth on the phantom: half of each has a ratio of 1.1 to 1.2, one third source a ratio of 2.
 AMBER_RATIO = 2.0
 
 MEANING = {
@@ -32,11 +33,11 @@ MEANING = {
 
 
 def measure_copying(images: SubjectImages) -> dict[str, Any]:
-    """How far the output is from its source.
+    """Mean absolute difference between the output and its source.
 
     Returns:
-        ``subject`` and ``to_source``, the mean absolute difference over the foreground, in [0, 1]; ``{}`` without a
-        source or any foreground.
+        ``subject`` and ``to_source``, the difference over the foreground, in [0, 1]; ``{}`` without a source or any
+        foreground.
     """
     if images.source is None or not images.foreground.any():
         return {}
@@ -50,13 +51,13 @@ def assess_copying(
     target_domain_histogram: Sequence[float] | np.ndarray | None,
     direction: str,
 ) -> Audit:
-    """Compare the distance to the source with the distance to the target domain.
+    """Compare the outputs' distance to their sources with their distance to the target domain.
 
     Args:
-        measured: what :func:`measure_copying` gave for each subject.
-        output_histograms: of each subject's output over the foreground, see
-            :func:`mri_cyclegan.data.histograms.histogram`; not read for a subject without a measurement.
-        target_domain_histogram: of the target domain's real images; None where there are none.
+        measured: result of :func:`measure_copying` for each subject.
+        output_histograms: foreground histogram of each subject's output, see
+            :func:`mri_cyclegan.data.histograms.histogram`; ignored for a subject without a measurement.
+        target_domain_histogram: histogram of the target domain's real images; None if there are none.
         direction: ``"ab"`` or ``"ba"``.
     """
     if target_domain_histogram is None or not any(measured):
@@ -80,7 +81,7 @@ def assess_copying(
 
 
 def _level(to_source: float, to_domain: float) -> Level:
-    # "At most", so that a copy is one also where both domains have the same histogram.
+    # <= rather than <, so that a copy is red even if both domains have the same histogram.
     if to_source <= RED_RATIO * to_domain:
         return Level.RED
     return Level.AMBER if to_source < AMBER_RATIO * to_domain else Level.GREEN

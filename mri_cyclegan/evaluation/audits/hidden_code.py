@@ -1,8 +1,8 @@
-"""Hidden code: does the cycle close through what the output shows, or through a code nobody can see in it?
+"""Hidden code: does the cycle close through visible structure in the output, or through an invisible code?
 
-Cycle consistency rewards a fake from which the source can be told, not one that looks like it. A generator can satisfy
-it by writing the source into the lowest bits of its output, for the way back to read. Such a code does not survive what
-a visible structure does survive: storing the fake with 8 bits, a slight blur, a little noise.
+Cycle consistency rewards a fake from which the source can be reconstructed, even if it does not look like the source. A
+generator can satisfy it by encoding the source in the lowest bits of the fake, which the reverse generator then reads.
+Unlike visible structure, such a code does not survive 8-bit storage, a slight blur or a little noise.
 
 Reference:
     Chu et al., "CycleGAN, a master of steganography", NeurIPS workshop on machine deception 2017.
@@ -23,22 +23,22 @@ from mri_cyclegan.evaluation.metrics.paired import MAX_PSNR_DB
 
 NAME = "Hidden code"
 
-# The perturbations, on the scale [0, 1]: all below what an observer notices, the noise below that of most scans.
+# Perturbations for intensities in [0, 1]: all imperceptible, and the noise below that of most scans.
 NUM_LEVELS = 255
 BLUR_PIXELS = 0.5
 NOISE = 0.01
 
-# An honest way back need not be flat: between tissues, T1w changes up to about twice as much as T2w does. It passes a
-# perturbation on with that gain; what it loses so is allowed for, or every nearly perfect cycle would be accused.
+# Gain allowed to a reverse generator without a hidden code: between tissues, T1w changes up to about twice as much as
+# T2w, so perturbations are amplified by as much. Without this, every nearly perfect cycle would be flagged.
 HONEST_GAIN = 2.0
 
-# Beyond that allowance: gains of 2.8 and 4 in a perfect cycle, steeper than between any two tissues. A code in the
-# lowest of 8 bits needs a gain of 255, one that spans 5 of their 255 levels a gain of 50.
+# PSNR lost beyond that allowance. In a perfect cycle these are gains of 2.8 and 4, more than between any two tissues. A
+# code in the lowest of 8 bits needs a gain of 255, a code that spans 5 of the 255 levels a gain of 50.
 AMBER_DB = 3.0
 RED_DB = 6.0
 
-# A root mean square error of 0.18 of the intensity range, about the spread of intensities within a head: such a way
-# back tells no more of the source than one grey for all of it would, and what it does not tell cannot be lost.
+# An RMSE of 0.18 of the intensity range, about the standard deviation of intensities within a head: such a cycle
+# reconstructs the source no better than a constant gray would, so a perturbation has nothing to destroy.
 MIN_CLEAN_PSNR_DB = 15.0
 
 DESCRIPTIONS = {"quantised": "8 bits", "blurred": "blur", "noisy": "noise"}
@@ -58,18 +58,18 @@ Translate = Callable[[Tensor], Tensor]
 
 @torch.inference_mode()
 def measure_hidden_code(slices: Tensor, foreground: Tensor, there: Translate, back: Translate) -> dict[str, Any]:
-    """Perturb the fakes of some slices invisibly and see how well the cycle still closes.
+    """Measure how well the cycle still closes after imperceptible perturbations of the fakes.
 
     Args:
         slices: real slices of the source contrast, (N, 1, H, W), in [-1, 1].
-        foreground: of the source, (N, 1, H, W) bool.
-        there: slices to fakes, both (N, 1, H, W), in [-1, 1].
-        back: fakes to cycled slices, likewise.
+        foreground: foreground of the source, (N, 1, H, W) bool.
+        there: forward generator, slices to fakes, both (N, 1, H, W), in [-1, 1].
+        back: reverse generator, fakes to cycled slices, same shape and range.
 
     Returns:
-        PSNR in dB over the foreground of the cycled slices, ``clean`` and after each perturbation (``quantised``,
-        ``blurred``, ``noisy``), and ``changes``, the mean squared change of the fake that each made, intensities in
-        [0, 1]; ``{}`` without any foreground.
+        PSNR in dB of the cycled slices over the foreground, ``clean`` and after each perturbation (``quantised``,
+        ``blurred``, ``noisy``), and ``changes``, each perturbation's mean squared change of the fake, for intensities
+        in [0, 1]; ``{}`` without any foreground.
     """
     if not foreground.any():
         return {}
@@ -88,15 +88,15 @@ def measure_hidden_code(slices: Tensor, foreground: Tensor, there: Translate, ba
 
 
 def assess_hidden_code(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
-    """Judge by the PSNR lost beyond what an honest way back may lose: see :data:`HONEST_GAIN`.
+    """Assess the PSNR lost beyond what a reverse generator of gain :data:`HONEST_GAIN` would lose.
 
-    An honest way back with gain g has the error of the clean cycle plus g² times the change of the fake. The plain drop
-    in PSNR would accuse honest cycles that close almost perfectly, where any change at all costs many dB.
+    With gain g and no hidden code, the squared error is that of the clean cycle plus g² times the change of the fake.
+    The plain drop in PSNR would flag honest cycles that close almost perfectly, where any change costs many dB.
 
-    A cycle below :data:`MIN_CLEAN_PSNR_DB` is not judged.
+    A cycle below :data:`MIN_CLEAN_PSNR_DB` is ``UNKNOWN``.
 
     Args:
-        measured: what :func:`measure_hidden_code` gave for each subject.
+        measured: result of :func:`measure_hidden_code` for each subject.
         direction: direction of the fake.
     """
     measured = [record for record in measured if record]
@@ -117,7 +117,7 @@ def assess_hidden_code(measured: Sequence[Mapping[str, Any]], direction: str) ->
 
 
 def _perturb(fake: Tensor) -> dict[str, Tensor]:
-    """Fakes in [0, 1], changed in ways that nobody can see."""
+    """Imperceptible perturbations of fakes in [0, 1], by name."""
     noise = torch.randn(fake.shape, generator=torch.Generator().manual_seed(0)).to(fake.device)
     blurred = ndimage.gaussian_filter(fake.cpu().numpy(), sigma=(0, 0, BLUR_PIXELS, BLUR_PIXELS))
     return {

@@ -1,6 +1,6 @@
 """Invented regions: does the output show bright spots that the truth does not?
 
-An unpaired generator learns how often its target domain has bright spots, not where; it may put them anywhere.
+An unpaired generator learns how often its target domain has bright spots, not where, and may put them anywhere.
 
 Reference:
     Cohen et al., "Distribution matching losses can hallucinate features in medical image translation", MICCAI 2018.
@@ -20,28 +20,28 @@ from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 NAME = "Invented regions"
 
-# Averages noise away (to a tenth at 1 mm voxels) and keeps spots of the size of a lesion.
+# Reduces noise (to a tenth at 1 mm voxels) but keeps spots of the size of a lesion.
 SMOOTHING_MM = 1.5
 
-# A border that is blurred or lies a voxel beside the truth's is an error, not an invention: brighter means brighter
-# than anything the truth shows this near.
+# A border that is blurred or off by a voxel is an error, not an invention: a voxel counts only if it is brighter than
+# everything in the truth within this distance.
 TOLERANCE_MM = 2.0
 
-# More than grey and white matter differ, and ten times the noise that is left. On T1w, white matter is too near to 1
-# for a spot in it to be brighter by this much.
+# More than gray and white matter differ, and ten times the remaining noise. On T1w, white matter is too close to 1 for
+# a spot in it to be brighter by this much.
 BRIGHTER_BY = 0.25
 
 # A ball of 5.8 mm diameter: smaller spots are hard to tell from folds that are sharper than the truth's.
 MIN_ML = 0.1
 
-# Where voxels are that large themselves, noise alone makes single ones bright.
+# If single voxels are that large, noise alone makes some of them bright.
 MIN_NUM_VOXELS = 2
 
-# Where lesions are, the output may be brighter; their masks are drawn to about a voxel or two.
+# The output may be brighter within lesions; their masks are accurate to about a voxel or two.
 MASK_MARGIN_MM = 2.0
 
-# One region in a head of 5 litres, larger than any: a single one in every head passes it (0.07 in a brain of 1400 ml).
-# The median subject must pass it, so that a generator that fails in a few heads is amber, with the worst of them named.
+# One region per 5 liters; any head is smaller, so a single region in every head exceeds it (0.07 in a 1400 ml brain).
+# It applies to the median subject, so a generator that fails in a few heads is amber, with the worst subject named.
 RED_PER_100_ML = 0.02
 
 MEANING = {
@@ -54,11 +54,11 @@ MEANING = {
 
 
 def measure_invented_regions(images: SubjectImages) -> dict[str, Any]:
-    """Count regions, outside all lesion masks, that are brighter than anything the truth shows nearby.
+    """Count regions outside all lesion masks that are brighter than everything nearby in the truth.
 
     Returns:
-        ``subject``, ``num_regions``, ``largest_ml`` (0 without any) and ``searched_ml``, the volume of the foreground
-        outside the masks; ``{}`` without a target or any foreground.
+        ``subject``, ``num_regions``, ``largest_ml`` (0 if none) and ``searched_ml``, the foreground volume outside the
+        masks; ``{}`` without a target or any foreground.
     """
     if images.target is None or not images.foreground.any():
         return {}
@@ -82,10 +82,10 @@ def measure_invented_regions(images: SubjectImages) -> dict[str, Any]:
 
 
 def assess_invented_regions(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
-    """Judge by the number of invented regions per 100 ml, over the subjects that have pairs.
+    """Assess the number of invented regions per 100 ml, over the subjects that have pairs.
 
     Args:
-        measured: what :func:`measure_invented_regions` gave for each subject.
+        measured: result of :func:`measure_invented_regions` for each subject.
         direction: ``"ab"`` or ``"ba"``.
     """
     measured = [record for record in measured if record and record["searched_ml"] > 0]
@@ -115,13 +115,13 @@ def _smooth(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
 
 
 def _neighbourhood(spacing_mm: Sequence[float]) -> tuple[int, ...]:
-    """Voxels along each axis within the tolerance; at least the next pixel of a slice, however large."""
+    """Size in voxels of the neighborhood within the tolerance; in-plane it always includes the adjacent pixels."""
     reach = [round(TOLERANCE_MM / spacing) for spacing in spacing_mm]
     return tuple(2 * voxels + 1 for voxels in (reach[0], *(max(1, pixels) for pixels in reach[1:])))
 
 
 def _min_num_voxels(num_slices: int, spacing_mm: Sequence[float]) -> float:
-    """Voxels of the smallest region that counts; in a single slice those of the ball's section."""
+    """Voxels of the smallest region that counts; in a single slice, those of the ball's cross-section."""
     if num_slices > 1:
         return max(MIN_NUM_VOXELS, 1000 * MIN_ML / float(np.prod(spacing_mm)))
     radius_mm = (1000 * MIN_ML * 3 / (4 * math.pi)) ** (1 / 3)

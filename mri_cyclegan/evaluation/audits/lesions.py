@@ -1,4 +1,4 @@
-"""Lesions: does the output still show what a reader of the target would look for, and as clearly?
+"""Lesions: does the output still show the lesions of the truth, with the same contrast?
 
 Unpaired training matches the look of a domain, not the content of a scan: where the target domain has fewer lesions
 than the source domain, removing them makes the output look more real; where it has more, exaggerating them does.
@@ -23,29 +23,29 @@ NAME = "Lesions"
 # Wide enough to average the tissue around a lesion, narrow enough to stay in that tissue.
 RING_MM = 3.0
 
-# Fewer voxels have no standard deviation worth the name.
+# The standard deviation of fewer voxels is meaningless.
 MIN_RING_VOXELS = 4
 
-# The rounding noise of an 8-bit image: no image is cleaner, and a made one without noise must not divide by 0.
+# Rounding noise of an 8-bit image, a lower bound for real images; avoids division by 0 for noise-free synthetic ones.
 MIN_NOISE = 1 / 255 / 12**0.5
 
-# What differs by less than the noise around it is not visible in the truth either.
+# A lesion that differs by less than the noise around it is not visible in the truth either.
 VISIBLE_CNR = 1.0
 
-# With less than half of its contrast a clear lesion is a faint one; the reversed sign is below it, too.
+# At less than half its contrast a clear lesion is faint; a reversed sign is below this, too.
 LOST_BELOW = 0.5
 
-# Twice is as wrong as half. And what a visible lesion has beyond twice its contrast would be visible by itself: neither
-# noise nor sharper edges explain it.
+# Twice is as wrong as half. The excess contrast alone would be visible as a lesion: neither noise nor sharper edges
+# explain it.
 EXAGGERATED_ABOVE = 2.0
 
-# Single lesions vary with the noise, their median does not: half as much again is a bias of the model.
+# Single lesions vary with the noise, their median does not: 1.5 times the contrast is a bias of the model.
 AMBER_MEDIAN = 1.5
 
-# A tenth may fall to blur at the smallest lesions; more is a loss a study would see.
+# Up to a tenth, the smallest lesions, may be lost to blur; a study would notice a larger loss.
 AMBER_LOST = 0.1
 
-# Most lesions gone or exaggerated: the rest say little about this person's disease.
+# With most lesions lost or exaggerated, the others say little about the subject's disease.
 RED_SHARE = 0.5
 
 ADVICE = "see that both training domains hold lesions, and equally often."
@@ -61,11 +61,11 @@ MEANING = {
 def measure_lesions(images: SubjectImages) -> dict[str, Any]:
     """Contrast-to-noise ratio of each lesion against a ring of tissue around it, in truth and output.
 
-    Both are divided by the standard deviation of the truth's ring, or a smooth output would be flattered.
+    Both use the standard deviation of the truth's ring as noise; the output's own would favor smooth outputs.
 
     Returns:
-        ``subject`` and ``lesions``, of each its volume ``ml`` and its ``truth`` and ``output`` ratio; None in place of
-        these without a mask. ``{}`` without a target.
+        ``subject`` and ``lesions``, a list with the volume ``ml`` and the ``truth`` and ``output`` ratio of each, or
+        None without a mask; ``{}`` without a target.
     """
     if images.target is None:
         return {}
@@ -88,10 +88,10 @@ def measure_lesions(images: SubjectImages) -> dict[str, Any]:
 
 
 def assess_lesions(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
-    """Judge by the shares of lesions, visible in the truth, that are lost or exaggerated in the output.
+    """Assess how many of the lesions visible in the truth are lost or exaggerated in the output.
 
     Args:
-        measured: what :func:`measure_lesions` gave for each subject.
+        measured: result of :func:`measure_lesions` for each subject.
         direction: ``"ab"`` or ``"ba"``.
     """
     paired = [record for record in measured if record]
@@ -125,7 +125,7 @@ def _level(lost: int, exaggerated: int, shares: Sequence[float]) -> Level:
 
 
 def _worst(kept: Sequence[Sequence[float]], pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The subject with the most lesions that are lost or exaggerated, if there are any."""
+    """Text that names the subject with the most lost or exaggerated lesions; an empty list if there are none."""
     changed = [sum(_is_lost(share) or _is_exaggerated(share) for share in of_pair) for of_pair in kept]
     worst = int(np.argmax(changed))
     return [f"most in {pairs[worst]['subject']}, {changed[worst]} of {len(kept[worst])}"] if changed[worst] else []
@@ -140,7 +140,7 @@ def _is_exaggerated(share: float) -> bool:
 
 
 def _ring_width_mm(spacing_mm: Sequence[float]) -> float:
-    """At least one pixel of a slice."""
+    """Width of the ring around a lesion, at least one in-plane pixel."""
     return max(RING_MM, *spacing_mm[1:])
 
 
@@ -157,5 +157,5 @@ def _contrast_to_noise(pictures: Mapping[str, np.ndarray], inside: np.ndarray, r
 
 
 def _kept_shares(lesions: Sequence[Mapping[str, float]]) -> list[float]:
-    """Share of its contrast that the output keeps, of each lesion that the truth shows."""
+    """Contrast in the output over contrast in the truth, for each lesion visible in the truth."""
     return [one["output"] / one["truth"] for one in lesions if abs(one["truth"]) >= VISIBLE_CNR]

@@ -1,23 +1,23 @@
-"""From a figure to a level."""
+"""Levels of measured values, and the most serious of several."""
 
 from collections.abc import Sequence
 
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
 
-# What is unknown is not known to be fine.
+# UNKNOWN is more serious than GREEN: an audit that could not be measured may hide a problem.
 SERIOUSNESS = tuple(Level)
 
 
 def level_above(value: float, amber: float, red: float) -> Level:
-    """Level of a figure that should be low: ``AMBER`` above one threshold, ``RED`` above the other."""
+    """Level of a value that should be low: ``AMBER`` above one threshold, ``RED`` above the other."""
     return Level.RED if value > red else Level.AMBER if value > amber else Level.GREEN
 
 
 def most_serious(*levels: Level) -> Level:
-    """The worst of several levels."""
+    """The most serious of several levels."""
     return max(levels, key=SERIOUSNESS.index)
 
 
 def most_serious_audit(audits: Sequence[Audit]) -> Audit:
-    """The worst of several audits of the same thing; at least one."""
+    """The most serious of several outcomes of the same audit; at least one."""
     return max(audits, key=lambda audit: SERIOUSNESS.index(audit.level))

@@ -10,11 +10,11 @@ NAME = "Pairing"
 
 
 def assess_pairing(split: Mapping[str, Any] | None, evaluated: Sequence[str]) -> Audit:
-    """Judge the split of a run: a single subject that is where it must not be is one too many.
+    """Assess the split of a run: a single subject in both domains, or in training and evaluation, is ``RED``.
 
     Args:
-        split: content of ``split.json``; None where there is none.
-        evaluated: subjects of the evaluation.
+        split: content of ``split.json``; None if there is none.
+        evaluated: evaluated subjects.
     """
     if split is None:
         return Audit(NAME, None, Level.UNKNOWN, "no split.json", "Who was trained on is not known, so leakage is not.")

@@ -1,7 +1,7 @@
-"""Slice consistency: do neighbouring slices of the output differ as much as those of real volumes?
+"""Slice consistency: do neighboring slices of the output differ as much as those of real volumes?
 
-Slices are translated one by one. What differs from slice to slice for no reason shows as flicker in the other planes;
-an output without the noise and fine structure of real scans changes too little.
+Slices are translated one by one. Spurious changes from slice to slice show as flicker in the other planes; an output
+without the noise and fine structure of real scans changes too little.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 NAME = "Slice consistency"
 
-# As far below 1 as above it, by ratio. On the phantom a brightness that varies by 5 % from slice to slice gives 1.2
-# to 1.3, and a blur of one voxel in the plane 0.7.
+# Limit for the ratio and its inverse. On the phantom, a brightness that varies by 5 % from slice to slice gives 1.2
+# to 1.3, an in-plane blur of one voxel 0.7.
 GREEN_RATIO = 1.25
 
-# A brightness that varies by 10 % gives 1.5 to 1.8, a blur of 1.5 voxels 0.6: anyone sees these.
+# A brightness that varies by 10 % gives 1.5 to 1.8, a blur of 1.5 voxels 0.6: both are obvious to the eye.
 AMBER_RATIO = 1.5
 
 SMOOTH = {
@@ -37,14 +37,14 @@ FLICKER = {
 
 
 def mean_slice_difference(volume: np.ndarray, foreground: np.ndarray) -> float | None:
-    """Mean absolute difference of neighbouring slices, over voxels that are foreground in both.
+    """Mean absolute difference of neighboring slices, over voxels that are foreground in both.
 
     Args:
         volume: (N, H, W), in [0, 1].
         foreground: (N, H, W) bool.
 
     Returns:
-        In [0, 1]; None where no two slices with foreground lie on each other.
+        In [0, 1]; None if no two neighboring slices have foreground in common.
     """
     both = foreground[1:] & foreground[:-1]
     if not both.any():
@@ -53,11 +53,11 @@ def mean_slice_difference(volume: np.ndarray, foreground: np.ndarray) -> float |
 
 
 def measure_slice_consistency(images: SubjectImages) -> dict[str, Any]:
-    """Difference of neighbouring slices of one subject.
+    """Mean difference of neighboring slices of one subject.
 
     Returns:
         ``subject``, ``output`` and ``target`` (None without a pair), see :func:`mean_slice_difference`, and
-        ``num_slices``; ``{}`` where no slice has a neighbour.
+        ``num_slices``; ``{}`` if no two neighboring slices have foreground in common.
     """
     output = mean_slice_difference(images.output, images.foreground)
     if output is None:
@@ -69,10 +69,10 @@ def measure_slice_consistency(images: SubjectImages) -> dict[str, Any]:
 def assess_slice_consistency(
     measured: Sequence[Mapping[str, Any]], direction: str, domain_differences: Sequence[float] = ()
 ) -> Audit:
-    """Compare outputs with their own targets, or without any pair with real volumes of the target domain.
+    """Compare outputs with their targets or, without any pair, with real volumes of the target domain.
 
     Args:
-        measured: what :func:`measure_slice_consistency` gave for each subject.
+        measured: result of :func:`measure_slice_consistency` for each subject.
         direction: ``"ab"`` or ``"ba"``.
         domain_differences: :func:`mean_slice_difference` of real volumes of the target contrast, with the same distance
             between slices; used when no subject has a target.
@@ -95,7 +95,7 @@ def assess_slice_consistency(
 
 
 def _farthest(assessed: Sequence[Mapping[str, Any]], mean_target: float) -> str:
-    """The subject whose ratio is farthest from 1."""
+    """Text that names the subject whose ratio is farthest from 1."""
     ratios = [(record["output"] / (record["target"] or mean_target), record["subject"]) for record in assessed]
     ratio, subject = max(ratios, key=lambda pair: _farness(pair[0]))
     return f"farthest from 1: {subject}, {ratio:.2f}"

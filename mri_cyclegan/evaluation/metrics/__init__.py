@@ -1,1 +1,1 @@
-"""What an output is worth beside the truth, beside real scans, and beside its own spread."""
+"""Metrics against the truth, against real scans, and against the spread of an ensemble."""

@@ -1,4 +1,4 @@
-"""FID and KID: how alike two sets of images look to a network that has seen many photographs."""
+"""FID and KID: distances between two sets of images in the feature space of a network trained on ImageNet."""
 
 import pickle
 import warnings
@@ -15,7 +15,7 @@ from torchvision.models import inception_v3
 FEATURE_NETWORK = "torchvision inception_v3"
 NUM_FEATURES = 2048
 
-# What the network expects, size and colours of ImageNet.
+# Input size and channel statistics of ImageNet, which the network expects.
 IMAGE_SIZE = 299
 CHANNEL_MEANS = (0.485, 0.456, 0.406)
 CHANNEL_SDS = (0.229, 0.224, 0.225)
@@ -27,16 +27,16 @@ SEED = 0
 
 
 def find_weights(path: Path | None) -> Path | None:
-    """Where the feature network's weights lie on this machine; nothing is downloaded.
+    """Path of the feature network's weights on this machine; nothing is downloaded.
 
     Args:
-        path: what the user gave, if anything.
+        path: given by the user; None to look in the torch hub folder.
 
     Returns:
-        That path, else the file that torchvision keeps, else None.
+        That path, else the file that torchvision has downloaded there, else None.
 
     Raises:
-        ValueError: the user's path is not a file.
+        ValueError: the given path is not a file.
     """
     if path is None:
         kept = sorted(Path(torch.hub.get_dir()).glob("checkpoints/inception_v3_google-*.pth"))
@@ -50,18 +50,18 @@ def find_weights(path: Path | None) -> Path | None:
 
 
 def load_feature_network(path: Path) -> nn.Module:
-    """The network whose last pooled features are compared.
+    """The network whose last pooled features FID and KID compare.
 
     Args:
-        path: state dict of torchvision's ``inception_v3``, such as ``IMAGENET1K_V1``; read without unpickling code.
+        path: state dict of torchvision's ``inception_v3``, such as ``IMAGENET1K_V1``; loading runs no pickled code.
 
     Returns:
-        In evaluation mode, (B, 3, 299, 299) normalized as ImageNet to (B, 2048).
+        Network in evaluation mode, from (B, 3, 299, 299) normalized as ImageNet to (B, 2048).
 
     Raises:
-        ValueError: the file is no such state dict.
+        ValueError: the file is not such a state dict.
     """
-    # transform_input undoes the normalisation: these weights were ported from a network that wants [-1, 1].
+    # transform_input undoes the normalization: these weights were ported from a network that expects [-1, 1].
     network = inception_v3(weights=None, init_weights=False, transform_input=True)
     try:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -76,11 +76,11 @@ def load_feature_network(path: Path) -> nn.Module:
 
 @torch.inference_mode()
 def image_features(network: nn.Module, images: Tensor) -> Tensor:
-    """What the feature network sees in each image.
+    """Features of each image.
 
     Args:
-        network: of :func:`load_feature_network`.
-        images: (B, 1, H, W), in [0, 1]; any number, taken a few at a time.
+        network: from :func:`load_feature_network`.
+        images: (B, 1, H, W), in [0, 1]; processed in batches of 16.
 
     Returns:
         (B, 2048) float32.
@@ -95,18 +95,18 @@ def image_features(network: nn.Module, images: Tensor) -> Tensor:
 
 
 def feature_distance(outputs: Tensor, targets: Tensor) -> dict[str, Any]:
-    """Fréchet and kernel distance of two sets of features.
+    """Fréchet and kernel distance between two sets of features.
 
-    Both need many images: FID is biased upwards by few, more so below as many images as features. KID is the mean over
-    random subsets of 1000, or of the smaller set's size.
+    Both need many images: FID is biased upward for few images, especially for fewer images than features. KID is the
+    mean over random subsets of 1000 images, or of the smaller set's size.
 
     Args:
-        outputs: (M, 2048), of the outputs' slices; at least two.
-        targets: (K, 2048), of real slices; at least two.
+        outputs: (M, 2048), features of the outputs' slices; M at least 2.
+        targets: (K, 2048), features of real slices; K at least 2.
 
     Returns:
         ``features``, the network's name; ``fid``, at least 0; ``kid``, about 0 for sets of the same distribution and
-        then at times negative; ``num_images``, M.
+        sometimes negative; ``num_images``, M.
 
     Reference:
         Heusel et al., NeurIPS 2017, equation 6; Bińkowski et al., "Demystifying MMD GANs", ICLR 2018, section 4.
@@ -119,17 +119,17 @@ def feature_distance(outputs: Tensor, targets: Tensor) -> dict[str, Any]:
     for metric in (fid, kid):
         metric.update(outputs.double(), real=False)
         metric.update(targets.double(), real=True)
-    # Its subsets are drawn from the global generator.
+    # KID draws its subsets from the global random generator.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         mean_kid, _ = kid.compute()
-    # Rounding may leave a tiny negative distance between like sets.
+    # Rounding can make the distance of nearly equal sets slightly negative.
     fid_value = max(0.0, fid.compute().item())
     return {"features": FEATURE_NETWORK, "fid": fid_value, "kid": mean_kid.item(), "num_images": len(outputs)}
 
 
 class _Features(nn.Identity):
-    """Features are taken already: each image passes the network once for both metrics."""
+    """Identity on precomputed features: each image runs through the network once for both metrics."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ WINDOW_TRUNCATE = 3.5
 WINDOW_SIDE = 11
 MAX_SCALES = 5
 
-# For intensities in [0, 1].
+# SSIM's constants for intensities in [0, 1].
 C1, C2 = 0.01**2, 0.03**2
 
 
@@ -19,7 +19,7 @@ class SimilarityTo:
     """Compares predictions with one target, whose local statistics are computed once.
 
     Args:
-        target: (N, H, W) float64, in [0, 1]; windows are 2-D and mirrored at the borders of a slice.
+        target: (N, H, W) float64, in [0, 1]; windows are 2-D, and slices are mirrored at their borders.
     """
 
     def __init__(self, target: np.ndarray) -> None:
@@ -28,7 +28,7 @@ class SimilarityTo:
         self.variance = _window_mean(target * target) - self.mean**2
 
     def __call__(self, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Luminance, and contrast times structure, around each pixel; their product is SSIM.
+        """Luminance, and contrast times structure, at each pixel; their product is SSIM.
 
         Args:
             prediction: (N, H, W) float64, in [0, 1].
@@ -48,7 +48,7 @@ class SimilarityTo:
 
 
 def num_scales(shape: Sequence[int]) -> int:
-    """Scales of MS-SSIM that slices of this shape allow: five if the shorter side has 176 pixels, one from 11 to 21.
+    """Number of MS-SSIM scales for slices of this shape: 5 if both sides are at least 176 pixels, 1 if one is below 22.
 
     >>> [num_scales((side, 256)) for side in (176, 175, 64, 10)]
     [5, 4, 3, 1]
@@ -58,7 +58,7 @@ def num_scales(shape: Sequence[int]) -> int:
 
 
 def halved(images: np.ndarray) -> np.ndarray:
-    """Means of 2 × 2 pixels, (…, H, W) to (…, H // 2, W // 2)."""
+    """Means of blocks of 2 × 2 pixels, (…, H, W) to (…, H // 2, W // 2)."""
     height, width = (max(1, side // 2) for side in images.shape[-2:])
     images = images[..., : 2 * height, : 2 * width]
     blocks = images.reshape(*images.shape[:-2], height, images.shape[-2] // height, width, images.shape[-1] // width)

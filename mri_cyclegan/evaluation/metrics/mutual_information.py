@@ -1,4 +1,4 @@
-"""How much one image tells about another, whatever their contrasts."""
+"""Normalized mutual information, a similarity of images that holds across contrasts."""
 
 import numpy as np
 
@@ -9,19 +9,19 @@ def normalized_mutual_information(x: np.ndarray, y: np.ndarray, mask: np.ndarray
     """Studholme's normalized mutual information, (H(X) + H(Y)) / H(X, Y), over a mask.
 
     Args:
-        x: (N, H, W) float, in [0, 1]; what lies outside is counted in the outermost of 64 equal bins of [0, 1].
-        y: likewise.
+        x: (N, H, W) float, in [0, 1]; values outside count in the outermost of the 64 equal bins.
+        y: same shape and range as ``x``.
         mask: (N, H, W) bool, at least one voxel.
 
     Returns:
-        In [1, 2]: 1 when neither tells about the other, or both are constant; 2 when each determines the other.
+        In [1, 2]: 1 if the images are independent or both constant; 2 if each determines the other.
 
     Reference:
         Studholme et al., "An overlap invariant entropy measure of 3D medical image alignment", Pattern Recognition
         1999, equation 9.
     """
     joint = np.zeros(NUM_BINS**2, dtype=np.int64)
-    # Slice by slice the temporary arrays stay in the processor's cache: twice as fast as the volume at once.
+    # The temporary arrays of one slice stay in the CPU cache: twice as fast as the whole volume at once.
     for x_slice, y_slice, mask_slice in zip(x, y, mask, strict=True):
         bins = NUM_BINS * _bins(x_slice[mask_slice]) + _bins(y_slice[mask_slice])
         joint += np.bincount(bins, minlength=NUM_BINS**2)

@@ -1,4 +1,4 @@
-"""The protocol's paired metrics, of whole volumes on the scan's own grid."""
+"""The protocol's paired metrics, computed over whole volumes on the scan's own grid."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,14 +8,14 @@ import numpy as np
 from mri_cyclegan.evaluation.metrics.local_similarity import SimilarityTo, halved, num_scales
 from mri_cyclegan.evaluation.protocol import METRICS
 
-# Stands for no error at all: infinity is no number in JSON, and near 100 dB float32 differs by rounding alone.
+# Cap, reported for zero error: JSON has no infinity, and near 100 dB the only difference is float32 rounding.
 MAX_PSNR_DB = 100.0
 
-# Importance of each scale, finest first; Wang, Simoncelli and Bovik, Asilomar 2003. With fewer scales, the first ones
-# in proportion.
+# Weight of each scale, finest first; Wang, Simoncelli and Bovik, Asilomar 2003. With fewer scales, the first weights
+# are renormalized to sum 1.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
-# Slices at a time: little memory, whatever the volume.
+# Slices per chunk: bounds the memory for volumes of any size.
 CHUNK = 16
 
 # method → region → metric → value
@@ -26,8 +26,8 @@ class _Scale(NamedTuple):
     """A chunk of the target at one scale.
 
     Attributes:
-        similarity_to_target: compares a prediction with it.
-        weights: (R, N · H · W), share of each pixel that lies in each region.
+        similarity_to_target: compares a prediction with the chunk.
+        weights: (R, N · H · W), for each of R regions, the share of each pixel that lies in it.
     """
 
     similarity_to_target: SimilarityTo
@@ -42,18 +42,18 @@ def measure_paired(
     - ``psnr`` (dB): 10 · log10(1 / MSE), at most 100.
     - ``ssim``: 2-D, Gaussian window of 11 pixels, σ 1.5, K1 0.01, K2 0.03, population covariance; mean of the map.
     - ``ms_ssim``: the same window at up to five scales, see
-      :func:`mri_cyclegan.evaluation.metrics.local_similarity.num_scales`; of each scale the mean of its map, a coarse
-      pixel counting by the share of it that lies in the region.
-    - ``mae``: mean absolute error. ``nmse``: squared error over the target's squares.
-    - ``nmi``: normalized mutual information by Studholme, 64 bins, in [1, 2]; and what other packages add to
-      :data:`mri_cyclegan.evaluation.protocol.METRICS`.
+      :func:`mri_cyclegan.evaluation.metrics.local_similarity.num_scales`; each scale contributes the mean of its map,
+      with coarse pixels weighted by the share of them that lies in the region.
+    - ``mae``: mean absolute error. ``nmse``: sum of squared errors over the target's sum of squares.
+    - ``nmi``: Studholme's normalized mutual information, 64 bins, in [1, 2].
+    - metrics that other packages add to :data:`mri_cyclegan.evaluation.protocol.METRICS`.
 
-    All over a region of the whole volume, never slice by slice.
+    Each is computed over a region of the whole volume, never slice by slice.
 
     Args:
         predictions: method to (N, H, W), in [0, 1].
         target: (N, H, W), in [0, 1].
-        regions: name to (N, H, W) bool, none of them empty.
+        regions: name to (N, H, W) bool mask, none empty.
 
     Returns:
         method → region → metric → value.
@@ -95,7 +95,7 @@ def _scales(target: np.ndarray, weights: np.ndarray, count: int) -> list[_Scale]
 
 
 def _sums(prediction: np.ndarray, target: np.ndarray, scales: list[_Scale]) -> np.ndarray:
-    """Squared error, absolute error, SSIM, then the map of each scale; each summed over each region."""
+    """Sums over each region of, in this order, squared error, absolute error, SSIM, and the map of each scale."""
     error = prediction - target
     maps = []
     for scale in scales:
@@ -110,7 +110,7 @@ def _sums(prediction: np.ndarray, target: np.ndarray, scales: list[_Scale]) -> n
 def _metrics(sums: np.ndarray, totals: np.ndarray) -> dict[str, np.ndarray]:
     energy, num_voxels = totals[0], totals[1]
     squared_error, absolute_error, similarity = sums[:3]
-    factors = np.clip(sums[3:] / totals[1:], 0, None)  # a negative mean has no fractional power
+    factors = np.clip(sums[3:] / totals[1:], 0, None)  # a fractional power of a negative mean is undefined
     weights = np.array(SCALE_WEIGHTS[: len(factors)])
     with np.errstate(divide="ignore"):
         psnr = -10 * np.log10(squared_error / num_voxels)

@@ -1,4 +1,4 @@
-"""Whether an output still shows the person it was made from."""
+"""Subject matching: whether an output still shows the anatomy of its own subject."""
 
 from collections.abc import Sequence
 
@@ -8,26 +8,26 @@ from mri_cyclegan.data.foreground import foreground_mask
 from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 from mri_cyclegan.evaluation.metrics.mutual_information import normalized_mutual_information
 
-# Anatomy of this size tells heads apart, and a reduced head takes 0.1 MB.
+# Anatomy of this size distinguishes heads, and a reduced head takes 0.1 MB.
 REDUCED_SPACING_MM = 4.0
-# A volume of fewer voxels is kept as it is.
+# Smaller volumes are not reduced.
 MIN_REDUCED_VOXELS = 64**3
 
-# Sources of this many others are enough to lose among, and the time grows with their number only.
+# Sources of other subjects that each output is compared with: enough for a hard test, more only take more time.
 MAX_RIVALS = 50
 
 
 def reduced(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """A small volume that stays in memory while other subjects are looked at: means of blocks of about 4 mm.
+    """Reduce a volume to means of blocks of about 4 mm, small enough to keep in memory for every subject.
 
-    What does not fill a whole block at the end of an axis is left out.
+    Voxels at the end of an axis that do not fill a whole block are dropped.
 
     Args:
         array: (N, H, W) float, in [0, 1].
-        spacing_mm: distance of neighbouring slices, rows and columns.
+        spacing_mm: distance between neighboring slices, rows and columns.
 
     Returns:
-        (N', H', W') uint8, 0 to 255 for [0, 1]; on the same grid if it has fewer than 64³ voxels.
+        (N', H', W') uint8, 0 to 255 for [0, 1]; on the input's grid if that has fewer than 64³ voxels.
     """
     if array.size >= MIN_REDUCED_VOXELS:
         for axis, spacing in enumerate(spacing_mm):
@@ -38,19 +38,19 @@ def reduced(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.nda
 def subject_matching(
     outputs: Sequence[np.ndarray], sources: Sequence[np.ndarray], subjects: Sequence[str]
 ) -> dict[str, float | int]:
-    """How often an output's own source tells more about it than any other subject's source does.
+    """How often an output is more similar to its own source than to any other subject's source.
 
-    The measure is the normalized mutual information over all voxels where the output or the source shows the head. A
-    source on another grid is centred on the output's. An output that another source fits as well, such as a constant
-    one, is not recognised.
+    Similarity is the normalized mutual information over all voxels where the output or the source shows the head. A
+    source on another grid is centered on the output's grid. A tie with another source, as for a constant output, does
+    not count as a match.
 
     Args:
-        outputs: what :func:`reduced` returns of each.
-        sources: likewise, in the same order.
-        subjects: whose each is. Another image of the same subject is no rival; of many others, 50 are.
+        outputs: volumes from :func:`reduced`.
+        sources: the sources of the outputs, also from :func:`reduced`, in the same order.
+        subjects: subject of each output. Only other subjects' sources are rivals, at most 50 of them.
 
     Returns:
-        ``accuracy``, in [0, 1]; ``chance``, what guessing would reach; ``num_subjects``.
+        ``accuracy``, in [0, 1]; ``chance``, the expected accuracy of guessing; ``num_subjects``.
     """
     assert outputs
     images = [(source / np.float32(255), foreground_mask(source)) for source in sources]
@@ -68,13 +68,13 @@ def subject_matching(
 
 
 def _rivals(own: int, subjects: Sequence[str]) -> list[int]:
-    """Positions of other subjects' images, evenly chosen if there are many."""
+    """Indices of other subjects' images, evenly spaced if there are too many."""
     others = [position for position, subject in enumerate(subjects) if subject != subjects[own]]
     return [others[place] for place in evenly_spaced(len(others), MAX_RIVALS)]
 
 
 def _similarities(output: np.ndarray, sources: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """Normalised mutual information of an output with each of several sources, given with their foregrounds."""
+    """Normalized mutual information of an output with each (source, foreground)."""
     image, head = output / np.float32(255), foreground_mask(output)
     similarities = []
     for source, source_head in sources:
@@ -84,7 +84,7 @@ def _similarities(output: np.ndarray, sources: Sequence[tuple[np.ndarray, np.nda
 
 
 def _block_means(array: np.ndarray, axis: int, size: int) -> np.ndarray:
-    """Means of ``size`` neighbours along an axis, of the whole axis if it is shorter."""
+    """Means of blocks of ``size`` voxels along an axis, or of the whole axis if it is shorter."""
     size = min(max(size, 1), array.shape[axis])
     num_blocks = array.shape[axis] // size
     whole = np.moveaxis(array, axis, 0)[: num_blocks * size]
@@ -93,7 +93,7 @@ def _block_means(array: np.ndarray, axis: int, size: int) -> np.ndarray:
 
 
 def _centred(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Crop or pad with zeros, evenly on both sides, to a shape."""
+    """Center-crop or zero-pad to a shape."""
     padding = [
         (max(0, new - old) // 2, (max(0, new - old) + 1) // 2) for old, new in zip(array.shape, shape, strict=True)
     ]

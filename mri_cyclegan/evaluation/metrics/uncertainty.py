@@ -1,4 +1,4 @@
-"""Whether the spread of an ensemble's outputs tells where they are wrong."""
+"""Whether the spread of an ensemble's outputs predicts their error."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ SEED = 0
 
 
 def measure_uncertainty(std: np.ndarray, error: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
-    """Compare the spread with the error, at 100,000 random voxels of a mask, or at all if it has fewer.
+    """Compare spread and error at 100,000 random voxels of a mask, or at all if it has fewer.
 
     Args:
         std: (N, H, W), standard deviation of the output over an ensemble, in units of intensity.
@@ -20,13 +20,13 @@ def measure_uncertainty(std: np.ndarray, error: np.ndarray, mask: np.ndarray) ->
         mask: (N, H, W) bool, at least 10 voxels.
 
     Returns:
-        ``spearman``, rank correlation of spread and |error|, in [-1, 1], 0 when either is constant; ``calibration``,
-        ten bins of equally many voxels by growing spread, each with its mean ``std``, its mean |``error``| and its
-        ``share`` of the voxels. Where the spread tells the error, both grow together.
+        ``spearman``, rank correlation of spread and |error|, in [-1, 1], 0 if either is constant; ``calibration``,
+        ten bins of equally many voxels by increasing spread, each with its mean ``spread``, its mean absolute ``error``
+        and its ``share`` of the voxels. If the spread predicts the error, both increase together.
     """
     std, error = std[mask], np.abs(error[mask])
     assert std.size >= NUM_BINS
-    # In random order: voxels of equal spread then share their bins by chance, not by where in the head they lie.
+    # In random order, so that voxels of equal spread are assigned to bins at random, not by position in the head.
     chosen = np.random.default_rng(SEED).permutation(std.size)[:MAX_VOXELS]
     std, error = std[chosen].astype(np.float64), error[chosen].astype(np.float64)
     bins = np.array_split(np.argsort(std, kind="stable"), NUM_BINS)
@@ -37,7 +37,7 @@ def measure_uncertainty(std: np.ndarray, error: np.ndarray, mask: np.ndarray) ->
 
 
 def pooled_uncertainty(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean over subjects, bin by bin, of what :func:`measure_uncertainty` returns, with the same keys."""
+    """Mean over subjects of the results of :func:`measure_uncertainty`, bin by bin, with the same keys."""
     tables = [record["calibration"] for record in records]
     return {
         "spearman": float(np.mean([record["spearman"] for record in records])),

@@ -1,1 +1,1 @@
-"""The page that a reader gets."""
+"""The HTML report of an evaluation."""

@@ -1,4 +1,4 @@
-"""Pictures of single subjects for the report: the worst, the median and the best."""
+"""Pictures of single subjects for the report: the worst, the median and the best case."""
 
 import base64
 import io
@@ -14,34 +14,34 @@ from mri_cyclegan.data.cached_volume import HEAD_SHARE
 from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
-# Sides that a panel may have, (rows, columns); larger slices are averaged down to them.
+# Largest panel, (rows, columns) in pixels; larger slices are averaged down to it.
 MAX_PANEL = (192, 256)
-# A small slice is enlarged by the largest whole factor that exceeds them by no more than this.
+# A small slice is enlarged by a whole factor, the largest that exceeds MAX_PANEL by no more than this factor.
 ENLARGED = 1.125
 
-# Errors of this size and more have the last colour of the map.
+# Errors of at least this size get the last color of the map.
 MAX_ERROR = 0.5
 ERROR_COLOURS = "inferno"
 
-# An output that is brighter than this outside the head is no noise, and must be seen.
+# Output brighter than this outside the head is not noise, so it must not be cropped away.
 VISIBLE = 0.15
-# Air left around the head, as a share of its size.
+# Margin around the head, as a share of its size.
 MARGIN = 0.06
 
-# About 20 kB for four panels of 192 × 192; JPEG of the same quality takes half as much again, and tints grey.
+# About 20 kB for four panels of 192 × 192; JPEG of the same quality takes 50 % more and tints gray.
 WEBP_QUALITY = 85
 
 
 @dataclass(frozen=True)
 class Case:
-    """One subject to look at, in one direction.
+    """One subject shown in the report, in one direction.
 
     Attributes:
         label: ``"worst"``, ``"median"`` or ``"best"``; empty without a pair.
-        subject: whose images they are.
+        subject: name of the subject.
         ssim: foreground SSIM of the model's output; None without a pair.
-        slice_numbers: number of each slice in the volume, counted from 0.
-        slices: data URI of each slice's :func:`picture_strip`.
+        slice_numbers: 0-based index of each slice in the volume.
+        slices: :func:`picture_strip` of each slice, as a data URI.
     """
 
     label: str
@@ -52,14 +52,14 @@ class Case:
 
 
 def slice_strips(images: SubjectImages, max_slices: int = 24) -> tuple[list[int], list[str]]:
-    """Picture strips of evenly spaced slices, among those that show the head, all cropped to one window around it.
+    """Picture strips of evenly spaced slices that show the head, all cropped to the same window around it.
 
     Args:
-        images: of one subject.
-        max_slices: how many slices at most.
+        images: images of one subject.
+        max_slices: largest number of slices.
 
     Returns:
-        The slices' numbers, counted from 0 and rising, and their strips.
+        The slices' 0-based indices in ascending order, and their strips.
     """
     shown = np.flatnonzero(images.foreground.mean(axis=(1, 2)) > HEAD_SHARE)
     if not len(shown):
@@ -86,18 +86,18 @@ def picture_strip(
     target: np.ndarray | None,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
 ) -> str:
-    """One slice as source, output, truth and error side by side, without what is not there.
+    """Source, output, truth and error of one slice side by side; missing ones are left out.
 
-    The grey panels share the window [0, 1]; the error |output − target| has the window [0, 0.5].
+    The gray panels share the intensity window [0, 1]; the error |output − target| has the window [0, 0.5].
 
     Args:
-        source: (H, W), in [0, 1], row 0 at the top; None where only the output is there.
-        output: (H, W), likewise.
-        target: (H, W), likewise; None without a pair, and there is no error then.
-        spacing_mm: distance of neighbouring rows and columns.
+        source: (H, W), in [0, 1], row 0 at the top; None if there is no source.
+        output: (H, W), in [0, 1].
+        target: (H, W), in [0, 1]; None without a pair, then there is no error panel.
+        spacing_mm: distance between neighboring rows and columns.
 
     Returns:
-        Data URI of a WebP picture; its panels are equally wide.
+        Data URI of a WebP picture whose panels have equal widths.
     """
     panels = [] if source is None else [_grey(source, spacing_mm)]
     panels.append(_grey(output, spacing_mm))
@@ -110,12 +110,12 @@ def picture_strip(
 
 
 def error_colours(num_colours: int = 17) -> list[str]:
-    """The error map's colours from 0 to :data:`MAX_ERROR`, evenly spaced, such as ``"#000004"``."""
+    """Evenly spaced colors of the error map from 0 to :data:`MAX_ERROR`, such as ``"#000004"``."""
     return [to_hex(colour) for colour in matplotlib.colormaps[ERROR_COLOURS](np.linspace(0, 1, num_colours))]
 
 
 def _window_around(shown: np.ndarray) -> tuple[slice, ...]:
-    """Rows and columns of the smallest window around all that is shown, and a margin; of everything if nothing is."""
+    """Rows and columns of the bounding box of a 2-D mask plus a margin; everything if the mask is empty."""
     window = []
     for size, seen in zip(shown.shape, (shown.any(axis=1), shown.any(axis=0)), strict=True):
         first, last = np.flatnonzero(seen)[[0, -1]] if seen.any() else (0, size - 1)
@@ -133,7 +133,7 @@ def _as_bytes(values: np.ndarray) -> np.ndarray:
 
 
 def _resized(picture: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
-    """The picture on square pixels: each takes the mean of what it covers, which for whole factors repeats pixels."""
+    """Resample to square pixels, each the mean of the area it covers; enlarging by a whole factor repeats pixels."""
     rows, columns = np.array(picture.shape) * spacing_mm / min(spacing_mm)
     factor = min(MAX_PANEL[0] / rows, MAX_PANEL[1] / columns)
     if factor >= 1:

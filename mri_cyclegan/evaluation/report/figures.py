@@ -1,4 +1,4 @@
-"""Figures of the report, drawn without any global plotting state."""
+"""Figures of the report, drawn without matplotlib's global state."""
 
 import base64
 import io
@@ -10,13 +10,13 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Okabe and Ito's colours, which people with any colour vision tell apart; each comes with a marker of its own.
+# Okabe and Ito's palette, distinguishable with any color vision; each color has its own marker.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 OTHERS = "#8a8f98"
 INK = "#24292f"
 
-# Points beyond so many are drawn as pixels, not one by one: the file stays small whatever the data set.
+# Scatter plots with more points are rasterized, so that the file stays small for any data set.
 MAX_VECTOR_POINTS = 200
 
 # Half-width of the 95 % limits of agreement, in standard deviations.
@@ -24,11 +24,11 @@ LIMITS = 1.96
 
 
 def box_plot(values: Mapping[str, Sequence[float]], label: str) -> Figure:
-    """Quartiles, median and every subject, of each method.
+    """Box plot of each method: quartiles, median and one point per subject.
 
     Args:
-        values: of each method, the judged one first, one value a subject.
-        label: of the axis of values.
+        values: method to one value per subject; the evaluated method comes first.
+        label: label of the value axis.
     """
     figure = _figure(height=0.75 + 0.32 * len(values))
     axes = _axes(figure)
@@ -37,7 +37,7 @@ def box_plot(values: Mapping[str, Sequence[float]], label: str) -> Figure:
         low, middle, high = np.quantile(numbers, [0.25, 0.5, 0.75])
         axes.barh(row, high - low, left=low, height=0.62, color=colour, alpha=0.22, edgecolor=colour, linewidth=0.8)
         axes.plot([middle, middle], [row - 0.31, row + 0.31], color=colour, linewidth=2, solid_capstyle="butt")
-        # Steps of the golden ratio spread the points without chance.
+        # Golden-ratio steps spread the points without randomness.
         heights = row + 0.44 * ((np.arange(len(numbers)) * 0.618 + 0.5) % 1 - 0.5)
         _points(axes, numbers, heights, color=colour, s=11, alpha=0.75)
     axes.set_yticks(range(len(values)), list(values))
@@ -50,10 +50,10 @@ def box_plot(values: Mapping[str, Sequence[float]], label: str) -> Figure:
 
 
 def bland_altman(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
-    """Difference of output and truth against their mean; a line and a band show each tissue's bias and limits.
+    """Difference of output and truth against their mean; lines and bands show each tissue's bias and limits.
 
     Args:
-        pairs: of each tissue, one (truth, output) a subject, mean intensities in [0, 1].
+        pairs: tissue to one (truth, output) per subject, mean intensities in [0, 1].
 
     Reference:
         Bland and Altman, "Statistical methods for assessing agreement between two methods of clinical measurement",
@@ -77,21 +77,21 @@ def bland_altman(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     axes.grid(color="#d0d7de", linewidth=0.6)
     legend = figure.legend(loc="outside upper center", ncols=len(pairs), frameon=False, fontsize=8.5, handletextpad=0.2)
     for text in legend.get_texts():
-        text.set_parse_math(False)  # a dollar in a name is no formula
+        text.set_parse_math(False)  # a dollar sign in a name is not math
     return figure
 
 
 def bias_and_limit(differences: np.ndarray) -> tuple[float, float | None]:
-    """Mean difference, and half the width of the 95 % limits of agreement around it; None for a single subject."""
+    """Mean difference, and half-width of the 95 % limits of agreement around it (None for a single subject)."""
     limit = LIMITS * float(differences.std(ddof=1)) if len(differences) > 1 else None
     return float(differences.mean()), limit
 
 
 def calibration_curve(points: Sequence[Mapping[str, float]]) -> Figure:
-    """Mean error against stated uncertainty, beside the diagonal on which they are equal.
+    """Mean error against estimated uncertainty, with the diagonal on which they are equal.
 
     Args:
-        points: bins of voxels, each with ``std``, ``error`` and ``share`` of all voxels; areas show the shares.
+        points: bins of voxels, each with ``spread``, ``error`` and ``share`` of all voxels; marker areas show shares.
     """
     figure = _figure(height=2.9)
     axes = _axes(figure)
@@ -107,7 +107,7 @@ def calibration_curve(points: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def svg_uri(figure: Figure) -> str:
-    """The figure as an SVG picture in a data URI: nothing in it can collide with the page or with another figure."""
+    """The figure as an SVG in a data URI, so that its content cannot collide with the page or another figure."""
     content = io.BytesIO()
     FigureCanvasSVG(figure).print_svg(content, metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(content.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""Which figures the report shows, each with what it shows in words."""
+"""The figures of the report, with their titles, text alternatives and notes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Illustration:
     """A figure on the page.
 
     Attributes:
-        title: what it is of.
+        title: title of the figure.
         uri: the picture, as a data URI.
-        alt: its content in words, for who does not see it.
-        note: what stands below it; may be empty.
+        alt: text alternative, for readers who do not see the picture.
+        note: text below the picture; may be empty.
     """
 
     title: str
@@ -31,7 +31,7 @@ class Illustration:
 
 
 def distributions(evaluation: Mapping[str, Any], direction: str) -> list[Illustration]:
-    """One box plot a metric: the model beside the baselines, every subject a point; over the foreground."""
+    """One box plot per metric over the foreground: the model and the baselines, with one point per subject."""
     shown = []
     for metric, about in evaluation["metrics"].items():
         if values := _values(evaluation, direction, metric):
@@ -43,7 +43,7 @@ def distributions(evaluation: Mapping[str, Any], direction: str) -> list[Illustr
 
 
 def agreement(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
-    """Bland–Altman plot of the tissues' mean intensities; None where nobody labelled tissues."""
+    """Bland–Altman plot of the tissues' mean intensities; None without tissue labels."""
     pairs: dict[str, list[tuple[float, float]]] = {}
     for measured in measured_subjects(evaluation, direction):
         for tissue, means in measured.get("tissues", {}).items():
@@ -61,7 +61,7 @@ def agreement(evaluation: Mapping[str, Any], direction: str) -> Illustration | N
 
 
 def calibration(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
-    """Error against stated uncertainty; None where no uncertainty was measured."""
+    """Error against estimated uncertainty; None if no uncertainty was measured."""
     measured = (evaluation["uncertainty"] or {}).get(direction)
     if not measured:
         return None
@@ -93,7 +93,7 @@ def learning(history: Sequence[Mapping[str, float]]) -> Illustration | None:
 
 
 def _values(evaluation: Mapping[str, Any], direction: str, metric: str) -> dict[str, list[float]]:
-    """Method to a metric of each subject over the foreground; empty without pairs."""
+    """Method to one metric of each paired subject, over the foreground; empty without pairs."""
     paired = [measured["metrics"] for measured in measured_subjects(evaluation, direction) if measured["metrics"]]
     return {
         method: [metrics[method]["foreground"][metric] for metrics in paired]

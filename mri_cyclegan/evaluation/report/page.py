@@ -1,4 +1,4 @@
-"""The evaluation as one page that needs nothing else: ``report.html``."""
+"""The evaluation as one self-contained page, ``report.html``."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,13 +29,13 @@ def write_report(
     cases: Mapping[str, Sequence[Case]],
     history: Sequence[Mapping[str, float]],
 ) -> None:
-    """Write the page, whole or not at all; it loads nothing from anywhere.
+    """Write the page atomically; it loads no other file or web resource.
 
     Args:
-        path: of the file; its folder exists.
+        path: path of the file; its folder must exist.
         evaluation: content of ``metrics.json``.
-        cases: of each direction, the subjects to look at.
-        history: of each epoch, ``epoch`` and the values of ``loss/…`` and ``val/…``; empty without a training run.
+        cases: direction to the subjects to show.
+        history: ``epoch`` and the values of ``loss/…`` and ``val/…`` per epoch; empty without a training run.
     """
     directions = list(evaluation["directions"])
     names = [subject["subject"] for subject in evaluation["subjects"]]
@@ -74,10 +74,10 @@ def write_report(
 
 
 def _panels(evaluation: Mapping[str, Any], direction: str, case: Case) -> list[str]:
-    """What stands side by side in the case's pictures."""
+    """Titles of the panels in the case's pictures, from left to right."""
     source, target = evaluation["directions"][direction]
     is_paired = case.ssim is not None
-    # Predictions of another program may come without sources; the copy of the source is missing then, too.
+    # Predictions of another program may come without sources; then the copy baseline is missing, too.
     has_source = not is_paired or COPY in evaluation["summary"][direction]
     shown = [f"source {source}"] * has_source + [f"output {target}"]
     return shown + [f"true {target}", "error"] * is_paired

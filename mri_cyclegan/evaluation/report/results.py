@@ -1,4 +1,4 @@
-"""The report's table of results: the model beside the baselines."""
+"""The report's table of results: the model and the baselines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from mri_cyclegan.evaluation.report.tables import number
 
 @dataclass(frozen=True)
 class Cell:
-    """A mean over subjects.
+    """One metric of one method, averaged over subjects.
 
     Attributes:
-        mean: as text.
-        interval: its 95 % bootstrap interval; empty for a single subject.
-        is_best: whether it is the best of the trivial baselines.
+        mean: the mean, as text.
+        interval: 95 % bootstrap interval of the mean; empty for a single subject.
+        is_best: whether the method is the best trivial baseline.
     """
 
     mean: str
@@ -25,12 +25,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A method.
+    """One method's row of the table.
 
     Attributes:
-        method: its name.
+        method: name of the method.
         kind: ``"model"``, ``"baseline"`` or ``"oracle"``.
-        cells: one a metric.
+        cells: one per metric.
     """
 
     method: str
@@ -40,10 +40,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Gain:
-    """How far the model is from the best trivial baseline.
+    """Difference between the model and the best trivial baseline in one metric.
 
     Attributes:
-        difference: of the means, with its sign.
+        difference: signed difference of the means, as text.
         word: ``"better"``, ``"worse"`` or ``"equal"``.
     """
 
@@ -52,7 +52,7 @@ class Gain:
 
 
 def results(evaluation: Mapping[str, Any], direction: str, region: str) -> list[Row]:
-    """The model and the baselines, in the order of the summary; empty without pairs."""
+    """One row per method, in the order of the summary; empty without pairs."""
     best = _best_baselines(evaluation, direction, region)
     rows = []
     for method in evaluation["summary"][direction]:
@@ -68,9 +68,9 @@ def results(evaluation: Mapping[str, Any], direction: str, region: str) -> list[
 
 
 def gains(evaluation: Mapping[str, Any], direction: str, region: str) -> list[Gain]:
-    """The model's mean minus that of the best trivial baseline, one a metric; empty where there is nothing to compare.
+    """The model's mean minus that of the best trivial baseline, per metric; empty without such baselines.
 
-    The best baseline may be another one for each metric.
+    The best baseline may differ between metrics.
     """
     shown = []
     for metric, best in _best_baselines(evaluation, direction, region).items():
@@ -91,7 +91,7 @@ def _cell(summary: Mapping[str, float | None], digits: int, is_best: bool) -> Ce
 
 
 def _best_baselines(evaluation: Mapping[str, Any], direction: str, region: str) -> dict[str, str]:
-    """Metric to the trivial baseline with the best mean; empty without such baselines."""
+    """Metric to the trivial baseline with the best mean; empty without trivial baselines."""
     trivial = [method for method in evaluation["summary"][direction] if _kind(evaluation, method) == "baseline"]
     best = {}
     for metric, about in evaluation["metrics"].items():
@@ -108,5 +108,5 @@ def _mean(evaluation: Mapping[str, Any], direction: str, method: str, region: st
 def _kind(evaluation: Mapping[str, Any], method: str) -> str:
     if method == evaluation["method"]:
         return "model"
-    # The oracle sees the truth: it says what can be reached, and is no baseline to beat.
+    # The oracle uses the truth: it shows what is achievable and is not a baseline to beat.
     return "oracle" if method == ORACLE else "baseline"

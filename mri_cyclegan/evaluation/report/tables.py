@@ -1,4 +1,4 @@
-"""The report's numbers and lists, as text ready to be shown."""
+"""The report's numbers, notes and lists, formatted as text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ NUM_SCALES = 5
 
 
 def number(value: float | None, digits: int, signed: bool = False) -> str:
-    """A value with so many decimals, a true minus sign, and a dash where there is none.
+    """Format a value with a number of decimals and a true minus sign; None is a dash.
 
     >>> number(-0.125, 2), number(1.5, 1, signed=True), number(None, 2), number(-0.0001, 2)
     ('−0.12', '+1.5', '–', '0.00')
@@ -22,17 +22,17 @@ def number(value: float | None, digits: int, signed: bool = False) -> str:
 
 
 def measured_subjects(evaluation: Mapping[str, Any], direction: str) -> list[Mapping[str, Any]]:
-    """What was measured of each subject that has this direction."""
+    """Measurements of each subject that has this direction."""
     return [subject["ways"][direction] for subject in evaluation["subjects"] if direction in subject["ways"]]
 
 
 def sorted_audits(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The audits, trouble first; equals in their own order."""
+    """The audits, most serious first; equally serious ones keep their order."""
     return sorted(evaluation["audits"], key=lambda audit: -SERIOUSNESS.index(Level(audit["level"])))
 
 
 def scales_note(evaluation: Mapping[str, Any]) -> str:
-    """Says so where MS-SSIM had fewer scales than the protocol's five; empty otherwise."""
+    """Note that MS-SSIM had fewer scales than the protocol's five; empty otherwise."""
     counts = {
         measured["num_scales"]
         for direction in evaluation["directions"]
@@ -46,7 +46,7 @@ def scales_note(evaluation: Mapping[str, Any]) -> str:
 
 
 def pairing_note(evaluation: Mapping[str, Any]) -> str:
-    """Says so where targets of other grids were resampled, and how far registered ones were moved; else empty."""
+    """Note on resampled targets and how far registration moved them; empty if none were resampled."""
     pairings = [pairing for subject in evaluation["subjects"] if (pairing := subject.get("pairing"))]
     moves = [pairing["registration"] for pairing in pairings if pairing["registration"]]
     if not evaluation["resampled_targets"]:
@@ -63,7 +63,7 @@ def pairing_note(evaluation: Mapping[str, Any]) -> str:
 
 
 def flattened(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Key and value of everything in nested mappings, keys joined by dots.
+    """Flatten nested mappings to (key, value) rows of text, with keys joined by dots.
 
     >>> flattened({"model": {"depth": 3, "sizes": [1, 2]}, "seed": None})
     [('model.depth', '3'), ('model.sizes', '1, 2'), ('seed', '–')]

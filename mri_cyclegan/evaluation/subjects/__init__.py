@@ -1,1 +1,1 @@
-"""One subject at a time: scans, outputs, truths, labels, and what is kept of them."""
+"""Per-subject evaluation: scans, outputs, targets, labels and the records kept of them."""

@@ -1,4 +1,4 @@
-"""What an evaluation looks at."""
+"""The images of one subject that an evaluation measures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,18 +14,19 @@ class SubjectImages:
     is scaled by its own foreground percentiles, and the model's output is mapped from [-1, 1], never rescaled to fit.
 
     Attributes:
-        subject: whose they are.
-        source: (N, H, W); None where only outputs and truths are there.
-        output: (N, H, W), what the model made of the source.
-        target: (N, H, W), the truth; None without a pair.
-        foreground: (N, H, W) bool, of the target; of the source without one.
-        source_foreground: (N, H, W) bool, of the source; None without one.
-        spacing_mm: distance of neighbouring slices, rows and columns.
-        tissues: (N, H, W) integer labels of tissue classes, 0 for none; None where nobody labelled them.
+        subject: name of the subject.
+        source: (N, H, W); None if only output and target are given.
+        output: (N, H, W), the model's translation of the source.
+        target: (N, H, W), the real scan of the target contrast; None without a pair.
+        foreground: (N, H, W) bool, foreground of the target, or of the source if there is no target.
+        source_foreground: (N, H, W) bool, foreground of the source; None without a source.
+        spacing_mm: spacing of slices, rows and columns.
+        tissues: (N, H, W) integer labels of tissue classes, 0 for none; None if unlabeled.
         tissue_names: label to name.
-        lesions: (N, H, W) bool; None where nobody marked them.
-        covered: (N, H, W) bool, where a resampled target reaches; None for everywhere.
-        std: (N, H, W), standard deviation of the output over an ensemble; None for a single output.
+        lesions: (N, H, W) bool; None without a lesion mask.
+        covered: (N, H, W) bool, field of view of the resampled target; None for everywhere.
+        std: (N, H, W), standard deviation of the output over an ensemble or test-time augmentation; None for a
+            single output.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""Lesions and tissues that somebody labelled, in the derivatives of a BIDS data set."""
+"""Lesion masks and tissue labels from the derivatives of a BIDS data set."""
 
 import csv
 import glob
@@ -16,30 +16,31 @@ LESIONS, TISSUES = "_label-lesion_mask.nii.gz", "_dseg.nii.gz"
 
 _TABLE = "Expected columns index, a whole number, and name, separated by tabs."
 
-# Entities of BIDS names that tell images of one subject apart: what a scan may have been acquired several times with,
-# so that labels may hold for all of them, and what tells whose and where the image is.
+# BIDS entities that distinguish images of one subject. Those of repeated acquisitions may be missing from a label
+# file, whose labels then apply to every repetition; the others must match.
 REPETITIONS = ("run", "acq", "rec")
 ENTITIES = ("sub", "ses", *REPETITIONS, "space", "desc")
 
 
 def label_files(root: Path, subject: str, session: str, stem: str) -> list[Path]:
-    """Files that the labels of a scan are read from; see :func:`find_labels`."""
+    """Files with the labels of a scan and their names; see :func:`find_labels`."""
     found = [find_labels(root, subject, session, stem, ending) for ending in (LESIONS, TISSUES)]
     tables = [] if found[1] is None else [table for table in _tables(found[1]) if table.is_file()]
     return [path for path in found if path is not None] + tables
 
 
 def find_labels(root: Path, subject: str, session: str, stem: str, ending: str) -> Path | None:
-    """The file ``derivatives/*/<subject>/[<session>/]anat/*<ending>`` whose BIDS entities fit a scan best, or None.
+    """The file ``derivatives/*/<subject>/[<session>/]anat/*<ending>`` that best matches a scan's entities, or None.
 
-    It has the scan's entities; ``run-``, ``acq-`` and ``rec-`` may be missing. Of several the one with most of them is
-    taken, then the first by name. Where the scan's name is not BIDS, names that begin with the subject fit.
+    Its BIDS entities must equal the scan's, but ``run-``, ``acq-`` and ``rec-`` may be missing. Among several matches
+    the one with most of them wins, then the first by name. For a scan whose name is not BIDS, a file matches if its
+    name begins with the subject.
 
     Args:
         root: folder of the data set.
         subject: such as ``sub-012``.
         session: such as ``ses-1``; empty if there is none.
-        stem: of the scan's name, such as ``sub-012_ses-1_run-2``, see :attr:`mri_cyclegan.data.layouts.Scan.stem`.
+        stem: stem of the scan's name, such as ``sub-012_ses-1_run-2``, see :attr:`mri_cyclegan.data.layouts.Scan.stem`.
         ending: such as ``_label-lesion_mask.nii.gz``.
     """
     inside = Path(subject, session, "anat") if session else Path(subject, "anat")
@@ -65,10 +66,10 @@ def _fit(labels: dict[str, str], scan: dict[str, str]) -> bool:
 
 
 def read_lesions(root: Path, subject: str, session: str, stem: str, grid: Grid) -> np.ndarray | None:
-    """Lesion mask of a scan on a grid, (X, Y, Z) bool; None where there is none. See :func:`find_labels`.
+    """Lesion mask of a scan on a grid, (X, Y, Z) bool; None if there is none. See :func:`find_labels`.
 
     Raises:
-        UnfitFile: it cannot be read.
+        UnfitFile: the mask cannot be read.
     """
     path = find_labels(root, subject, session, stem, LESIONS)
     return None if path is None else _read_labels(path, grid) > 0
@@ -77,12 +78,12 @@ def read_lesions(root: Path, subject: str, session: str, stem: str, grid: Grid) 
 def read_tissues(
     root: Path, subject: str, session: str, stem: str, grid: Grid
 ) -> tuple[np.ndarray, dict[int, str]] | None:
-    """Tissue labels of a scan on a grid, (X, Y, Z) integers, and the name of each label; None where there are none.
+    """Tissue labels of a scan on a grid, (X, Y, Z) integers, and the name of each label; None if there are none.
 
-    Labels of one name become one, the smallest of them. See :func:`find_labels`.
+    Labels with the same name are merged into the smallest of them. See :func:`find_labels`.
 
     Raises:
-        UnfitFile: the labels or the table of their names cannot be read.
+        UnfitFile: the labels or the table of label names cannot be read.
     """
     path = find_labels(root, subject, session, stem, TISSUES)
     if path is None:
@@ -117,12 +118,12 @@ def _read_table(path: Path) -> dict[int, str]:
                 names[int(row["index"])] = terminal_safe(str(row["name"]))
     except KeyError as error:
         raise UnfitFile(path, f"it has no column {error}", _TABLE) from error
-    except (TypeError, ValueError, csv.Error) as error:  # a row may end early, or hold a word for a number
+    except (TypeError, ValueError, csv.Error) as error:  # a row may be too short, or its index not a number
         raise UnfitFile(path, f"it cannot be read as a table of labels ({error})", _TABLE) from error
     return names
 
 
 def _tables(path: Path) -> list[Path]:
-    """Where the names may stand: ``*_dseg.tsv`` beside the file, or ``dseg.tsv`` above it, as BIDS inherits it."""
+    """Candidate tables of label names: ``*_dseg.tsv`` beside the file, then ``dseg.tsv`` there or up to 3 levels up."""
     beside = path.with_name(path.name.removesuffix(".nii.gz") + ".tsv")
     return [beside, *(folder / "dseg.tsv" for folder in path.parents[:4])]

@@ -1,6 +1,6 @@
-"""What ``translate`` wrote beside its images: their range, their source, and whether they are spreads.
+"""Reads the sidecars that ``translate`` writes: intensity range, source, and whether an image is a std map.
 
-The JSON files may come from anybody: what is not as expected counts as not there.
+Sidecars are untrusted: an entry that is not as expected counts as missing.
 """
 
 import math
@@ -16,19 +16,19 @@ from mri_cyclegan.inference.writer import STD_DESCRIPTION
 
 
 def own_range(image: Path) -> tuple[float, float] | None:
-    """Stored values that mean 0 and 1 on the protocol's scale; None where no sidecar of ours tells."""
+    """Stored values that map to 0 and 1 on the protocol's scale; None unless a sidecar of ``translate`` has them."""
     intensities = _sidecar(image).get("Intensities")
     ends = [intensities.get(key) for key in ("Low", "High")] if isinstance(intensities, dict) else []
     low, high = (float(end) if isinstance(end, int | float) else math.nan for end in ends or (None, None))
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return None
-    # Pictures hold the scale as whole numbers of 16 bits; NIfTI files hold its values.
+    # Pictures store the scale as 16-bit integers; NIfTI files store its values.
     unit = np.iinfo(np.uint16).max if image.name.lower().endswith(PICTURE_SUFFIXES) else 1
     return low * unit, high * unit
 
 
 def own_source(image: Path) -> str | None:
-    """The source's path in the folder that was translated; None where no sidecar of ours tells."""
+    """The source's path relative to the translated folder; None unless a sidecar of ``translate`` has it."""
     sources = _sidecar(image).get("Sources")
     if not isinstance(sources, list) or len(sources) != 1 or not isinstance(sources[0], str):
         return None
@@ -36,11 +36,11 @@ def own_source(image: Path) -> str | None:
 
 
 def is_own_std(image: Path) -> bool:
-    """Whether an image is the spread of a translation, by its name, or by its sidecar where the name is the user's."""
+    """Whether an image is the std map of a translation, by its name, or by its sidecar if the user named the file."""
     return is_std(image.name) or str(_sidecar(image).get("Description", "")).startswith(STD_DESCRIPTION)
 
 
 def _sidecar(image: Path) -> dict[str, Any]:
-    """Empty where there is none, or where it is not of ``translate``."""
+    """Content of an image's sidecar; empty if there is none or ``translate`` did not write it."""
     entries = read_json(image.with_name(name_of_sidecar(image.name)))
     return entries if says_ours(entries) else {}

@@ -1,4 +1,4 @@
-"""Which files of two or three folders belong together."""
+"""Matches predictions with their targets and sources by file name."""
 
 import os
 import re
@@ -20,15 +20,15 @@ from mri_cyclegan.inference.names import PICTURE_OUTPUT, contrast_of_translation
 
 @dataclass(frozen=True)
 class PredictionFiles:
-    """Files of one subject.
+    """A prediction with its target and source.
 
     Attributes:
-        subject: ``sub-`` of the path, or whom a picture's name says it is of; else the path itself, less its ending.
-        session: ``ses-`` of a path with ``sub-``, if there is one; else empty.
-        place: the prediction's path in its folder.
+        subject: ``sub-`` of the path, or the subject in a picture's name; else the path without suffix.
+        session: ``ses-`` of a path that has ``sub-``; else empty.
+        place: the prediction's path relative to its folder.
         prediction: the predicted volume.
-        target: the true one.
-        source: what it was predicted from; None where nobody gave it.
+        target: the true volume.
+        source: the source volume; None if there is no folder of sources.
     """
 
     subject: str
@@ -40,41 +40,41 @@ class PredictionFiles:
 
     @property
     def name(self) -> str:
-        """Subject and session."""
+        """Subject and session, joined by an underscore."""
         return "_".join(filter(None, (self.subject, self.session)))
 
     @property
     def scan(self) -> str:
-        """The prediction's path in its folder, less its ending."""
+        """The prediction's relative path without suffix."""
         return strip_suffix(self.place)
 
     @property
     def paths(self) -> list[Path]:
-        """All files there are."""
+        """All files of the case."""
         return [path for path in (self.prediction, self.target, self.source) if path is not None]
 
     @property
     def key(self) -> str:
-        """Of its record."""
+        """Key of the case's record."""
         return record_key(self.name, os.fsencode(self.place))
 
 
 def match_files(prediction: Path, target: Path, source: Path | None) -> list[PredictionFiles]:
-    """Find the target, and the source if there are any, of every prediction.
+    """Find the target, and the source if given, of every prediction.
 
-    Files belong together that have the same path below their folders, or else the same name but for the contrast, or
-    else the same ``sub-`` and ``ses-`` in it (and no other entity that differs). Names that ``translate`` gives say the
-    contrast: a target must be of it, a source of another; what it wrote beside an image says which scan it is of. Its
-    spreads are left out, and so is what lies in derivatives of a data set.
+    Files match by the same relative path; else by the same name apart from the contrast; else by the same ``sub-`` and
+    ``ses-`` (if no other entity differs). A name given by ``translate`` contains the contrast, which a target must and
+    a source must not have; its sidecar names the source scan. Std maps of ``translate`` and files in ``derivatives``
+    are skipped.
 
     Args:
         prediction: folder of predicted volumes.
-        target: folder of the true ones.
-        source: folder of what they were predicted from, or None.
+        target: folder of the true volumes.
+        source: folder of the source volumes, or None.
 
     Raises:
-        ValueError: a folder is none or empty.
-        UnfitData: predictions without a target or source, or with one target for several; all of them by name.
+        ValueError: a folder does not exist or has no image.
+        UnfitData: predictions without a target or source, or that share a target; lists each of them.
     """
     predictions = {name: path for name, path in _files(prediction).items() if not is_own_std(path)}
     targets = _files(target, besides=prediction)
@@ -98,7 +98,7 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
 
 
 def _with_heads(cases: Sequence[PredictionFiles]) -> list[PredictionFiles]:
-    """Pictures whose names tell whose they are get that subject, as in a training: slices of one head are one."""
+    """Set the subject of pictures from their names, as in training, so that slices of one head count as one subject."""
     contrasts = {contrast for case in cases if (contrast := contrast_of_translation(case.place))} or {"T1w", "T2w"}
     places = [Place("", PurePath(f"{case.subject}{PICTURE_OUTPUT}"), is_picture=True) for case in cases]
     found = identify(places, sorted(contrasts), None, None).identities
@@ -111,13 +111,13 @@ def _with_heads(cases: Sequence[PredictionFiles]) -> list[PredictionFiles]:
 
 
 def _whose(place: str) -> tuple[str, str]:
-    """Subject and session of a path."""
+    """Subject and session from a relative path."""
     subject, _, session = _entities(place).partition("_")
     return subject or truth_stems(place)[1] or strip_suffix(place), session
 
 
 def _shared_targets(cases: list[PredictionFiles]) -> list[Finding]:
-    """Targets that several predictions would be compared with: all but one of them are someone else's."""
+    """Findings for predictions that share a target: at most one of them can be the right match."""
     sharing = defaultdict(list)
     for case in cases:
         sharing[case.target].append(case)
@@ -135,7 +135,7 @@ def _shared_targets(cases: list[PredictionFiles]) -> list[Finding]:
 
 
 def _files(folder: Path, besides: Path | None = None) -> dict[str, Path]:
-    """Images below a folder by their path in it, but for derivatives in it, and for what lies in another folder."""
+    """Relative path to image for the images below a folder, without ``derivatives`` and the folder ``besides``."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder. Give a folder of NIfTI files or pictures.")
     left_out = besides.resolve() if besides and besides.resolve() != folder.resolve() else None
@@ -151,13 +151,13 @@ def _files(folder: Path, besides: Path | None = None) -> dict[str, Path]:
 
 
 def _partner(name: str, others: dict[str, Path], is_target: bool) -> Path | None:
-    """The one file that belongs to a prediction."""
+    """The only file that matches a prediction, or None if none or several do."""
     if name in others:
         return others[name]
     contrast = contrast_of_translation(name)
     others = {other: path for other, path in others.items() if _may_be(other, contrast, is_target)}
     if contrast is not None:
-        stems = truth_stems(Path(name).name)  # with the contrast, and without: folders may tell it, or the other one
+        stems = truth_stems(Path(name).name)  # with and without contrast: the folder may name it
         named = [{other for other in others if _stem(other) == stem} for stem in stems]
         named.append({other for other in others if strip_contrast(_stem(other), contrast) == stems[1]})
     else:
@@ -174,24 +174,24 @@ def _partner(name: str, others: dict[str, Path], is_target: bool) -> Path | None
 
 
 def _may_be(other: str, contrast: str | None, is_target: bool) -> bool:
-    """Whether a file may be of the contrast that a target must have, or a source must not have."""
+    """Whether a file's name allows it as a target (of this contrast) or as a source (of another contrast)."""
     if contrast is None:
         return True
     if names_contrast(_stem(other), contrast):
         return is_target
     suffix = _stem(other).rpartition("_")[2]
-    says_another = "_" in _stem(other) and "-" not in suffix and not suffix.isdigit()  # as IXI001_042.png does not
+    says_another = "_" in _stem(other) and "-" not in suffix and not suffix.isdigit()  # unlike IXI001_042.png
     return not (is_target and says_another)
 
 
 def _contradict(name: str, other: str) -> bool:
-    """Whether two BIDS names have an entity in common whose values differ; what describes a derivative aside."""
+    """Whether a common entity of two BIDS names has different values, ``desc-`` aside."""
     first, second = (dict(re.findall(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)", _stem(one))) for one in (name, other))
     return any(first[key] != second[key] for key in first.keys() & second.keys() - {"desc"})
 
 
 def _entities(name: str) -> str:
-    """``sub-`` and ``ses-`` of a BIDS name; empty without a subject."""
+    """``sub-`` and ``ses-`` of a BIDS name, joined by an underscore; empty without ``sub-``."""
     subject, session = (re.search(pattern, name) for pattern in (r"sub-[A-Za-z0-9]+", r"ses-[A-Za-z0-9]+"))
     return "_".join(match.group() for match in (subject, session) if match) if subject else ""
 

@@ -1,4 +1,4 @@
-"""Measurements on disk, one subject a file, so that an interrupted evaluation continues."""
+"""Stores the measurements of each subject on disk, so that an interrupted evaluation can resume."""
 
 import hashlib
 import io
@@ -19,11 +19,11 @@ from mri_cyclegan.filesystem import atomic_write_bytes, atomic_write_text, remov
 
 @dataclass(frozen=True)
 class Record:
-    """What one subject leaves behind.
+    """Measurements of one subject.
 
     Attributes:
         values: plain JSON values.
-        arrays: what is too large for JSON: reduced volumes, features of slices.
+        arrays: data too large for JSON: reduced volumes, slice features.
     """
 
     values: Mapping[str, Any]
@@ -31,23 +31,23 @@ class Record:
 
 
 def record_key(name: str, place: bytes) -> str:
-    """Name of a record's file that is no other's: readable, and a hash of where its subject's images lie.
+    """Unique file name of a record: the readable name and a hash of the path(s) of the subject's images.
 
-    Sixty letters of three bytes, since a file's name may have 255 bytes.
+    The name is cut to 60 characters and 180 bytes, since file systems limit a file name to 255 bytes.
     """
     safe = re.sub(r"[^\w.-]", "-", name).lstrip(".")[:60].encode()[:180].decode(errors="ignore")
     return f"{safe}-{hashlib.sha256(place).hexdigest()[:8]}"
 
 
 class RecordFolder:
-    """Records of one evaluation.
+    """Folder with the records of one evaluation.
 
     Args:
-        folder: made if it does not exist.
-        settings: everything that shapes a record; a record made with others is not found.
+        folder: created if it does not exist.
+        settings: everything a record depends on; records made with other settings are ignored.
 
     Attributes:
-        sources: hashes of the files that records are made from.
+        sources: cached hashes of the source files.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
@@ -58,7 +58,7 @@ class RecordFolder:
         remove_abandoned(folder)
 
     def find(self, key: str, sources: list[Path]) -> Record | None:
-        """The record of a subject, if it was made with the same settings from the same files."""
+        """The stored record of a subject, or None unless it was made with the same settings from the same files."""
         try:
             values = json.loads(self._json(key).read_text(encoding="utf-8"))
             if values["fingerprint"] != self._fingerprint(sources):
@@ -69,7 +69,7 @@ class RecordFolder:
             return None
 
     def save(self, key: str, sources: list[Path], record: Record) -> None:
-        """Write a record, whole or not at all: its JSON file comes last."""
+        """Write a record atomically: the JSON file, written last, completes it."""
         content = io.BytesIO()
         np.savez_compressed(content, **record.arrays)  # type: ignore[arg-type]
         atomic_write_bytes(self._npz(key), content.getvalue())

@@ -1,4 +1,4 @@
-"""A volume as slices of a plane, in the order in which the models see them."""
+"""Reorders a volume into slices of a plane, in the order the models use."""
 
 import nibabel
 import numpy as np
@@ -8,18 +8,21 @@ from mri_cyclegan.data.transforms import PLANES
 
 
 def in_plane_order(array: np.ndarray, affine: np.ndarray, plane: str) -> np.ndarray:
-    """The same voxels as slices, (X, Y, Z) to (N, H, W), upright and in the order of the model's slices.
+    """Permute and flip the axes of a volume into upright slices in the model's order, without interpolation.
 
     Args:
         array: (X, Y, Z).
-        affine: of the array.
+        affine: affine of the array.
         plane: ``"axial"``, ``"coronal"`` or ``"sagittal"``.
+
+    Returns:
+        (N, H, W), the same voxels.
     """
     return orientations.apply_orientation(array, _change(affine, plane))
 
 
 def slice_spacing_mm(affine: np.ndarray, plane: str) -> tuple[float, float, float]:
-    """Distance of neighbouring slices, rows and columns of what :func:`in_plane_order` gives."""
+    """Spacing of slices, rows and columns of the array that :func:`in_plane_order` returns."""
     sizes = nibabel.affines.voxel_sizes(affine)
     spacing = np.empty(3)
     spacing[_change(affine, plane)[:, 0].astype(int)] = sizes

@@ -1,4 +1,4 @@
-"""Whom an evaluation is about."""
+"""Subjects to evaluate: pairs of scans, and single scans."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from mri_cyclegan.evaluation.subjects.records import record_key
 
 @dataclass(frozen=True)
 class Subject:
-    """One visit of one person.
+    """A pair of scans, or a single scan, of one subject and session.
 
     Attributes:
-        name: of the subject.
+        name: name of the subject.
         session: empty if there is none.
-        scans: ``"a"`` and ``"b"`` to the scan of that contrast, or only one of them.
+        scans: contrast ``"a"``, ``"b"`` or both to its scan.
     """
 
     name: str
@@ -30,28 +30,28 @@ class Subject:
 
     @property
     def is_paired(self) -> bool:
-        """Whether both contrasts are there."""
+        """Whether it has a scan of both contrasts."""
         return len(self.scans) == 2
 
     @property
     def scan(self) -> str:
-        """Name of its files without the contrast."""
+        """Stem of the scans' file names, without the contrast."""
         return next(iter(self.scans.values())).stem
 
     @property
     def paths(self) -> list[Path]:
-        """Files of its scans."""
+        """Paths of its scans."""
         return [scan.path for scan in self.scans.values()]
 
     @property
     def key(self) -> str:
-        """Of its record."""
+        """Key of its record."""
         name = "_".join(filter(None, (self.name, self.session)))
         return record_key(name, b"\n".join(os.fsencode(path) for path in self.paths))
 
 
 def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str], options: ReadOptions) -> list[Subject]:
-    """Pairs of both contrasts, and every scan that has no partner, sorted by name."""
+    """Every pair and every unpaired scan, sorted by name."""
     pairs = find_pairs(scans, contrasts, lambda scan: read_shape(scan.path, options))
     partners = {scan for pair in pairs for scan in (pair.a, pair.b)}
     alone = [scan for scan in scans if scan not in partners]
@@ -61,10 +61,10 @@ def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str], options: Read
 
 
 def unaligned(subjects: Sequence[Subject], options: ReadOptions, rule: str) -> dict[str, Finding]:
-    """Pairs that cannot be compared, by their headers: key of the subject to what is wrong.
+    """Pairs whose headers say that they cannot be compared: key of the subject to the finding.
 
     Args:
-        subjects: to look at.
+        subjects: subjects to check; unpaired ones are skipped.
         options: how incomplete or unusual files are read.
         rule: see :data:`mri_cyclegan.data.pairs.RULES`.
     """

@@ -1,4 +1,4 @@
-"""A subject's scans through one or several trained models."""
+"""Translates a subject's scans with one model or an ensemble."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ from mri_cyclegan.inference.volume_translator import View, VolumeTranslator, tra
 
 @dataclass(frozen=True)
 class Translating:
-    """Makes the images that an evaluation looks at.
+    """Reads a subject's scans and makes the images to measure.
 
     Attributes:
-        translators: of the models; several make an ensemble.
-        views: how each of them sees a volume; several are test-time augmentation.
+        translators: one per model; several make an ensemble.
+        views: flips and shifts of the input; several make test-time augmentation.
         options: how incomplete or unusual files are read.
         labels_root: folder of the data set whose derivatives may hold labels.
         rule: how scans on different grids are compared, see :data:`mri_cyclegan.data.pairs.RULES`.
@@ -43,22 +43,23 @@ class Translating:
 
     @property
     def plane(self) -> str:
-        """Of the slices."""
+        """Slice plane of the models."""
         return self.translators[0].preprocessing.plane
 
     @property
     def generator_s(self) -> float:
-        """Seconds spent in networks so far."""
+        """Seconds spent in the generators so far."""
         return sum(translator.generator_s for translator in self.translators)
 
     def read(self, subject: Subject) -> tuple[dict[str, ScaledVolume], dict[str, Any] | None]:
-        """Scans of a subject, ``"a"``, ``"b"`` or both, and how the two came to one place.
+        """Read a subject's scans, ``"a"``, ``"b"`` or both, and align them if there are two.
 
-        The latter is None on one grid and without a pair; else ``difference`` in words, and ``registration``, see
-        :class:`mri_cyclegan.data.register.Registration`, None where positions in the scanner were trusted.
+        Returns:
+            The scans, and how they were aligned: None without a pair or on one grid; else ``difference``, text, and
+            ``registration``, see :class:`mri_cyclegan.data.register.Registration`, None if their affines were trusted.
 
         Raises:
-            UnfitFile: a scan is unfit, or the two show no common head.
+            UnfitFile: a scan is unfit, or the two do not show the same head.
         """
         scaled = {letter: read_scaled(scan.path, self.options)[0] for letter, scan in subject.scans.items()}
         if not subject.is_paired:
@@ -68,7 +69,7 @@ class Translating:
         return {"a": scaled["a"], "b": aligned.b}, aligned.as_json()
 
     def images(self, subject: Subject, scaled: Mapping[str, ScaledVolume]) -> Iterator[tuple[str, SubjectImages]]:
-        """Direction and images of each translation that the subject's scans allow."""
+        """Translate a subject; yields direction and images for each direction with a source scan."""
         for direction in DIRECTIONS:
             if direction[0] in scaled:
                 yield direction, self._images(subject, scaled[direction[0]], scaled.get(direction[1]), direction)
@@ -97,13 +98,13 @@ class Translating:
         )
 
     def slices(self, array: np.ndarray, grid: Grid) -> np.ndarray:
-        """(X, Y, Z) on a scan's grid to (N, H, W) in the model's plane."""
+        """Reorder (X, Y, Z) on a scan's grid into (N, H, W) slices in the model's plane."""
         return in_plane_order(array, grid.affine, self.plane)
 
     def some_slices(self, source: ScaledVolume, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Slices as the networks see them, evenly spaced among those that show the head, and their foreground.
+        """At most ``count`` preprocessed slices that contain foreground, evenly spaced, and their foreground.
 
-        Where the networks see neighbours too, the slices are neighbours in the middle of the head.
+        If the networks take adjacent slices as input, the slices are consecutive ones from the middle of the head.
         """
         prepared = self.translators[0].preprocessing.slices_of(source)
         shown = np.flatnonzero(prepared.foreground.any(axis=(1, 2)))
@@ -115,6 +116,6 @@ class Translating:
         return prepared.slices[chosen], prepared.foreground[chosen]
 
     def through_network(self, slices: Tensor, direction: str) -> Tensor:
-        """(N, 1, H, W) neighbouring slices in [-1, 1] to the same, by the first model."""
+        """Translate consecutive slices, (N, 1, H, W) in [-1, 1], with the first model; same shape and range."""
         fakes = self.translators[0].translate_slices(np.ascontiguousarray(slices[:, 0].numpy()), direction)
         return torch.from_numpy(fakes)[:, None]

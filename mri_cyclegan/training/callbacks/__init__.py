@@ -1,1 +1,1 @@
-"""What watches a training run."""
+"""Lightning callbacks: checkpoints, monitoring and pictures of a training run."""

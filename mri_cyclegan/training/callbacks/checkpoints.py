@@ -1,4 +1,4 @@
-"""Checkpoints to go on from: after every epoch, every few minutes, and when a signal ends the training."""
+"""Checkpoints to resume from: after every epoch, every few minutes, and when a signal ends training."""
 
 import logging
 import signal
@@ -17,33 +17,33 @@ from mri_cyclegan.training.skipped_steps import has_finite_weights
 
 log = logging.getLogger(__name__)
 
-# From a user, from a cluster at its time limit, from SLURM before it takes a node away.
+# Sent by the user, by a cluster at the time limit, by SLURM before it preempts a job.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 LAST, PREVIOUS, NEXT = "last.ckpt", "previous.ckpt", "next.ckpt"
 
-# These, and the best one of another callback, may be there at a time.
+# Most checkpoints on disk at a time: these three, and the best one of another callback.
 NUM_FILES = 4
 
 
 class Interrupted(SystemExit):
-    """A signal ended the training after its checkpoint was written; the exit status is 128 and the signal's number."""
+    """A signal ended training after a checkpoint was written; the exit status is 128 plus the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
 
 
 class LastCheckpoints(pl.callbacks.Checkpoint):
-    """Writes ``last.ckpt`` after every epoch and every so many minutes, and keeps the one before as ``previous.ckpt``.
+    """Writes ``last.ckpt`` after every epoch and every n minutes, and keeps the one before as ``previous.ckpt``.
 
-    SIGINT, SIGTERM and SIGUSR1 end the training after the batch at work, or after the validation, with a checkpoint; a
-    second SIGINT ends it at once. Of several processes, which must do the same in the same batch, any may have got the
-    signal: they compare notes every ``trainer.log_every_n_steps`` batches. (Lightning's own handler takes part in a
-    collective operation from within the signal, while the processes may be exchanging something else.)
+    SIGINT, SIGTERM and SIGUSR1 save a checkpoint and end training after the current batch or validation; a second
+    SIGINT ends it at once. All ranks must stop at the same batch, but any of them may have received the signal, so they
+    synchronize every ``trainer.log_every_n_steps`` batches. (Lightning's own handler runs a collective operation inside
+    the signal handler, while the ranks may be in the middle of another one.)
 
     Args:
-        folder: for the files.
-        every_minutes: within an epoch; None for after epochs only.
+        folder: folder of the checkpoints.
+        every_minutes: interval of checkpoints within an epoch; None for checkpoints after epochs only.
     """
 
     def __init__(self, folder: str, every_minutes: float | None) -> None:
@@ -57,10 +57,10 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         self.has_skipped_steps = False
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Remove what a killed process left half-written, and see that there is room.
+        """Remove partial files that killed processes left, and check free disk space.
 
         Raises:
-            ValueError: there is not.
+            ValueError: there is not enough space for the checkpoints.
         """
         if not trainer.is_global_zero:
             return
@@ -76,12 +76,12 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
             )
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Start the clock and take the signals; Lightning puts back what was there when training ends."""
+        """Start the clock and install signal handlers; Lightning restores the earlier ones when training ends."""
         self.saved_at = monotonic()
         if threading.current_thread() is not threading.main_thread():
-            return  # only there can signals be taken
+            return  # Python sets signal handlers in the main thread only
         for number in SIGNALS:
-            # SIGUSR1 may be Lightning's, in a SLURM job that it puts back into the queue.
+            # Lightning may handle SIGUSR1 itself, to requeue a SLURM job.
             if number != signal.SIGUSR1 or signal.getsignal(number) == signal.SIG_DFL:
                 signal.signal(number, self._note)
 
@@ -91,13 +91,13 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         self.signal = number
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Save if it is time.
+        """Save if a checkpoint is due or a signal has arrived.
 
-        Not after the epoch's last batch, whose epoch is about to end, nor while gradients add up, which no checkpoint
-        holds.
+        Not after the last batch of an epoch, since :meth:`on_train_epoch_end` saves, nor within a group of accumulated
+        batches, since a checkpoint has no gradients.
 
         Raises:
-            Interrupted: by a signal.
+            Interrupted: a signal has arrived.
         """
         if trainer.is_last_batch or not pl_module.optimization.ends_group(batch_idx):
             return
@@ -111,17 +111,17 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
             raise Interrupted(self.signal or signal.SIGTERM)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Save.
+        """Save a checkpoint.
 
         Raises:
-            Interrupted: by a signal.
+            Interrupted: a signal has arrived.
         """
         self.save(trainer, pl_module)
         if self._any(trainer, bool(self.signal)):
             raise Interrupted(self.signal or signal.SIGTERM)
 
     def save(self, trainer: Any, pl_module: Any) -> None:
-        """Write a file of another name first: at any moment there is a whole checkpoint, and a good one."""
+        """Save as ``next.ckpt`` and then rename, so that an intact checkpoint with finite weights always exists."""
         self.saved_at = monotonic()
         if not has_finite_weights(pl_module):
             log.warning("No checkpoint now, as weights are not finite: the last good one stays.")
@@ -137,27 +137,27 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
 
     @staticmethod
     def _any(trainer: Any, decision: bool) -> bool:
-        """Whether any process has decided so."""
+        """Whether ``decision`` is True on any rank."""
         if trainer.world_size == 1:
             return decision
         return bool(trainer.strategy.reduce_boolean_decision(decision, all=False))
 
 
 def checkpoint_bytes(module: nn.Module) -> int:
-    """What a checkpoint takes: weights and buffers, and of each weight that is trained two moments of Adam."""
+    """Size of a checkpoint: weights and buffers, plus Adam's two moments of each trained weight."""
     tensors = (*module.parameters(), *module.buffers())
     trained = (weight for weight in module.parameters() if weight.requires_grad)
     return sum(one.nbytes for one in tensors) + 2 * sum(weight.nbytes for weight in trained)
 
 
 def last_good_checkpoint(folder: Path, names: Sequence[str] = (NEXT, LAST, PREVIOUS)) -> Path | None:
-    """The newest checkpoint of a run that is whole; None where there is none.
+    """The newest intact checkpoint of a run, or None.
 
     Args:
-        folder: of the checkpoints.
-        names: of files, the newest first.
+        folder: folder of the checkpoints.
+        names: file names to try, newest first.
     """
-    for path in map(folder.joinpath, names):  # not by their times: clocks are put back
+    for path in map(folder.joinpath, names):  # not by modification time: clocks may be set back
         if is_whole(path):
             return path
         if path.exists():
@@ -166,7 +166,7 @@ def last_good_checkpoint(folder: Path, names: Sequence[str] = (NEXT, LAST, PREVI
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether a checkpoint is as it was written: each tensor in it has a checksum (CRC-32)."""
+    """Whether a checkpoint file is intact, by the CRC-32 checksum of each tensor in it."""
     try:
         with zipfile.ZipFile(checkpoint) as file:
             return file.testzip() is None

@@ -1,4 +1,4 @@
-"""What happens when numbers go wrong: they are told, training goes back, and in the end it stops and says why."""
+"""Response to non-finite losses and gradients: warn, roll back, and finally stop with a diagnosis."""
 
 import logging
 from collections.abc import Sequence
@@ -15,27 +15,28 @@ from mri_cyclegan.training.skipped_steps import SkippedSteps, Step, has_finite_w
 
 log = logging.getLogger(__name__)
 
-# Slices named in one message.
+# Most slices named in one message.
 MAX_NAMED = 6
 
 
 class Diverged(ValueError):
-    """Training has gone wrong for good."""
+    """Training has diverged, and rolling back is not possible or did not help."""
 
 
 class DivergenceGuard(pl.Callback):
-    """Tells which steps were skipped, since a loss or gradient was not finite, and ends a row of them.
+    """Warns of steps skipped for a non-finite loss or gradient, and rolls back after many consecutive ones.
 
-    Steps are skipped by ``optimization.skip_non_finite``; single ones are told with the slices of their batch. After
-    many in a row weights, averages, pools and optimizers go back to the last good checkpoint, with lower learning
-    rates; the data goes on. Looks every ``trainer.log_every_n_steps`` batches, so a GPU is not made to wait at every
-    step. A run that goes on with other learning rates than before counts anew.
+    ``optimization.skip_non_finite`` skips the steps; the warning names the slices of their batches. A rollback restores
+    weights, averages, pools and optimizers from the last good checkpoint and lowers the learning rates; the order of
+    the data is not rewound. Checks every ``trainer.log_every_n_steps`` batches, so that the GPU need not synchronize
+    at every step. If a run is resumed with other learning rates, its count of rollbacks restarts at 0.
 
     Args:
-        folder: of the checkpoints.
-        max_consecutive_skips: skipped steps of one side, generators or discriminators, after which to go back.
-        max_rollbacks: so often in a run; the next time it stops.
-        learning_rate_factor: on both learning rates each time, in (0, 1].
+        folder: folder of the checkpoints.
+        max_consecutive_skips: consecutive skipped steps of one side, generators or discriminators, that trigger a
+            rollback.
+        max_rollbacks: rollbacks allowed in a run; instead of another one, training stops.
+        learning_rate_factor: on both learning rates at each rollback, in (0, 1].
 
     Raises:
         ValueError: a value is out of range.
@@ -60,7 +61,7 @@ class DivergenceGuard(pl.Callback):
         self.num_rollbacks, self.rates_from = 0, (0.0, 0.0)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Slow down as before, where the run goes on with the rates that were too high."""
+        """Lower the learning rates as before, if the run resumes with the rates that led to rollbacks."""
         if self.rates_from != pl_module.optimization.learning_rates:
             self.num_rollbacks, self.rates_from = 0, pl_module.optimization.learning_rates
         pl_module.learning_rate_factor = self.learning_rate_factor**self.num_rollbacks
@@ -71,10 +72,10 @@ class DivergenceGuard(pl.Callback):
         return f"training has gone back {self.num_rollbacks} times, of at most {self.max_rollbacks}."
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Look, now and then and at the end of an epoch.
+        """Check for skipped steps, at the logging interval and at the end of an epoch.
 
         Raises:
-            Diverged: there is nothing to go back to, or it was tried often enough.
+            Diverged: there is no checkpoint to roll back to, or ``max_rollbacks`` is reached.
         """
         num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
         if num_batches % trainer.log_every_n_steps and not trainer.is_last_batch:
@@ -103,22 +104,22 @@ class DivergenceGuard(pl.Callback):
         roll_back(pl_module, _read(checkpoint), self.learning_rate_factor)
 
     def state_dict(self) -> dict[str, Any]:
-        """How often it went back, for a run that goes on."""
+        """Number of rollbacks, for resuming."""
         return {"folder": str(self.folder), "num_returns": self.num_rollbacks, "rates_from": list(self.rates_from)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take what this run has done; another one starts afresh from its checkpoint."""
+        """Restore the number of rollbacks of this run; a run in another folder starts at 0."""
         if state_dict["folder"] == str(self.folder):
             self.num_rollbacks, self.rates_from = state_dict["num_returns"], tuple(state_dict["rates_from"])
 
 
 def roll_back(model: Any, checkpoint: dict[str, Any], learning_rate_factor: float) -> None:
-    """Take weights, averages, pools and optimizers of a checkpoint in the middle of a training, and slow it down.
+    """Restore weights, averages, pools and optimizers of a checkpoint during training, and lower the learning rates.
 
     Args:
-        model: the CycleGAN.
-        checkpoint: of the same configuration, as it was saved.
-        learning_rate_factor: on both learning rates from here on, beside earlier ones.
+        model: the CycleGAN in training.
+        checkpoint: content of a checkpoint of the same configuration.
+        learning_rate_factor: on both learning rates from now on, multiplied with earlier factors.
     """
     trainer = model.trainer
     model.on_load_checkpoint(checkpoint)
@@ -133,10 +134,10 @@ def roll_back(model: Any, checkpoint: dict[str, Any], learning_rate_factor: floa
 
 
 def last_checkpoint_before_skips(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole and was not written while steps were skipped, or else the newest whole one.
+    """The newest intact checkpoint saved while no steps were being skipped, or else the newest intact one.
 
     Args:
-        folder: of the checkpoints.
+        folder: folder of the checkpoints.
     """
     newest = last_good_checkpoint(folder)
     if newest is None or not _read(newest).get("skipped_in_a_row"):
@@ -149,11 +150,11 @@ def _read(checkpoint: Path) -> dict[str, Any]:
 
 
 def described(trainer: Any, steps: Sequence[Step]) -> str:
-    """Which batches and slices had a loss or gradient that was not finite.
+    """Describe the batches and slices whose loss or gradient was not finite.
 
     Args:
-        trainer: at work.
-        steps: skipped ones, at least one.
+        trainer: the running trainer.
+        steps: skipped steps, at least one.
     """
     sides = " and ".join(sorted({step.side for step in steps}, reverse=True))
     batches = sorted({(step.epoch, step.batch) for step in steps})
@@ -166,7 +167,7 @@ def described(trainer: Any, steps: Sequence[Step]) -> str:
 
 
 def _slices(trainer: Any, batches: Sequence[tuple[int, int]]) -> tuple[list[str], list[str]]:
-    """Names of all slices of some batches, and files of those that are not finite themselves."""
+    """Names of all slices in ``batches`` (epoch, batch), and folders of prepared slices that are not finite."""
     loader, slices = trainer.train_dataloader, trainer.datamodule.train_slices
     num_together = trainer.lightning_module.optimization.accumulate_batches
     groups = [(epoch, batch - k) for epoch, batch in batches for k in reversed(range(batch % num_together + 1))]
@@ -182,14 +183,14 @@ def _some(names: Sequence[str]) -> str:
 
 
 def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_rollbacks: int, checkpoint: Path | None) -> str:
-    """Why training stops, and what may help.
+    """Explain why training stops, and what may help.
 
     Args:
-        trainer: at work.
-        model: that it trains.
-        steps: the last ones that were skipped.
-        num_rollbacks: how often it has gone back.
-        checkpoint: the last good one; None where there is none yet.
+        trainer: the running trainer.
+        model: the CycleGAN in training.
+        steps: the latest skipped steps.
+        num_rollbacks: number of rollbacks so far.
+        checkpoint: the last good checkpoint, or None if there is none yet.
     """
     words = [
         f"Training has diverged: in {model.skipped_steps.num_consecutive} steps in a row "

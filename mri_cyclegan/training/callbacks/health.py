@@ -1,4 +1,4 @@
-"""Signs that a training goes wrong."""
+"""Warning signs in generator outputs and discriminator losses."""
 
 import logging
 from collections import Counter
@@ -27,14 +27,14 @@ ADVICE = {
 
 
 class HealthMonitor(pl.Callback):
-    """Warns, once for each sign and network, of outputs and losses that rarely recover.
+    """Warns, once per sign and network, of outputs and losses from which training rarely recovers.
 
     Signs: constant output, saturated output, output that copies its source, a discriminator loss near 0 for long, and,
-    where a truth exists, inverted contrast. Looks every ``trainer.log_every_n_steps`` batches, so a GPU is not
-    made to wait at every step. Of several processes the first one looks, at its own batches.
+    where paired slices exist, inverted contrast. Checks every ``trainer.log_every_n_steps`` batches, so that the GPU
+    need not synchronize at every step. Only rank 0 checks, on its own batches.
 
     Args:
-        patience: looks in a row that must show a sign before it is told; ten times that for discriminators.
+        patience: consecutive checks that must show a sign before the warning; ten times as many for discriminators.
     """
 
     def __init__(self, patience: int) -> None:
@@ -45,7 +45,7 @@ class HealthMonitor(pl.Callback):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: dict[str, Tensor], batch_idx: int
     ) -> None:
-        """Look at the last generated images and discriminator losses."""
+        """Check the latest generated images and discriminator losses."""
         num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
         if not trainer.is_global_zero or num_batches % trainer.log_every_n_steps:
             return
@@ -60,7 +60,7 @@ class HealthMonitor(pl.Callback):
             self._note("discriminator", name, loss < 0.01, 10 * self.patience)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Compare fixed paired slices with their truth."""
+        """Check the translations of fixed paired slices for inverted contrast."""
         if not trainer.is_global_zero:
             return
         cases = [case for case in trainer.datamodule.sample_cases(4) if case.paired]
@@ -74,11 +74,11 @@ class HealthMonitor(pl.Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen and told so far, so that a training that goes on does not tell it again."""
+        """Counts and warnings so far, so that a resumed run does not repeat a warning."""
         return {"seen": [[*key, number] for key, number in self.seen.items()], "told": [list(key) for key in self.told]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take what the checkpoint's training had seen."""
+        """Restore the counts and warnings of the checkpoint."""
         self.seen = Counter({(sign, direction): number for sign, direction, number in state_dict["seen"]})
         self.told = {(sign, direction) for sign, direction in state_dict["told"]}
 
@@ -91,12 +91,12 @@ class HealthMonitor(pl.Callback):
 
 
 def output_signs(fake: Tensor, source: Tensor, target: Tensor) -> dict[str, bool]:
-    """Which signs one batch of outputs shows.
+    """Whether one batch of outputs shows each sign.
 
     Args:
         fake: generator output, (B, C, H, W), in [-1, 1].
-        source: what it was made from, same shape.
-        target: real images of its contrast, same shape, other heads.
+        source: the generator's input, same shape.
+        target: real images of the fake's contrast, same shape, not necessarily of the same subjects.
     """
     fake, source, target = fake.float(), source.float(), target.float()
     at_limits, really_at_limits = ((image.abs() > 0.99).float().mean() for image in (fake, target))
@@ -108,11 +108,11 @@ def output_signs(fake: Tensor, source: Tensor, target: Tensor) -> dict[str, bool
 
 
 def contrast_is_inverted(fake: Tensor, truth: Tensor) -> bool:
-    """Whether bright and dark are swapped: negative correlation over the pixels that are not background.
+    """Whether bright and dark are swapped: negative correlation over pixels that are not background.
 
     Args:
         fake: (B, 1, H, W), in [-1, 1].
-        truth: same shape, same heads.
+        truth: the paired real images, same shape.
     """
     shown = truth > -0.9
     pair = torch.stack([fake[shown], truth[shown]])

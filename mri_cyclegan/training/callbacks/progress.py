@@ -1,4 +1,4 @@
-"""How far the training is: on the screen, and as learning curves."""
+"""Progress of training: progress bar and learning curves."""
 
 import logging
 import sys
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 
 class TrainingProgressBar(RichProgressBar):
-    """Bar of the epoch with losses, validation SSIM and the time left of the whole training.
+    """Progress bar of the epoch, with losses, validation SSIM and the time left for the whole run.
 
-    Where the output is no terminal (a cluster's log file, a pipe), one line an epoch instead.
+    If the output is not a terminal (a cluster's log file, a pipe), it logs one line per epoch instead.
     """
 
     def __init__(self, refresh_rate: int) -> None:
@@ -34,23 +34,23 @@ class TrainingProgressBar(RichProgressBar):
         self.first_epoch = trainer.current_epoch
 
     def time_left(self, trainer: Any, num_batches_done: int) -> str:
-        """Time to the end of the last epoch at the speed so far, h:mm:ss."""
+        """Time left until the end of the run at the speed so far, h:mm:ss."""
         per_epoch = max(1, int(trainer.num_training_batches))
         done = (trainer.current_epoch - self.first_epoch) * per_epoch + num_batches_done
         remaining = ((trainer.max_epochs or 0) - self.first_epoch) * per_epoch - done
         return str(timedelta(seconds=round((perf_counter() - self.start) / max(1, done) * remaining)))
 
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
-        """What stands beside the bar."""
+        """Values shown beside the bar."""
         found = super().get_metrics(trainer, pl_module)
         shown = {key.split("/")[-1]: value for key, value in found.items() if "_epoch" not in key}
         shown.pop("v_num", None)
         return {**shown, "left": self.time_left(trainer, trainer.fit_loop.epoch_loop.batch_idx + 1)}
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Without a terminal, write the epoch's line."""
+        """Without a terminal, log the epoch's line."""
         super().on_train_epoch_end(trainer, pl_module)
-        # Read in every process: the first reading of an epoch's means adds them up over all.
+        # Read on every rank: the first read of an epoch's means is a reduction over all ranks.
         values = {key: float(value) for key, value in trainer.callback_metrics.items()}
         if self.is_enabled or not trainer.is_global_zero:
             return
@@ -67,7 +67,7 @@ class TrainingProgressBar(RichProgressBar):
 
 
 class LearningCurves(pl.Callback):
-    """Draws ``progress.png`` after every epoch: losses, validation metrics, and what the baselines score.
+    """Draws ``progress.png`` after every epoch: losses, validation metrics and the baselines' scores.
 
     Args:
         path: of the picture.
@@ -79,7 +79,7 @@ class LearningCurves(pl.Callback):
         self.baselines: dict[str, dict[str, float]] = {}
 
     def _score_baselines(self, trainer: Any, device: Any) -> None:
-        """Once, with the first picture: before it, the user would wait longer for the first step."""
+        """Score the baselines once, at the first picture: earlier would delay the first training step."""
         datamodule = trainer.datamodule
         if self.baselines or not datamodule.val_pairs:
             return
@@ -96,7 +96,7 @@ class LearningCurves(pl.Callback):
         }
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Add the epoch and draw."""
+        """Add the epoch to the history and draw the curves."""
         row = {"epoch": float(trainer.current_epoch)}
         for key, value in trainer.callback_metrics.items():
             if key.endswith("_epoch") or key.startswith("val/"):
@@ -107,9 +107,9 @@ class LearningCurves(pl.Callback):
             save_png(learning_curves(self.history, self.baselines), self.path)
 
     def state_dict(self) -> dict[str, Any]:
-        """The epochs so far, so that a resumed run draws the whole curve."""
+        """History of all epochs so far, so that a resumed run draws the whole curve."""
         return {"history": self.history}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the epochs of the checkpoint."""
+        """Restore the history from the checkpoint."""
         self.history = state_dict["history"]

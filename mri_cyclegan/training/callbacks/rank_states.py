@@ -1,4 +1,4 @@
-"""State that each process of a training has for itself, in the checkpoint."""
+"""Per-rank training state in the checkpoint."""
 
 import logging
 import random
@@ -16,23 +16,23 @@ POOLS = ("pool_a", "pool_b")
 
 
 class RankStates(pl.Callback):
-    """Keeps the random states, the image pools and the losses of an unfinished epoch of every rank in the checkpoint.
+    """Saves each rank's random states, image pools and loss means of an unfinished epoch in the checkpoint.
 
-    A resumed training then draws what it would have drawn: dropout, image pools, noise of the cycle. A rank that the
-    checkpoint does not have keeps its own random state, and gets the pools of rank 0.
+    Dropout, image pools and cycle noise of a resumed run then draw the same random numbers as without the interruption.
+    A rank that the checkpoint does not have keeps its own random state and gets the pools of rank 0.
     """
 
     def __init__(self) -> None:
         self.to_restore: dict[str, Any] = {}
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Add plain data and tensors, so that a checkpoint is read without running code; of all ranks."""
+        """Add the states of all ranks, as plain data and tensors, so that loading a checkpoint runs no code."""
         pools = {name: getattr(pl_module, name).images.cpu() for name in POOLS}
         own = {"loss_means": pl_module.loss_logger.means.state_dict(), "pools": pools, "random": random_states()}
         checkpoint["rank_states"] = all_gather(own)
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Restore; the random states only when training starts, since the set-up draws too."""
+        """Restore all but the random states, which wait for the first batch, since setup draws random numbers too."""
         state = rank_state(checkpoint, trainer.global_rank)
         load_pools(pl_module, state)
         if "loss_means" in state:
@@ -55,11 +55,11 @@ def rank_state(checkpoint: dict[str, Any], rank: int) -> dict[str, Any]:
 
 
 def load_pools(model: Any, state: dict[str, Any]) -> None:
-    """Give a model the image pools of a rank.
+    """Load the image pools of a rank into a model.
 
     Args:
         model: the CycleGAN.
-        state: from :func:`rank_state`; without pools those of the model stay.
+        state: from :func:`rank_state`; if it has no pools, the model's stay.
     """
     for name, images in state.get("pools", {}).items():
         pool = getattr(model, name)
@@ -68,7 +68,7 @@ def load_pools(model: Any, state: dict[str, Any]) -> None:
 
 def random_states() -> dict[str, Any]:
     """States of Python's, NumPy's and torch's generators, GPUs included."""
-    numpys: Any = np.random.get_state()  # noqa: NPY002 - libraries that still use the global generator draw from it
+    numpys: Any = np.random.get_state()  # noqa: NPY002 - some libraries still use the global generator
     return {
         "python": random.getstate(),
         "numpy": (numpys[0], numpys[1].tolist(), *numpys[2:]),
@@ -78,7 +78,7 @@ def random_states() -> dict[str, Any]:
 
 
 def set_random_states(states: dict[str, Any]) -> None:
-    """Restore what :func:`random_states` returned; states of GPUs only on a machine with as many."""
+    """Restore what :func:`random_states` returned; GPU states only if the number of GPUs is the same."""
     random.setstate(states["python"])
     name, keys, *rest = states["numpy"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002

@@ -1,4 +1,4 @@
-"""How much time and memory a training takes."""
+"""Time and memory that training takes."""
 
 import json
 import resource
@@ -15,11 +15,11 @@ from mri_cyclegan.filesystem import atomic_write_text
 
 
 class ResourceMonitor(pl.Callback):
-    """Writes ``resources.json`` when training ends, also by an error: what a sweep's ranking shows beside the scores.
+    """Writes ``resources.json`` when training ends, also after an error; a sweep's ranking shows it beside the scores.
 
-    ``training_s`` is the time of ``fit``, validation and pictures included; ``batches_per_s`` counts training alone,
-    waiting for data included. ``peak_gpu_memory_bytes`` is what tensors took at most on this process's device, None
-    without one; ``peak_memory_bytes`` what the process took at most of the host's memory, its workers not counted.
+    ``training_s`` is the time of ``fit``, including validation and pictures; ``batches_per_s`` counts training batches
+    only, including waiting for data. ``peak_gpu_memory_bytes`` is the peak memory of tensors on this process's GPU,
+    None without one; ``peak_memory_bytes`` is the process's peak host memory, without its loader workers.
 
     Args:
         path: of the file.
@@ -36,30 +36,30 @@ class ResourceMonitor(pl.Callback):
         self.start = self.epoch_start = self.last_end = perf_counter()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        # Jobs of a sweep may share a process; this is Linux's way to forget the peak of those before.
+        # Jobs of a sweep may share a process: on Linux this resets the peak of earlier jobs.
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Start the clock of batches."""
+        """Restart the clock that measures batches."""
         self.epoch_start = self.last_end = perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
-        """Count."""
+        """Count the batch."""
         self.last_end = perf_counter()
         self.num_batches += 1
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Add the epoch up to its last batch; what came after it was validation."""
+        """Add the epoch's time up to its last batch; the rest was validation."""
         self._add_epoch()
 
     def state_dict(self) -> dict[str, Any]:
-        """What it took so far, for a run that goes on."""
+        """Times and batches so far, for resuming."""
         training_s = self.before_s + perf_counter() - self.start if hasattr(self, "start") else self.before_s
         return {"training_s": training_s, "batches_s": self.batches_s, "num_batches": self.num_batches}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Add what the run took before it was interrupted, up to its checkpoint."""
+        """Restore times and batches of the run up to its checkpoint."""
         self.before_s = state_dict["training_s"]
         self.batches_s, self.num_batches = state_dict["batches_s"], state_dict["num_batches"]
 
@@ -72,7 +72,7 @@ class ResourceMonitor(pl.Callback):
         self._write(trainer)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Write the file: memory may be the reason. Another reason must not hide behind this file's."""
+        """Write the file, since memory may be the cause; a failure to write must not mask the original error."""
         if hasattr(self, "start"):
             with suppress(OSError):
                 self._write(trainer)
@@ -80,7 +80,7 @@ class ResourceMonitor(pl.Callback):
     def _write(self, trainer: Any) -> None:
         if not trainer.is_global_zero:
             return
-        self._add_epoch()  # one that was not finished
+        self._add_epoch()  # the unfinished epoch, if any
         on_gpu = self.device.type == "cuda"
         content = {
             "device": torch.cuda.get_device_name(self.device) if on_gpu else self.device.type,
@@ -94,6 +94,6 @@ class ResourceMonitor(pl.Callback):
 
 
 def peak_memory_bytes() -> int:
-    """Most memory that this process has taken."""
+    """Peak host memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,4 +1,4 @@
-"""Pictures of fixed slices during training."""
+"""Sample pictures of fixed slices during training."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from mri_cyclegan.training.cyclegan import CycleGAN
 
 
 class SampleGrid(pl.Callback):
-    """Writes ``samples/epoch_*.png`` and the TensorBoard image ``samples``: real, fake, cycled, identity, truth.
+    """Writes ``samples/epoch_*.png`` and the TensorBoard image ``samples``: real, fake, true target, cycled, identity.
 
     Args:
-        folder: where the PNG files go.
-        num_cases: fixed slices, from validation subjects where there are any.
-        every_n_epochs: how often; the last epoch is always drawn.
+        folder: folder of the PNG files.
+        num_cases: number of fixed slices, from validation subjects if there are any.
+        every_n_epochs: interval in epochs; the last epoch is always drawn.
     """
 
     def __init__(self, folder: str, num_cases: int, every_n_epochs: int) -> None:
@@ -33,7 +33,7 @@ class SampleGrid(pl.Callback):
         self.contrasts = trainer.datamodule.contrasts
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Draw."""
+        """Draw the grid if it is due."""
         epoch = trainer.current_epoch + 1
         if not trainer.is_global_zero or (epoch % self.every_n_epochs and epoch != trainer.max_epochs):
             return

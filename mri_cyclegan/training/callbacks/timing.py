@@ -1,4 +1,4 @@
-"""How long steps take, and how much of it is waiting for data."""
+"""Time per training step, and the share of it spent waiting for data."""
 
 import logging
 import math
@@ -11,12 +11,12 @@ log = logging.getLogger(__name__)
 
 
 class StepTimer(pl.Callback):
-    """Logs ``time/step_s`` and ``time/waiting_share``; warns when the loader starves the device.
+    """Logs ``time/step_s`` and ``time/waiting_share``; warns if the data loader starves the device.
 
-    On a CPU it says once, from the first measured steps, how long a full epoch takes if that is long.
+    On a CPU it warns once, from the first measured step, if a full epoch will take more than 10 minutes.
 
     Args:
-        warn_above: share of an epoch spent waiting for data above which to warn, in [0, 1].
+        warn_above: warn if a larger share of an epoch is spent waiting for data, in [0, 1].
     """
 
     def __init__(self, warn_above: float) -> None:
@@ -31,7 +31,7 @@ class StepTimer(pl.Callback):
         self.last_end: float | None = None
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Forget the last epoch; what lies between two epochs is not a step."""
+        """Reset the clocks; the time between two epochs belongs to no step."""
         self._restart()
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, *args: Any) -> None:
@@ -53,7 +53,7 @@ class StepTimer(pl.Callback):
             self._tell_time_on_cpu(trainer)
         num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
         if num_batches % trainer.log_every_n_steps and not trainer.is_last_batch:
-            return  # logging takes time too
+            return  # logging itself takes time
         values = {"time/step_s": self.step_s / self.num_steps, "time/waiting_share": self.waiting_s / self.step_s}
         pl_module.log_dict(values, on_step=True, on_epoch=False, batch_size=1)
 
@@ -69,7 +69,7 @@ class StepTimer(pl.Callback):
             )
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Warn, once, about an epoch that mostly waited."""
+        """Warn once if the epoch waited too long for data."""
         if self.num_steps < 20 or self.warned or self.waiting_s <= self.warn_above * self.step_s:
             return
         self.warned = True

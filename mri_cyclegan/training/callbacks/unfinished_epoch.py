@@ -1,4 +1,4 @@
-"""An epoch that goes on in batches of another size."""
+"""Resuming within an epoch after the batch size has changed."""
 
 import logging
 from typing import Any
@@ -9,25 +9,25 @@ log = logging.getLogger(__name__)
 
 
 class UnfinishedEpoch(pl.Callback):
-    """Starts an unfinished epoch over where its batches, by whose number Lightning goes on, now have another size."""
+    """Restarts an unfinished epoch if the batch size has changed, since Lightning resumes at a batch number."""
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Note the size."""
+        """Save the number of slices per batch."""
         checkpoint["slices_a_batch"] = slices_a_batch(trainer)
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Compare it; before Lightning takes its place in the epoch from the checkpoint."""
+        """Restart the epoch if the size differs; runs before Lightning restores the batch number."""
         before, now = checkpoint.get("slices_a_batch"), slices_a_batch(trainer)
         loop = checkpoint["loops"]["fit_loop"]
         progress = loop["epoch_loop.batch_progress"]
         if before in (None, now) or progress["is_last_batch"] or not progress["current"]["processed"]:
             return
         log.info("The unfinished epoch starts over: its batches had %s slices and have %s now.", before, now)
-        progress["current"] = dict.fromkeys(progress["current"], -1)  # Lightning completes the batch of the checkpoint
+        progress["current"] = dict.fromkeys(progress["current"], -1)  # Lightning increments these to 0
         loop["state_dict"].pop("combined_loader", None)
         pl_module.on_train_epoch_start()
 
 
 def slices_a_batch(trainer: Any) -> int:
-    """Of each contrast, in all processes together."""
+    """Slices of each contrast in one batch, summed over ranks."""
     return trainer.datamodule.batch_size * trainer.world_size

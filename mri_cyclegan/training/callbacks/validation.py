@@ -1,4 +1,4 @@
-"""The best validation of a run, in a file."""
+"""The best validation score of a run, in a file."""
 
 import hashlib
 import json
@@ -11,14 +11,14 @@ from mri_cyclegan.filesystem import atomic_write_text
 
 
 class BestValidation(pl.Callback):
-    """Writes ``validation.json``: the best mean foreground SSIM of both directions and its epoch.
+    """Writes ``validation.json``: the best foreground SSIM, averaged over both directions, and its epoch.
 
-    What a sweep is judged by, since test subjects must not choose. ``images`` is equal for runs that were validated on
-    the same images, however they are called.
+    Sweeps rank runs by it, since test subjects must not be used for model selection. ``images`` is equal for runs
+    validated on the same images, whatever the files are called.
 
     Args:
         path: of the file.
-        required: refuse to train where no validation subject has pairs.
+        required: raise if no validation subject has both contrasts.
     """
 
     def __init__(self, path: str, required: bool) -> None:
@@ -27,10 +27,10 @@ class BestValidation(pl.Callback):
         self.best: dict[str, Any] | None = None
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Refuse what cannot be judged.
+        """Check that the run can be validated.
 
         Raises:
-            ValueError: there are no pairs.
+            ValueError: validation is required, but there are no pairs.
         """
         if self.required and not trainer.datamodule.val_pairs:
             raise ValueError(
@@ -39,28 +39,28 @@ class BestValidation(pl.Callback):
             )
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Keep the best."""
+        """Update the file if this validation is the best so far."""
         ssim = trainer.callback_metrics.get("val/ssim")
         if trainer.sanity_checking or ssim is None or not (self.best is None or float(ssim) > self.best["ssim"]):
             return
-        if float(ssim) != float(ssim):  # a diverged run has no best
+        if float(ssim) != float(ssim):  # NaN, from a diverged run
             return
         self.best = {"ssim": float(ssim), "epoch": trainer.current_epoch + 1, "images": _images(trainer)}
         if trainer.is_global_zero:
             atomic_write_text(self.path, json.dumps(self.best, indent=2) + "\n")
 
     def state_dict(self) -> dict[str, Any]:
-        """For a run that goes on."""
+        """The best validation, for resuming."""
         return {"best": self.best, "path": str(self.path)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Of a run that goes on in its own folder; in another one the best weights are chosen anew."""
+        """Restore the best validation of this run; a run in another folder starts its own selection."""
         if state_dict["path"] == str(self.path):
             self.best = state_dict["best"]
 
 
 def _images(trainer: Any) -> str:
-    """Hash of what is validated on: scans by their voxels, how they are prepared, and how many batches."""
+    """Hash of the validation images: voxels of the scans, preprocessing settings and number of batches."""
     data = trainer.datamodule
     voxels = sorted([volume.record["voxel_hash"] for volume in pair] for pair in data.val_pairs)
     content = json.dumps([voxels, repr(data.preprocessing), str(trainer.limit_val_batches)])
