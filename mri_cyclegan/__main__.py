@@ -18,7 +18,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name not in COMMANDS:
         listing = "\n".join(f"  {command:<10} {help_text}" for command, help_text in COMMANDS.items())
-        print(f"usage: mri-cyclegan COMMAND …\n\n{listing}\n\nmri-cyclegan COMMAND --help tells more.")
+        print(f"usage: mri-cyclegan COMMAND …\n\n{listing}\n\nSee also mri-cyclegan COMMAND --help.")
         sys.exit(0 if name in ("--help", "-h") else 2)
     sys.argv = [f"mri-cyclegan {name}", *sys.argv[2:]]
     command = importlib.import_module(f"mri_cyclegan.{name}")

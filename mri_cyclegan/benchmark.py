@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mri_cyclegan.configuration.schema import CONF_DIR, register
 from mri_cyclegan.configuration.suggestions import print_suggestions
-from mri_cyclegan.runs.job_record import JobRecord
+from mri_cyclegan.runs.job_record import DeferredHydraOutput
 from mri_cyclegan.runs.run_folder import holds_run
 from mri_cyclegan.text import replace_unencodable
 
@@ -60,7 +60,7 @@ def run(config: DictConfig) -> None:
     ``.hydra`` and the log appear with the results, or at once where there are none yet.
     """
     folder = Path(config.output_dir)
-    record = JobRecord(folder, config)
+    record = DeferredHydraOutput(folder, config)
     if not any(folder.glob("*.json")):
         record.write()
     try:

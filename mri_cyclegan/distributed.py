@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
 
-_AGREED = "MRI_CYCLEGAN_AGREED"
+_BROADCAST_VARIABLE = "MRI_CYCLEGAN_AGREED"
 
 # Interval between checks whether the parent is alive.
 INTERVAL_S = 0.5
@@ -140,8 +140,8 @@ def broadcast(trainer: pl.Trainer, text: str | None) -> str | None:
         return said[0]
     # Lightning's own launcher starts the other ranks at fit, with this process's environment.
     if trainer.is_global_zero:
-        os.environ[_AGREED] = text or ""
-    return os.environ.get(_AGREED) or None
+        os.environ[_BROADCAST_VARIABLE] = text or ""
+    return os.environ.get(_BROADCAST_VARIABLE) or None
 
 
 def all_gather(value: Any) -> list[Any]:
@@ -218,10 +218,10 @@ def exit_with_parent(parent: int, number: signal.Signals = signal.SIGKILL) -> No
     """
     if parent not in _watched:
         _watched.add(parent)
-        threading.Thread(target=_watch, args=(parent, number), daemon=True).start()
+        threading.Thread(target=_signal_when_orphaned, args=(parent, number), daemon=True).start()
 
 
-def _watch(parent: int, number: signal.Signals) -> None:
+def _signal_when_orphaned(parent: int, number: signal.Signals) -> None:
     while os.getppid() == parent:
         time.sleep(INTERVAL_S)
     os.kill(os.getpid(), number)

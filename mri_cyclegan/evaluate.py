@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from mri_cyclegan.data.layouts import LAYOUTS, LayoutSettings
-from mri_cyclegan.data.layouts.detection import layout_of
+from mri_cyclegan.data.layouts.detection import layout_from_options
 from mri_cyclegan.filesystem import escapes
 from mri_cyclegan.text import replace_unencodable, terminal_safe
 from mri_cyclegan.trusted_classes import trust
@@ -174,7 +174,7 @@ def _layout(
     if root is None:
         raise ValueError(f"{said[0]} goes with --data-root, which is missing: give the folder of that data set.")
     names = contrasts.split(",") if contrasts else None
-    found = layout_of(root.expanduser(), layout, names, pattern_a, pattern_b)
+    found = layout_from_options(root.expanduser(), layout, names, pattern_a, pattern_b)
     return replace(found, subject_pattern=subject_pattern)
 
 
@@ -253,7 +253,7 @@ def _range(words: str | None) -> tuple[float, float] | tuple[None, None]:
 def _compare(folders: tuple[Path, Path], options: "Options") -> None:
     """Evaluate both, which takes no time where that is done already, and compare."""
     from mri_cyclegan.evaluation.comparison import compare, read_evaluation
-    from mri_cyclegan.evaluation.evaluated_subjects import remarks
+    from mri_cyclegan.evaluation.evaluated_subjects import caveats
     from mri_cyclegan.evaluation.run_evaluation import evaluate_runs
     from mri_cyclegan.evaluation.summary_table import print_comparison
 
@@ -263,7 +263,7 @@ def _compare(folders: tuple[Path, Path], options: "Options") -> None:
         evaluate_runs([folder.expanduser()], output, options).write(output)
         content = read_evaluation(output)
         contents.append(content)
-        warnings += [f"{folder}: {line}" for line in remarks(content["directions"], [], content["chose_epoch"])]
+        warnings += [f"{folder}: {line}" for line in caveats(content["directions"], [], content["chose_epoch"])]
     print_comparison(compare(*contents), contents[0]["directions"], folders, warnings)
 
 

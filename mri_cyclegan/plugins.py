@@ -6,7 +6,7 @@ from typing import TypeVar
 Part = TypeVar("Part")
 
 
-def plugins(group: str, kind: type[Part]) -> dict[str, Part]:
+def load_plugins(group: str, kind: type[Part]) -> dict[str, Part]:
     """Load the parts that installed packages add to a group, by name.
 
     Args:

@@ -16,7 +16,7 @@ def centre_slice(stack: Tensor) -> Tensor:
     return stack[:, centre : centre + 1]
 
 
-class CentreSliceOf(nn.Module):
+class CenterSliceNetwork(nn.Module):
     """Wraps a network that maps stacks to stacks, and returns only the center slice.
 
     Args:
@@ -33,9 +33,9 @@ class CentreSliceOf(nn.Module):
         return self.network.size_multiple  # type: ignore[return-value]
 
     @property
-    def is_bound_to_size(self) -> bool:
+    def has_fixed_export_size(self) -> bool:
         """The network's: whether its exported graph works for one image size only."""
-        return getattr(self.network, "is_bound_to_size", False)
+        return getattr(self.network, "has_fixed_export_size", False)
 
     @property
     def depends_on_size(self) -> bool:

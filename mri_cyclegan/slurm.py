@@ -61,8 +61,8 @@ def environment(num_nodes: int) -> ClusterEnvironment | None:
     if is_task():
         if int(num_tasks) > 1 and "SLURM_NTASKS_PER_NODE" not in os.environ:
             raise ValueError(
-                f"srun started {num_tasks} processes, but not so many a host. Give srun and sbatch --ntasks-per-node "
-                "and --nodes in place of --ntasks (-n); see docs/slurm.sh."
+                f"srun started {num_tasks} processes, but not that many per host. Give srun and sbatch "
+                "--ntasks-per-node and --nodes in place of --ntasks (-n); see docs/slurm.sh."
             )
         return SLURMEnvironment()
     if num_nodes > 1 and "NODE_RANK" not in os.environ:

@@ -63,7 +63,7 @@ def command(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Skip scans whose output exists, to resume after an interruption.")
     ] = False,
-    num_parts: Annotated[int, typer.Option(min=1, help="Divide the scans among so many machines …")] = 1,
+    num_parts: Annotated[int, typer.Option(min=1, help="Divide the scans among this many machines …")] = 1,
     part: Annotated[int, typer.Option(min=0, help="… and translate this share, from 0.")] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …  [default: a GPU if there is one]")] = None,
     volume_index: Annotated[int | None, typer.Option(help="Which volume of 4-D files.")] = None,
@@ -153,7 +153,7 @@ def _print(outcome: "Outcome", output: Path, seconds: float) -> None:
     lines += [(f"Failed: {_in_options(failure)}", "red") for failure in outcome.failed]
     counts = [f"{len(outcome.written)} translated"]
     counts += [f"{len(outcome.skipped)} there already"] if outcome.skipped else []
-    counts += [f"{outcome.num_others} of the other contrast left out"] if outcome.num_others else []
+    counts += [f"{outcome.num_other_contrast} of the other contrast left out"] if outcome.num_other_contrast else []
     counts += [f"{outcome.num_synthetic} translations left out"] if outcome.num_synthetic else []
     counts += [f"{len(outcome.failed)} failed"] if outcome.failed else []
     where = outcome.written[0] if len(outcome.written) == 1 else output

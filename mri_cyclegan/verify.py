@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from mri_cyclegan.data.layouts import LAYOUTS
-from mri_cyclegan.data.layouts.detection import layout_of
+from mri_cyclegan.data.layouts.detection import layout_from_options
 from mri_cyclegan.data.layouts.entities import parse_filters
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.volume import ReadOptions
@@ -54,7 +54,7 @@ def command(
     try:
         options = ReadOptions(volume_index, nonfinite, assume_orientation, tuple(series_uid or ()))
         names = contrasts.split(",") if contrasts else None
-        settings = layout_of(root, layout, names, pattern_a, pattern_b)
+        settings = layout_from_options(root, layout, names, pattern_a, pattern_b)
         settings = replace(settings, subject_pattern=subject_pattern, bids_filters=parse_filters(bids_filters))
         verification = verify(root, settings, options, available_processes(jobs))
         folder = output or Path("outputs", "verify", root.resolve().name, f"{datetime.now():%Y-%m-%d_%H-%M-%S}")

@@ -115,13 +115,13 @@ class PlainPool:
 def plain_structure_loss(kind: str) -> Callable[[Tensor, Tensor], Tensor]:
     """A structure loss assembled from a library; ours for kinds that the library lacks."""
     if kind == "local_mutual_information":
-        return lambda fake, source: _shared_information(_patches(fake), _patches(source), 16)
+        return lambda fake, source: _mutual_information_loss(_patches(fake), _patches(source), 16)
     if kind == "mutual_information":
-        return lambda fake, source: _shared_information(fake, source, 23)
+        return lambda fake, source: _mutual_information_loss(fake, source, 23)
     return lambda fake, source: structure_loss(fake, source, kind)
 
 
-def _shared_information(fake: Tensor, source: Tensor, num_bins: int) -> Tensor:
+def _mutual_information_loss(fake: Tensor, source: Tensor, num_bins: int) -> Tensor:
     information = GlobalMutualInformationLoss(num_bins=num_bins).to(fake.device)
     with torch.no_grad():
         everything = information((source + 1) / 2, (source + 1) / 2)

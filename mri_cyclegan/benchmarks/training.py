@@ -11,9 +11,9 @@ import torch
 
 from mri_cyclegan.benchmarks.measurement import machine, matrix_rate, summarize, take_turns
 from mri_cyclegan.benchmarks.reference import Reference
-from mri_cyclegan.benchmarks.training_candidates import EndToEnd, Naive, OurStep, count_flops, device_of
+from mri_cyclegan.benchmarks.training_candidates import EndToEnd, NaiveCandidate, OurStep, count_flops, device_of
 from mri_cyclegan.benchmarks.training_report import print_table, speed_chart
-from mri_cyclegan.configuration.checks import checked
+from mri_cyclegan.configuration.checks import resolve_and_check
 from mri_cyclegan.configuration.schema import DictConfig, compose_training
 from mri_cyclegan.pictures import save_png
 from mri_cyclegan.runs.log_filters import filter_lightning_logs
@@ -83,7 +83,7 @@ def _compose(experiment: str, overrides: Sequence[str], batch_size: int | None, 
     words = [f"+experiment={experiment}", f"run_dir={run_dir}", *overrides]
     if batch_size is not None:
         words.append(f"data.batch_size={batch_size}")
-    return checked(compose_training(words))
+    return resolve_and_check(compose_training(words))
 
 
 def _measure(
@@ -91,7 +91,7 @@ def _measure(
 ) -> dict[str, Any]:
     """Measure every candidate with one batch size."""
     ours = OurStep(config)
-    naive = Naive(config, ours.device)
+    naive = NaiveCandidate(config, ours.device)
     flops = count_flops(naive)
     candidates: dict[str, Callable[[], float]] = {
         OURS: partial(ours.step_s, num_steps),

@@ -24,7 +24,7 @@ NUM_WARM_UP = 3
 MANY_BATCHES = 1e6
 
 # Callbacks left out: those that work between epochs, not between steps, and the timer, of which we use our own.
-BETWEEN_EPOCHS = ("timer", "last_checkpoint", "best_checkpoint", "samples", "curves", "best_validation")
+EXCLUDED_CALLBACKS = ("timer", "last_checkpoint", "best_checkpoint", "samples", "curves", "best_validation")
 
 
 class StepMemory:
@@ -36,12 +36,12 @@ class StepMemory:
             torch.cuda.reset_peak_memory_stats(device)
             self.before = torch.cuda.memory_allocated(device)
 
-    def most_bytes(self) -> int | None:
+    def peak_bytes(self) -> int | None:
         """Peak since this object was created; None without a GPU."""
         return torch.cuda.max_memory_allocated(self.device) - self.before if self.device.type == "cuda" else None
 
 
-class Clock(pl.Callback):
+class StepClock(pl.Callback):
     """Mean seconds per step, from the end of the last warm-up step to the end of the training's last step."""
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -82,9 +82,9 @@ class OurStep:
 
     def step_s(self, num_steps: int) -> float:
         """Mean seconds per step, over ``num_steps`` steps."""
-        clock = Clock()
+        clock = StepClock()
         self._fit([clock], num_steps)
-        self.gpu_bytes = clock.memory.most_bytes()
+        self.gpu_bytes = clock.memory.peak_bytes()
         return clock.step_s
 
     def _fit(self, callbacks: list[pl.Callback], num_steps: int) -> None:
@@ -124,7 +124,7 @@ def random_batch(config: DictConfig, device: torch.device) -> dict[str, Tensor]:
     return {"a": a, "b": b}
 
 
-class Naive:
+class NaiveCandidate:
     """:class:`mri_cyclegan.benchmarks.naive_step.NaiveStep` with the same kind of networks, on the same slices.
 
     Args:
@@ -142,7 +142,7 @@ class Naive:
         self.run(NUM_WARM_UP)
         memory = StepMemory(self.device)
         total_s = seconds(lambda: self.run(num_steps), self.device)
-        self.gpu_bytes = memory.most_bytes()
+        self.gpu_bytes = memory.peak_bytes()
         return total_s / num_steps
 
     def run(self, num_steps: int) -> None:
@@ -151,7 +151,7 @@ class Naive:
             self.step(self.batch["a"], self.batch["b"])
 
 
-def count_flops(naive: Naive) -> int:
+def count_flops(naive: NaiveCandidate) -> int:
     """Floating-point operations of one step's matrix products and convolutions; a multiply-add counts as two."""
     with FlopCounterMode(display=False) as counter:
         naive.run(1)
@@ -193,9 +193,9 @@ class EndToEnd:
                 f"batches of {self.datamodule.batch_size}, of which {NUM_WARM_UP} do not count; got {num_steps}. "
                 "Or leave the data out with train.end_to_end=false."
             )
-        clock, timer = Clock(), StepTimer(warn_above=1.0)
+        clock, timer = StepClock(), StepTimer(warn_above=1.0)
         callbacks = build(self.config.callbacks)
-        kept = [callback for name, callback in callbacks.items() if name not in BETWEEN_EPOCHS]
+        kept = [callback for name, callback in callbacks.items() if name not in EXCLUDED_CALLBACKS]
         trainer = build(
             self.config.trainer,
             max_epochs=1,

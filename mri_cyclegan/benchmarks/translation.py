@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from mri_cyclegan.benchmarks.measurement import machine, median_and_range, processors, summarize
 from mri_cyclegan.configuration.build import build
-from mri_cyclegan.configuration.checks import checked
+from mri_cyclegan.configuration.checks import resolve_and_check
 from mri_cyclegan.configuration.schema import compose_training
 from mri_cyclegan.data.appearance import appearance, training_appearance
 from mri_cyclegan.data.formats.nifti import write_volume
@@ -129,7 +129,7 @@ def save_untrained(folder: Path, generator: str, overrides: Sequence[str], scan:
     Raises:
         ValueError: the generator does not exist, or does not fit its settings.
     """
-    config = checked(compose_training([f"generator={generator}", *overrides]))
+    config = resolve_and_check(compose_training([f"generator={generator}", *overrides]))
     torch.manual_seed(0)
     network = build(config.generator)
     arguments = dict(config.generator.items())

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.devices import require_one_device
-from mri_cyclegan.configuration.renamed_keys import now_called
+from mri_cyclegan.configuration.renamed_keys import renamed_hint
 from mri_cyclegan.configuration.schema import RunConfig, in_sweep
 from mri_cyclegan.configuration.suggestions import did_you_mean
 from mri_cyclegan.trusted_classes import import_class, is_trusted
@@ -28,7 +28,7 @@ ALLOWED_TARGETS = (
 )
 
 
-def checked(config: DictConfig) -> DictConfig:
+def resolve_and_check(config: DictConfig) -> DictConfig:
     """Resolve a configuration to plain values and check them, so that what is checked is what will be built.
 
     Raises:
@@ -72,15 +72,15 @@ def check_config(config: DictConfig) -> None:
     top_level = [field.name for field in fields(RunConfig)]
     for key in map(str, config):
         if key not in top_level:
-            raise ValueError(f"Unknown key {key}.{_near(key, top_level)}")
+            raise ValueError(f"Unknown key {key}.{_suggest(key, top_level)}")
     for key, node in _nodes_with_target(config, ""):
         _check_node(key, node)
     if config.compile not in ("auto", True, False, "cuda_graphs"):
         raise ValueError(f"compile: expected auto, true, false or cuda_graphs, got {config.compile!r}.")
     if config.resume not in (None, "auto"):
-        raise ValueError(f"resume: expected auto, or null to start anew; got {config.resume!r}.")
+        raise ValueError(f"resume: expected auto, or null for a new run; got {config.resume!r}.")
     if config.resume and config.ckpt_path:
-        raise ValueError("resume=auto goes on in run_dir, ckpt_path=… from another folder. Give one of them.")
+        raise ValueError("resume=auto resumes in run_dir, ckpt_path=… from another folder. Give one of them.")
     if config.ckpt_path is not None and not Path(config.ckpt_path).is_file():
         raise ValueError(f"ckpt_path: {config.ckpt_path} does not exist. Checkpoints lie in <run folder>/checkpoints.")
     if config.initial_model is not None and not Path(config.initial_model).expanduser().is_dir():
@@ -166,7 +166,7 @@ def _check_node(key: str, node: DictConfig) -> None:
         return
     for name in map(str, node):
         if not name.startswith("_") and name not in parameters:
-            hint = now_called(f"{key}.{name}") or _near(name, list(parameters))
+            hint = renamed_hint(f"{key}.{name}") or _suggest(name, list(parameters))
             if is_trusted(target):
                 hint += f" {target} takes {', '.join(parameters)}; remove other keys with ~{key}.{name}."
             raise ValueError(f"Unknown key {key}.{name}.{hint}")
@@ -206,5 +206,5 @@ def _bases() -> tuple[type, ...]:
     return nn.Module, Callback, Logger, LightningDataModule
 
 
-def _near(name: str, known: Sequence[str]) -> str:
+def _suggest(name: str, known: Sequence[str]) -> str:
     return did_you_mean(difflib.get_close_matches(name, known, n=3))

@@ -37,7 +37,7 @@ LOG_FILE = re.compile(r"\$\{hydra\.runtime\.output_dir\}/([\w.-]|\$\{hydra\.job\
 ALLOWED_STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 
 # Commands and environment of jobs: allowed on the command line, but not in a file.
-TYPED_ONLY = (
+COMMAND_LINE_ONLY = (
     "job.env_set",
     "launcher.setup",
     "launcher.python",
@@ -98,13 +98,13 @@ def check_hydra_node(node: DictConfig, typed: Sequence[str]) -> None:
         ConfigCompositionException: a setting is not allowed; the message names the key.
     """
     for part in ("callbacks", "launcher", "sweeper"):
-        for key, value in _made_plain(OmegaConf.select(node, part), f"hydra.{part}"):
+        for key, value in _resolved_leaves(OmegaConf.select(node, part), f"hydra.{part}"):
             if key.endswith("._target_") and not ALLOWED_TARGETS.fullmatch(str(value)):
                 raise ConfigCompositionException(f"{key}: {value} may not be built from a configuration.")
             if part == "launcher" and not f"{key}{value}".isprintable():  # it may become a line of a job script
                 raise ConfigCompositionException(f"{key!r}: expected one line, got {value!r}.")
     for part in ("job_logging", "hydra_logging"):
-        for key, value in _made_plain(OmegaConf.select(node, part), f"hydra.{part}"):
+        for key, value in _resolved_leaves(OmegaConf.select(node, part), f"hydra.{part}"):
             _check_logging(key, str(value), typed)
     for key in ("job.name", "output_subdir"):  # a file name and a folder name inside the run folder
         name = OmegaConf.select(node, key)
@@ -113,7 +113,7 @@ def check_hydra_node(node: DictConfig, typed: Sequence[str]) -> None:
     for key in OmegaConf.select(node, "sweeper.params") or ():
         if str(key).lstrip("+~").startswith("hydra"):
             raise ConfigCompositionException(f"hydra.sweeper.params: {key} may not be swept.")
-    for part in TYPED_ONLY:
+    for part in COMMAND_LINE_ONLY:
         for key in _given(OmegaConf.select(node, part), f"hydra.{part}"):
             if key not in typed:
                 raise ConfigCompositionException(f"{key}: may be given on the command line alone, not by a file.")
@@ -137,7 +137,7 @@ def _given(value: Any, key: str) -> Iterator[str]:
         yield key
 
 
-def _made_plain(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+def _resolved_leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
     """Yield key and value of every leaf below a node, with interpolations replaced by their values.
 
     Raises:
@@ -153,7 +153,7 @@ def _made_plain(node: Any, key: str) -> Iterator[tuple[str, Any]]:
         if OmegaConf.is_interpolation(node, name):
             yield place, _referred(node, name, place)
         else:
-            yield from _made_plain(node[name], place)
+            yield from _resolved_leaves(node[name], place)
 
 
 def _referred(node: DictConfig | ListConfig, name: Any, place: str) -> Any:

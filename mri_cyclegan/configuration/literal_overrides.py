@@ -21,7 +21,7 @@ def literal_overrides(overrides: Sequence[str]) -> list[str]:
     >>> literal_overrides([r"data.subject_pattern=(sub-\d+)", "data.root=/Müller (1)", "seed=1,2", "data.x=[1,2"])
     ['data.subject_pattern="(sub-\\d+)"', 'data.root="/Müller (1)"', 'seed=1,2', 'data.x=[1,2']
     """
-    return [_as_text(override) if _can_only_mean_itself(override) else override for override in overrides]
+    return [_as_text(override) if _is_unambiguous_text(override) else override for override in overrides]
 
 
 def how_to_quote(override: str) -> str | None:
@@ -29,7 +29,7 @@ def how_to_quote(override: str) -> str | None:
     return shlex.quote(_as_text(override)) if _has_unreadable_value(override) else None
 
 
-def _can_only_mean_itself(override: str) -> bool:
+def _is_unambiguous_text(override: str) -> bool:
     value = override.partition("=")[2].strip()
     is_plain = not ("," in value or "${" in value or _GRAMMAR.match(value))
     return is_plain and _has_unreadable_value(override)

@@ -10,7 +10,7 @@ import yaml
 from mri_cyclegan.trusted_classes import DOTTED_NAME
 
 # Files that a run leaves beside its configuration; a folder that has one is not the user's own configuration folder.
-OF_A_RUN = ("checkpoints", "model", "environment.json", "split.json", "hydra.yaml")
+RUN_MARKERS = ("checkpoints", "model", "environment.json", "split.json", "hydra.yaml")
 
 
 def named_in_overrides(overrides: Iterable[str]) -> set[str]:
@@ -37,7 +37,7 @@ def _in_run(path: Path, folder: Path) -> bool:
     """Whether a file lies in or below a run folder; looks as far up as the parent of ``--config-dir``."""
     levels: Sequence[Path] = path.parents
     above = levels[: levels.index(folder) + 2]
-    return any((level / name).exists() for level in above for name in OF_A_RUN)
+    return any((level / name).exists() for level in above for name in RUN_MARKERS)
 
 
 def _content(path: Path) -> Any:

@@ -21,10 +21,10 @@ RENAMED = {
 }
 
 
-def now_called(key: str) -> str:
+def renamed_hint(key: str) -> str:
     """End of a message about an unknown key: its current name if it was renamed, else an empty string.
 
-    >>> now_called("model.fades.cycle")
+    >>> renamed_hint("model.fades.cycle")
     ' It is model.decay.cycle now.'
     """
     return f" It is {RENAMED[key]} now." if key in RENAMED else ""

@@ -10,7 +10,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig, OmegaConf
 
 from mri_cyclegan.configuration.literal_overrides import how_to_quote, literal_overrides
-from mri_cyclegan.configuration.renamed_keys import now_called
+from mri_cyclegan.configuration.renamed_keys import renamed_hint
 from mri_cyclegan.configuration.schema import CONF_DIR
 
 # Overrides that need a Hydra plugin: the plugin's module, and the extra that installs it.
@@ -54,13 +54,13 @@ def suggestions_for(overrides: Sequence[str], config_name: str = "train") -> lis
     lines = _missing_plugins(overrides)
     for override in overrides:
         key, _, package = override.partition("=")[0].lstrip("+~").partition("@")
-        if now_called(package):
-            lines.append(f"Unknown key {package}.{now_called(package)}")
+        if renamed_hint(package):
+            lines.append(f"Unknown key {package}.{renamed_hint(package)}")
         if "=" not in override or key.startswith(("hydra", "-")) or key in known or key in groups:
             continue
         by_name = [other for other in known if other.rpartition(".")[2] == key.rpartition(".")[2]]
         matches = by_name[:3] or _closest(key, [*known, *groups])
-        lines.append(f"Unknown key {key}.{now_called(key) or did_you_mean(matches)}")
+        lines.append(f"Unknown key {key}.{renamed_hint(key) or did_you_mean(matches)}")
     for override in overrides:
         if (typed := how_to_quote(override)) and override in literal_overrides([override]):
             lines.append(f"{override.partition('=')[0]}: Hydra cannot read this value. If it is text, write {typed}")

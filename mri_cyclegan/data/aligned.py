@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.grids import Grid, covered, grid_difference, resampled
+from mri_cyclegan.data.grids import Grid, grid_difference, inside_field_of_view, resampled
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.register import Registration, register
 
@@ -77,7 +77,7 @@ def on_grid(volume: ScaledVolume, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _require_common_head(a: ScaledVolume, b: ScaledVolume, path_a: Path, path_b: Path) -> None:
-    reached = covered(grid_of(b), grid_of(a))
+    reached = inside_field_of_view(grid_of(b), grid_of(a))
     head_a = a.foreground & reached
     _, head_b = on_grid(b, grid_of(a))
     share = np.count_nonzero(head_a) / np.count_nonzero(a.foreground)

@@ -6,7 +6,7 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from mri_cyclegan.data.histograms import histogram, pooled, wasserstein
+from mri_cyclegan.data.histograms import histogram, mean_histogram, wasserstein
 from mri_cyclegan.data.intensities import ScaledVolume
 
 # How far outside the training scans' range a statistic may lie, as a share of that range: a few dozen training scans do
@@ -21,7 +21,7 @@ SMALLEST_RANGE = 0.2
 MAX_DISTANCE_RATIO = 2.0
 SMALLEST_DISTANCE = 0.02
 
-_WORDS = {
+_CLAUSES = {
     "foreground_ml": "head of {value:.0f} ml (training {low:.0f} to {high:.0f})",
     "mean": "mean intensity {value:.2f} (training {low:.2f} to {high:.2f})",
     "sd": "spread of intensities {value:.2f} (training {low:.2f} to {high:.2f})",
@@ -29,7 +29,7 @@ _WORDS = {
 }
 
 # The scalar statistics of a scan; it also has a histogram.
-NUMBERS = tuple(_WORDS)
+NUMBERS = tuple(_CLAUSES)
 
 
 def appearance(scaled: ScaledVolume) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def training_appearance(scans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         from the mean of the others; ``ranges``: smallest and largest value of each scalar statistic.
     """
     histograms = [np.array(scan["histogram"]) for scan in scans]
-    mean = pooled(histograms)
+    mean = mean_histogram(histograms)
     # The distance of a scan from the mean of the others is its distance from the mean of all, times this factor.
     without_itself = len(scans) / max(1, len(scans) - 1)
     return {
@@ -103,7 +103,7 @@ def unlike_training(scan: Mapping[str, Any], training: Mapping[str, Any]) -> lis
             f"intensities differ by {distance:.3f} from those trained on (training scans among themselves up to "
             f"{training['histogram_distance']:.3f})"
         )
-    for name, words in _WORDS.items():
+    for name, words in _CLAUSES.items():
         low, high = training["ranges"][name]
         margin = MARGIN * max(high - low, SMALLEST_RANGE * (low + high) / 2)
         if not low - margin <= scan[name] <= high + margin:

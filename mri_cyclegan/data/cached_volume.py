@@ -10,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.data.grids import Grid, grid_difference, storage_change
+from mri_cyclegan.data.grids import Grid, grid_difference, relative_orientation
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.windows import moved_affine
+from mri_cyclegan.data.windows import cropped_affine
 
 # Size of the header that numpy.save writes for these arrays.
 NPY_HEADER_BYTES = 128
@@ -53,20 +53,20 @@ class CachedVolume:
         if self.window is None:
             return record
         rows, columns = np.subtract(self.window, record["window"])
-        affine = moved_affine(record["affine"], rows, columns)
+        affine = cropped_affine(record["affine"], rows, columns)
         return record | {"window": list(self.window), "affine": affine.tolist()}
 
-    def through_window_of(self, other: Self) -> Self:
+    def with_window_of(self, other: Self) -> Self:
         """The same slices, cropped to the window of another scan on the same grid."""
         return replace(self, window=tuple(other.record["window"]))
 
-    def cut_as(self, other: Self) -> Self | None:
+    def cropped_like(self, other: Self) -> Self | None:
         """The same slices cropped to another scan's window, or None if equal indices would not show the same place."""
         if self.record["field_shape"] != other.record["field_shape"]:
             return None
-        cut = self.through_window_of(other)
+        cut = self.with_window_of(other)
         grids = [Grid(volume.record["shape"], np.array(volume.record["affine"])) for volume in (other, cut)]
-        in_order = np.array_equal(storage_change(*grids), [[0, 1], [1, 1], [2, 1]])
+        in_order = np.array_equal(relative_orientation(*grids), [[0, 1], [1, 1], [2, 1]])
         return cut if in_order and not grid_difference(*grids) else None
 
     @property
@@ -86,7 +86,7 @@ class CachedVolume:
 
     @property
     def is_resampled(self) -> bool:
-        """Whether the slices are resampled onto those of another scan, see :mod:`mri_cyclegan.data.slices_onto`."""
+        """Whether the slices are resampled onto another scan, see :mod:`mri_cyclegan.data.resampled_slices`."""
         return "alignment" in self.record
 
     @property
@@ -142,7 +142,7 @@ class CachedVolume:
         """Foreground mask of one slice, (H, W) bool."""
         return self._read("foreground.npy", np.bool_, index, index + 1)[0]
 
-    def common_slice(self, index: int) -> np.ndarray:
+    def common_fov_slice(self, index: int) -> np.ndarray:
         """Where one slice lies in the field of view of both the resampled scan and its reference scan, (H, W) bool."""
         return self._read("common.npy", np.bool_, index, index + 1)[0]
 
@@ -156,7 +156,7 @@ class CachedVolume:
         except (OSError, ValueError) as error:
             raise OSError(
                 f"{self.folder / name}: the prepared slices of {self.scan.path} are gone or damaged ({error}). "
-                "They are prepared anew when the command is started again"
+                "They are prepared again when the command is repeated"
             ) from error
 
     def _cut(self, field: np.ndarray) -> np.ndarray:

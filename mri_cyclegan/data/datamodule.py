@@ -12,11 +12,11 @@ from torch.utils.data import DataLoader
 from mri_cyclegan.data.augmentation import Augmentation
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datasets import PairedSlices, UnpairedSlices, training_loader
-from mri_cyclegan.data.device_slices import DeviceSlices, fits
+from mri_cyclegan.data.device_slices import DeviceSlices, should_cache_on_device
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.layouts import LayoutSettings, Scan
 from mri_cyclegan.data.layouts.entities import FilterValue
-from mri_cyclegan.data.matching import Matching, seen_alike
+from mri_cyclegan.data.matching import Matching, crop_to_partners
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.prepared_scans import PreparedScans
 from mri_cyclegan.data.sample_cases import SampleCase, middle_cases
@@ -55,7 +55,7 @@ class MRIDataModule(pl.LightningDataModule):
         num_workers: loader processes; 0 loads in the main process.
         cache_root: folder of the prepared slices.
         device_cache: whether to keep all training slices in the memory of the training device, see
-            :func:`mri_cyclegan.data.device_slices.fits`.
+            :func:`mri_cyclegan.data.device_slices.should_cache_on_device`.
         seed: seed of the sample order, the draws of b and the augmentation.
         phantom: generates the data set below ``root`` first; None for existing scans.
     """
@@ -198,7 +198,7 @@ class MRIDataModule(pl.LightningDataModule):
         )
         self.train_slices = UnpairedSlices(
             train_a,
-            seen_alike(train_a, train_b),
+            crop_to_partners(train_a, train_b),
             self.min_foreground,
             self.slice_range,
             self.matching,
@@ -226,21 +226,21 @@ class MRIDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Batches of ``a`` and ``b``, each (B, 2k + 1, H, W), with the augmentation ``changes`` yet to be applied."""
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-        if (self.device_slices is None or self.device_slices.device != device) and fits(
+        if (self.device_slices is None or self.device_slices.device != device) and should_cache_on_device(
             self.train_slices, self.device_cache, device
         ):
             self.device_slices = DeviceSlices(self.train_slices, device)
         self.train_slices.positions_only = self.device_slices is not None
         repeat_epoch = self.trainer is not None and self.trainer.overfit_batches > 0  # type: ignore[attr-defined]
         return training_loader(
-            self.train_slices, self.batch_size, self.num_workers, self.seed, *self._rank(), repeat_epoch
+            self.train_slices, self.batch_size, self.num_workers, self.seed, *self._rank_and_world_size(), repeat_epoch
         )
 
     def teardown(self, stage: str | None = None) -> None:
         """Free the device memory of the slices after training: evaluation needs it."""
         self.device_slices = None
 
-    def _rank(self) -> tuple[int, int]:
+    def _rank_and_world_size(self) -> tuple[int, int]:
         """Rank of this process and number of ranks."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
@@ -258,7 +258,7 @@ class MRIDataModule(pl.LightningDataModule):
         The slices are divided among the ranks without repetition, so the number of batches may differ between ranks.
         With fewer slices than ranks, every rank gets all slices.
         """
-        return self._paired_loader(self.val_pairs, *self._rank())
+        return self._paired_loader(self.val_pairs, *self._rank_and_world_size())
 
     def all_val_batches(self) -> DataLoader | list:
         """Like :meth:`val_dataloader`, but all slices on every rank."""

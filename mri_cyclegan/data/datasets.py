@@ -53,7 +53,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         self.slices_a = _training_slices(self.volumes_a, min_foreground, slice_range)
         self.slices_b = _training_slices(self.volumes_b, min_foreground, slice_range)
         self.candidates_b = matching.candidates(self.volumes_a, self.slices_a, self.volumes_b, self.slices_b)
-        self.moved_alike = matching.match == "subject"
+        self.same_geometry = matching.match == "subject"
         self.num_adjacent = num_adjacent
         self.augmentation = augmentation
         self.seed = seed
@@ -89,7 +89,7 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         if self.augmentation is None:
             return item
         changes = self.augmentation.draw(random, 2)
-        if self.moved_alike:
+        if self.same_geometry:
             num_moving = CHANGES.index("brightness")
             changes[1, :num_moving] = changes[0, :num_moving]
         return item | {"changes": changes}
@@ -271,7 +271,7 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
             item[name] = torch.from_numpy(volume.stack(number, self.num_adjacent))
             foreground = volume.foreground_slice(number)
             if b.is_resampled:
-                foreground = foreground & b.common_slice(number)
+                foreground = foreground & b.common_fov_slice(number)
             item[f"foreground_{name}"] = torch.from_numpy(foreground)[None]
         return item
 

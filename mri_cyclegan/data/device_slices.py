@@ -19,7 +19,7 @@ class DeviceSlices:
 
     def __init__(self, slices: UnpairedSlices, device: torch.device) -> None:
         self.device = device
-        self.images = {name: _stacked(slices, name, device) for name in "ab"}
+        self.images = {name: _load_all(slices, name, device) for name in "ab"}
 
     def of_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Replace a batch's ``positions``, (B, 2), by the images ``a`` and ``b``, (B, 2k + 1, H, W)."""
@@ -27,7 +27,7 @@ class DeviceSlices:
         return batch | {name: self.images[name][place] for name, place in zip("ab", places, strict=True)}
 
 
-def _stacked(slices: UnpairedSlices, name: str, device: torch.device) -> Tensor:
+def _load_all(slices: UnpairedSlices, name: str, device: torch.device) -> Tensor:
     volumes, positions = slices.of_contrast(name)
     first = slices.load(volumes, positions[0])
     images = torch.empty(len(positions), *first.shape, device=device)
@@ -36,7 +36,7 @@ def _stacked(slices: UnpairedSlices, name: str, device: torch.device) -> Tensor:
     return images
 
 
-def fits(slices: UnpairedSlices, mode: str | bool, device: torch.device) -> bool:
+def should_cache_on_device(slices: UnpairedSlices, mode: str | bool, device: torch.device) -> bool:
     """Whether to keep the training slices in the memory of a device.
 
     Args:

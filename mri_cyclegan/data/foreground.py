@@ -55,9 +55,9 @@ def find_foreground(array: np.ndarray) -> Foreground:
     dark = _with_dark_background(image, background, padding)
     low, high = background.limits
     limited = dark.clip(np.float32(low), np.float32(high))
-    labels, head = _parts(limited)
+    labels, head = _label_components(limited)
     warnings = foreground_warnings(background, dark, limited, labels, head)
-    mask = _filled(labels == head) if head else np.zeros(image.shape, bool)
+    mask = _fill_holes(labels == head) if head else np.zeros(image.shape, bool)
     for level in padding:
         mask &= ~level
     return Foreground(mask.reshape(array.shape), dark.reshape(array.shape), tuple(warnings))
@@ -73,7 +73,7 @@ def _with_dark_background(image: np.ndarray, background: Background, padding: li
     return image
 
 
-def _parts(image: np.ndarray) -> tuple[np.ndarray, int]:
+def _label_components(image: np.ndarray) -> tuple[np.ndarray, int]:
     """Connected bright components, numbered from 1, and the number of the largest; 0 if there is none."""
     smooth = ndimage.gaussian_filter(image, sigma=1)
     if smooth.min() == smooth.max():
@@ -82,7 +82,7 @@ def _parts(image: np.ndarray) -> tuple[np.ndarray, int]:
     return labels, 1 if num_parts == 1 else 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
 
 
-def _filled(mask: np.ndarray) -> np.ndarray:
+def _fill_holes(mask: np.ndarray) -> np.ndarray:
     """The mask with its holes filled: all voxels that it separates from the outside of its bounding box."""
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
     around, _ = ndimage.label(~np.pad(mask[box], 1))

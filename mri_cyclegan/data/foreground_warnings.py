@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from mri_cyclegan.data.background import Background, Level
+from mri_cyclegan.data.background import Background, IntensityBand
 from mri_cyclegan.data.findings import ImageWarning
 
 # Voxels that are this many times the head's range below the background or above the head are not tissue.
@@ -20,7 +20,7 @@ SECOND_PART, WRAPPED_PART = 0.1, 0.002
 
 # A voxel of air is loud if it exceeds the median of air by this share of the head's range; air counts as empty if at
 # most this share of its voxels is loud.
-LOUD, MAX_LOUD_SHARE = 0.03, 0.06
+GHOST_LEVEL, MAX_LOUD_SHARE = 0.03, 0.06
 # Air is subsampled to at most this many voxels per axis, smoothed, and used only this far from anything bright.
 AIR_SIDE, AIR_SIGMA, AIR_DISTANCE = 96, 1.5, 4
 MIN_AIR_VOXELS = 100
@@ -39,9 +39,9 @@ def foreground_warnings(
         head: label of the head; 0 if there is none.
     """
     yield from _about_background(background)
-    yield from _about_strays(background, image)
+    yield from _outlier_warnings(background, image)
     if head:
-        yield from _about_parts(labels, head)
+        yield from _component_warnings(labels, head)
         yield from _about_air(background, limited, labels)
 
 
@@ -49,38 +49,39 @@ def _about_background(background: Background) -> Iterator[ImageWarning]:
     level = background.level
     if level is None:
         yield ImageWarning(
-            "no value or narrow range of values is common at its border, so the head was told from its background by "
-            "brightness alone",
+            "no value or narrow range of values is common at its border, so the head was separated from its background "
+            "by brightness alone",
             "Look at it in the report of verify; a wider field of view would show air around the head.",
         )
         return
     if background.paddings:
         values = ", ".join(f"{padding.middle:g}" for padding in background.paddings)
         yield ImageWarning(
-            f"the background around the head is {_words(level)}, but areas or whole slices have the value {values}",
+            f"the background around the head is {_format_level(level)}, "
+            f"but areas or whole slices have the value {values}",
             "These are taken for padding. Remove the padding if the head lies in them.",
         )
     if not background.is_dark and level.middle > background.high:
-        problem = f"its background, {_words(level)}, is brighter than the head"
+        problem = f"its background, {_format_level(level)}, is brighter than the head"
         yield ImageWarning(problem, "It is made dark. Check that the image is not inverted.")
-    elif not background.is_dark and not level.is_value:
-        problem = f"its background, {_words(level)}, lies among the intensities of the head"
+    elif not background.is_dark and not level.is_single_value:
+        problem = f"its background, {_format_level(level)}, lies among the intensities of the head"
         yield ImageWarning(
             problem, "It is made dark. Mask the head, or check where it was found in the report of verify."
         )
-    elif background.is_dark and level.is_value and level.middle < 0 and background.height < FAR_BELOW:
+    elif background.is_dark and level.is_single_value and level.middle < 0 and background.height < FAR_BELOW:
         head = f"{background.low:.4g} to {background.high:.4g}"
         yield ImageWarning(
-            f"its background, {_words(level)}, is far darker than the head, {head}",
+            f"its background, {_format_level(level)}, is far darker than the head, {head}",
             "Should it stand for what was not measured, give it the intensity of the head's darkest voxels.",
         )
 
 
-def _words(level: Level) -> str:
-    return f"{level.middle:g}" if level.is_value else f"about {level.middle:.3g}"
+def _format_level(level: IntensityBand) -> str:
+    return f"{level.middle:g}" if level.is_single_value else f"about {level.middle:.3g}"
 
 
-def _about_strays(background: Background, image: np.ndarray) -> Iterator[ImageWarning]:
+def _outlier_warnings(background: Background, image: np.ndarray) -> Iterator[ImageWarning]:
     low = background.dark - STRAY_BELOW * background.range
     high = background.high + STRAY_ABOVE * background.range
     lowest, highest = float(image.min()), float(image.max())
@@ -96,7 +97,7 @@ def _about_strays(background: Background, image: np.ndarray) -> Iterator[ImageWa
         )
 
 
-def _about_parts(labels: np.ndarray, head: int) -> Iterator[ImageWarning]:
+def _component_warnings(labels: np.ndarray, head: int) -> Iterator[ImageWarning]:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     shares = sizes / sizes[head]
@@ -135,7 +136,7 @@ def _about_air(background: Background, limited: np.ndarray, labels: np.ndarray) 
     if background.level is None or np.count_nonzero(air) < MIN_AIR_VOXELS:
         return
     heights = ndimage.gaussian_filter(limited[every], AIR_SIGMA)[air]
-    loud = float((heights - np.median(heights) > LOUD * background.range).mean())
+    loud = float((heights - np.median(heights) > GHOST_LEVEL * background.range).mean())
     if loud > MAX_LOUD_SHARE:
         yield ImageWarning(
             f"{100 * loud:.0f} % of its air is not empty: a ghost of the head, a wrapped part, or an artefact",

@@ -38,7 +38,7 @@ def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Seque
         'its voxels lie up to 7.07 mm aside'
     """
     (shape, affine), (other_shape, other_affine) = first, second
-    change = storage_change(first, second)
+    change = relative_orientation(first, second)
     stored_alike = tuple(int(other_shape[axis]) for axis in np.argsort(change[:, 0]))
     if tuple(shape) != stored_alike:
         return f"{' × '.join(map(str, stored_alike))} voxels instead of {' × '.join(map(str, shape))}"
@@ -51,7 +51,9 @@ def grid_difference(first: tuple[Sequence[int], np.ndarray], second: tuple[Seque
     return f"its voxels lie up to {np.linalg.norm(moved_mm, axis=1).max():.3g} mm aside"
 
 
-def storage_change(first: tuple[Sequence[int], np.ndarray], second: tuple[Sequence[int], np.ndarray]) -> np.ndarray:
+def relative_orientation(
+    first: tuple[Sequence[int], np.ndarray], second: tuple[Sequence[int], np.ndarray]
+) -> np.ndarray:
     """Axis permutation and flips (nibabel orientation) that bring the second grid closest to the order of the first."""
     return orientations.io_orientation(np.linalg.inv(first[1]) @ second[1])
 
@@ -73,23 +75,25 @@ def resampled(array: np.ndarray, affine: np.ndarray, grid: Grid, order: int) -> 
     """
     own = Grid(array.shape, affine)
     if not grid_difference(grid, own):
-        return orientations.apply_orientation(array, storage_change(grid, own))
-    matrix = _indices(own, grid)
+        return orientations.apply_orientation(array, relative_orientation(grid, own))
+    matrix = _index_transform(own, grid)
     if order:
         steps = np.linalg.norm(matrix[:3, :3], axis=1)  # width of a target voxel in voxels of the array
         sigma = [math.sqrt(step * step - 1) / 2.355 if step > 1.01 else 0.0 for step in steps]
         array = ndimage.gaussian_filter(array, sigma, mode="nearest") if any(sigma) else array
     moved = _transformed(array, matrix, grid, order, "nearest")
-    moved[~covered(own, grid)] = 0
+    moved[~inside_field_of_view(own, grid)] = 0
     return moved
 
 
-def covered(own: Grid, grid: Grid) -> np.ndarray:
+def inside_field_of_view(own: Grid, grid: Grid) -> np.ndarray:
     """Voxels of ``grid`` whose centers lie within a voxel of ``own``, bool."""
-    return _transformed(np.ones(tuple(own.shape), np.float32), _indices(own, grid), grid, 0, "grid-constant") > 0.5
+    return (
+        _transformed(np.ones(tuple(own.shape), np.float32), _index_transform(own, grid), grid, 0, "grid-constant") > 0.5
+    )
 
 
-def _indices(own: Grid, grid: Grid) -> np.ndarray:
+def _index_transform(own: Grid, grid: Grid) -> np.ndarray:
     """Matrix that maps voxel indices of ``grid`` to voxel indices of ``own``, (4, 4)."""
     return np.round(np.linalg.inv(own.affine) @ grid.affine, 8)
 

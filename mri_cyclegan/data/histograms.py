@@ -38,6 +38,6 @@ def wasserstein(p: np.ndarray, q: np.ndarray) -> float:
     return float(np.abs(np.cumsum(p - q)).mean())
 
 
-def pooled(histograms: Sequence[np.ndarray]) -> np.ndarray:
+def mean_histogram(histograms: Sequence[np.ndarray]) -> np.ndarray:
     """Mean histogram of several subjects, each with the same weight, (256,)."""
     return np.mean(histograms, axis=0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.grids import grid_difference
-from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.participants import listing
 
 MATCHES = ("none", "position", "subject")
 
@@ -43,7 +43,7 @@ class Matching:
 
     Attributes:
         match: ``"none"`` for any slice, ``"position"`` for a slice at about the same relative height, ``"subject"``
-            for the corresponding slice of the same subject and session, see :func:`of_same_subject`.
+            for the corresponding slice of the same subject and session, see :func:`same_subject_candidates`.
         tolerance: for ``"position"``, the largest difference of relative heights, in [0, 1]; if no slice is within
             it, the nearest ones are used.
     """
@@ -82,7 +82,7 @@ class Matching:
             any_a = np.zeros(len(slices_a), dtype=np.int64)
             return Candidates(np.arange(len(slices_b)), any_a, any_a + len(slices_b))
         if self.match == "subject":
-            return of_same_subject(volumes_a, slices_a, volumes_b, slices_b)
+            return same_subject_candidates(volumes_a, slices_a, volumes_b, slices_b)
         return near(_heights(volumes_a, slices_a), _heights(volumes_b, slices_b), self.tolerance)
 
 
@@ -108,7 +108,7 @@ def near(heights_a: np.ndarray, heights_b: np.ndarray, tolerance: float) -> Cand
     )
 
 
-def of_same_subject(
+def same_subject_candidates(
     volumes_a: Sequence[CachedVolume], slices_a: np.ndarray, volumes_b: Sequence[CachedVolume], slices_b: np.ndarray
 ) -> Candidates:
     """For each slice of a, find the slices of b from the same subject and session that show the same place.
@@ -132,7 +132,7 @@ def of_same_subject(
     for number_a, numbers_b in _partners(volumes_a, list(rows_a), volumes_b, list(rows_b)).items():
         for number_b in numbers_b:
             here, there = rows_a[number_a], rows_b[number_b]
-            places_a, places_b = _places(volumes_a[number_a], volumes_b[number_b])
+            places_a, places_b = _comparable_positions(volumes_a[number_a], volumes_b[number_b])
             nearest = near(places_a[slices_a[here, 1]], places_b[slices_b[there, 1]], tolerance=0)
             for row, start, stop in zip(here, nearest.start, nearest.stop, strict=True):
                 found[row].extend(there[nearest.order[start:stop]])
@@ -146,7 +146,7 @@ def same_grid(*volumes: CachedVolume) -> bool:
     return not grid_difference(first, second)
 
 
-def seen_alike(volumes_a: Sequence[CachedVolume], volumes_b: Sequence[CachedVolume]) -> list[CachedVolume]:
+def crop_to_partners(volumes_a: Sequence[CachedVolume], volumes_b: Sequence[CachedVolume]) -> list[CachedVolume]:
     """Volumes of b, cropped to the window of the same session's volume of a if the two share a grid.
 
     Windows follow each scan's own foreground, so they may differ by some pixels and shift the pair against each other.
@@ -157,7 +157,7 @@ def seen_alike(volumes_a: Sequence[CachedVolume], volumes_b: Sequence[CachedVolu
     seen = []
     for volume in volumes_b:
         partners = by_session[volume.scan.subject, volume.scan.session]
-        cut = (volume.cut_as(partner) for partner in partners)
+        cut = (volume.cropped_like(partner) for partner in partners)
         seen.append(next(filter(None, cut), volume))
     return seen
 
@@ -186,14 +186,14 @@ def _partners(
     if alone:
         raise ValueError(
             f"data.match=subject: {len(alone)} of {len(numbers_a)} {volumes_a[0].scan.contrast} scans have no "
-            f"{volumes_b[0].scan.contrast} slices of the same subject and session to train with: {name_some(alone)}. "
+            f"{volumes_b[0].scan.contrast} slices of the same subject and session to train with: {listing(alone)}. "
             "Set data.allow_paired_subjects=true, so that a subject gives both contrasts to training; leave subjects "
             "without both out (data.split_column); or set data.match=none."
         )
     return partners
 
 
-def _places(volume_a: CachedVolume, volume_b: CachedVolume) -> tuple[np.ndarray, np.ndarray]:
+def _comparable_positions(volume_a: CachedVolume, volume_b: CachedVolume) -> tuple[np.ndarray, np.ndarray]:
     """Comparable positions of the slices of two volumes of one subject: slice indices, or relative heights."""
     # A lone picture always has slice index 0, so only its path tells which picture shows the same place.
     pictures = volume_a.num_slices == volume_b.num_slices == 1

@@ -7,7 +7,7 @@ import numpy as np
 # Percentiles taken as the robust ends of an intensity range.
 ENDS = (0.5, 99.5)
 # The measured range is widened by this share on both sides.
-WIDENED = 0.1
+RANGE_MARGIN = 0.1
 
 # Smallest share of the border that a value must fill in connected areas to count as padding.
 MIN_AREA = 0.02
@@ -48,12 +48,12 @@ def padding_values(image: np.ndarray, coarse: np.ndarray) -> list[float]:
 def _border_shares(box: np.ndarray) -> dict[float, float]:
     """Map each value that fills connected areas of an array's border to its share of the border."""
     faces = [box.take(end, axis) for axis in range(box.ndim) for end in (0, -1)]
-    values, counts = np.unique(np.concatenate([_in_areas(face) for face in faces]), return_counts=True)
+    values, counts = np.unique(np.concatenate([_values_in_connected_areas(face) for face in faces]), return_counts=True)
     shares = counts / sum(face.size for face in faces)
     return {float(value): float(share) for value, share in zip(values, shares, strict=True) if share >= MIN_AREA}
 
 
-def _in_areas(face: np.ndarray) -> np.ndarray:
+def _values_in_connected_areas(face: np.ndarray) -> np.ndarray:
     """Values of the pixels that equal the next pixel along every axis of the face."""
     first = face[(slice(None, -1),) * face.ndim]
     equal = np.ones(first.shape, bool)
@@ -98,4 +98,4 @@ def _measured_range(coarse: np.ndarray, paddings: set[float]) -> tuple[float, fl
     if rest.size == 0:
         return -np.inf, np.inf
     low, high = np.percentile(rest, ENDS)
-    return low - WIDENED * (high - low), high + WIDENED * (high - low)
+    return low - RANGE_MARGIN * (high - low), high + RANGE_MARGIN * (high - low)

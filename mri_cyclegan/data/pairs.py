@@ -14,7 +14,7 @@ from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.grids import grid_difference
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.participants import listing
 
 # Which scans of a session can be compared: only those on the same grid; also those on different grids, aligned by the
 # scanner positions in their headers; or aligned by rigid registration.
@@ -38,7 +38,7 @@ class Pair(NamedTuple):
     b: Scan
     difference: str
 
-    def obstacle(self, rule: str) -> str:
+    def why_not_comparable(self, rule: str) -> str:
         """Describe why the two cannot be compared under a rule of :data:`RULES`; empty if they can."""
         if not self.difference:
             return ""
@@ -75,7 +75,9 @@ def find_pairs(scans: Sequence[Scan], contrasts: Sequence[str], grid_of: GridOf)
     return pairs
 
 
-def left_over(scans: Sequence[Scan], contrasts: Sequence[str], pairs: Sequence[Pair], root: Path) -> list[Finding]:
+def find_unpaired_scans(
+    scans: Sequence[Scan], contrasts: Sequence[str], pairs: Sequence[Pair], root: Path
+) -> list[Finding]:
     """Return a warning that names the unpaired scans of sessions with both contrasts."""
     taken = {scan for pair in pairs for scan in (pair.a, pair.b)}
     had: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -85,7 +87,7 @@ def left_over(scans: Sequence[Scan], contrasts: Sequence[str], pairs: Sequence[P
     alone = [scan.path.name for scan in scans if scan not in taken and had[scan.subject, scan.session] >= both]
     if not alone:
         return []
-    problem = f"several scans of a contrast in one session, and no partner of their own for {name_some(alone)}"
+    problem = f"several scans of a contrast in one session, and no partner of their own for {listing(alone)}"
     remedy = "Fine for training; paired metrics use the others. To choose which, set data.bids_filters."
     return [Finding("warning", root, problem, remedy)]
 
@@ -115,10 +117,10 @@ def _pairs_of_session(scans_a: list[Scan], scans_b: list[Scan], grid_of: GridOf)
         candidate = pair(a, b)
         if beside or not candidate.difference or _space(a) == _space(b):
             ranked.append((bool(candidate.difference), not beside, candidate))
-    return _each_once([candidate for *_, candidate in sorted(ranked)])
+    return _greedy_pairs([candidate for *_, candidate in sorted(ranked)])
 
 
-def _each_once(ranked: Sequence[Pair]) -> list[Pair]:
+def _greedy_pairs(ranked: Sequence[Pair]) -> list[Pair]:
     """Greedily choose pairs, best first, so that each scan is used at most once; returns them sorted."""
     taken: set[Scan] = set()
     chosen = []

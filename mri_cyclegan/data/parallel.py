@@ -34,7 +34,7 @@ def map_in_processes(
     items: Sequence[Item],
     num_processes: int,
     description: str,
-    on_death: Callable[[Item], Result],
+    on_killed_worker: Callable[[Item], Result],
 ) -> list[Result]:
     """Apply a function to items in parallel, with a progress bar; results keep the order of the items.
 
@@ -43,14 +43,19 @@ def map_in_processes(
         items: its arguments.
         num_processes: 1 runs everything in this process.
         description: label of the progress bar.
-        on_death: result for an item whose process was killed, e.g. by the kernel when memory runs out.
+        on_killed_worker: result for an item whose process was killed, e.g. by the kernel when memory runs out.
     """
-    bar = track(_results(function, items, num_processes, on_death), description, total=len(items), transient=True)
+    bar = track(
+        _results(function, items, num_processes, on_killed_worker), description, total=len(items), transient=True
+    )
     return list(bar)
 
 
 def _results(
-    function: Callable[[Item], Result], items: Sequence[Item], num_processes: int, on_death: Callable[[Item], Result]
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    num_processes: int,
+    on_killed_worker: Callable[[Item], Result],
 ) -> Iterator[Result]:
     if num_processes == 1 or len(items) < 2:
         yield from map(function, items)
@@ -68,7 +73,7 @@ def _results(
             try:
                 yield from Parallel(n_jobs=2)([delayed(function)(item)])
             except TerminatedWorkerError:
-                yield on_death(item)
+                yield on_killed_worker(item)
 
 
 def _in_worker(function: Callable[[Item], Result], parent: int, item: Item) -> Result:

@@ -98,7 +98,7 @@ class Phantom:
 
     def __post_init__(self) -> None:
         if self.num_train < 2:
-            raise ValueError(f"data.phantom.num_train: expected at least 2, one a contrast; got {self.num_train}.")
+            raise ValueError(f"data.phantom.num_train: expected at least 2, one per contrast; got {self.num_train}.")
         if min(self.num_val, self.num_test) < 0:
             raise ValueError(
                 f"data.phantom.num_val, data.phantom.num_test: expected 0 or more, got {self.num_val}, {self.num_test}."

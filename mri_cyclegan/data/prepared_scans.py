@@ -14,13 +14,13 @@ from mri_cyclegan.data.grids import Grid
 from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats
 from mri_cyclegan.data.layouts import Found, LayoutSettings, Scan, find_scans, require_both_contrasts
 from mri_cyclegan.data.missing_pairs import why_no_pairs
-from mri_cyclegan.data.pairs import RULES, Pair, find_pairs, left_over
+from mri_cyclegan.data.pairs import RULES, Pair, find_pairs, find_unpaired_scans
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.register import require_simpleitk
 from mri_cyclegan.data.slice_cache import SliceCache
-from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.participants import listing
 from mri_cyclegan.data.splits.settings import SplitSettings
-from mri_cyclegan.data.splits.split import Split, divide
+from mri_cyclegan.data.splits.split import Split, split_subjects
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +88,12 @@ class PreparedScans:
             advice = "Repair or remove them, or set data.on_unfit=skip to train without them."
             raise UnfitData(self.findings, len(found.scans), advice)
         split, pairs = self.split_and_pairs
-        self.findings += left_over(self._fit_scans, self.layout.contrasts, pairs, self.root)
-        self.cache.prepare_onto(
+        self.findings += find_unpaired_scans(self._usable_scans, self.layout.contrasts, pairs, self.root)
+        self.cache.prepare_resampled(
             [
                 (pair.a, pair.b)
                 for pair in self._comparable([*split.val, *split.test], pairs)
-                if self.cache.get(pair.b).cut_as(self.cache.get(pair.a)) is None
+                if self.cache.get(pair.b).cropped_like(self.cache.get(pair.a)) is None
             ],
             self.pairs_rule,
             available_processes(self.num_processes),
@@ -107,7 +107,7 @@ class PreparedScans:
         return find_scans(self.root, self.layout)
 
     @cached_property
-    def _fit_scans(self) -> list[Scan]:
+    def _usable_scans(self) -> list[Scan]:
         """Scans that are neither unfit, empty nor duplicates; the same in every process, and found once."""
         dropped = EmptyScan if self.on_unfit == "raise" else UnfitFile
         volumes = []
@@ -123,12 +123,12 @@ class PreparedScans:
     @cached_property
     def split_and_pairs(self) -> tuple[Split, list[Pair]]:
         """The split by subject, and the pairs of scans of one session; computed once."""
-        scans = self._fit_scans
+        scans = self._usable_scans
         require_both_contrasts(self.root, self.layout, scans)
         pairs = find_pairs(scans, self.layout.contrasts, self._grid)
-        paired = {pair.a.subject for pair in pairs if not pair.obstacle(self.pairs_rule)}
+        paired = {pair.a.subject for pair in pairs if not pair.why_not_comparable(self.pairs_rule)}
         participants = self.root / "participants.tsv"
-        return divide(scans, self.layout.contrasts, self.split_settings, participants, paired), pairs
+        return split_subjects(scans, self.layout.contrasts, self.split_settings, participants, paired), pairs
 
     def _grid(self, scan: Scan) -> Grid:
         record = self.cache.get(scan).record
@@ -136,7 +136,7 @@ class PreparedScans:
 
     def _comparable(self, scans: Sequence[Scan], pairs: Sequence[Pair]) -> list[Pair]:
         chosen = set(scans)
-        return [pair for pair in pairs if pair.a in chosen and not pair.obstacle(self.pairs_rule)]
+        return [pair for pair in pairs if pair.a in chosen and not pair.why_not_comparable(self.pairs_rule)]
 
     def paired_volumes(self, scans: Sequence[Scan]) -> list[tuple[CachedVolume, CachedVolume]]:
         """Pairs of volumes whose slices match by index: b is cropped like a or, on another grid, resampled onto a.
@@ -149,21 +149,21 @@ class PreparedScans:
         for pair in self._comparable(scans, pairs):
             a, b = self.cache.get(pair.a), self.cache.get(pair.b)
             try:
-                found.append((a, b.cut_as(a) or self.cache.get_onto(pair.b, a, self.pairs_rule)))
+                found.append((a, b.cropped_like(a) or self.cache.get_resampled(pair.b, a, self.pairs_rule)))
             except UnfitFile as error:
                 log.warning("Left out of the paired metrics: %s", error)
         chosen = set(scans)
-        left_out = [pair for pair in pairs if pair.a in chosen and pair.obstacle(self.pairs_rule)]
+        left_out = [pair for pair in pairs if pair.a in chosen and pair.why_not_comparable(self.pairs_rule)]
         if left_out:
             log.warning(
                 "Both contrasts, but on different grids, so left out of the metrics with data.pairs=%s: %s (%s).",
                 self.pairs_rule,
-                name_some({pair.a.subject for pair in left_out}),
-                left_out[0].obstacle(self.pairs_rule),
+                listing({pair.a.subject for pair in left_out}),
+                left_out[0].why_not_comparable(self.pairs_rule),
             )
         return found
 
     def why_no_pairs(self) -> str:
         """Explain why validation has no pair, naming the subjects that have both contrasts."""
         split, pairs = self.split_and_pairs
-        return why_no_pairs(split, self._fit_scans, pairs, self.pairs_rule)
+        return why_no_pairs(split, self._usable_scans, pairs, self.pairs_rule)

@@ -9,7 +9,7 @@ import numpy as np
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.format import Format
 from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, format_of
-from mri_cyclegan.data.formats.unread import unread_format
+from mri_cyclegan.data.formats.unsupported import unread_format
 from mri_cyclegan.data.volume import ReadOptions, Volume
 
 # Plausible longest side of a scan. Beyond, its affine is not in mm, and resampling could exhaust memory.
@@ -35,7 +35,7 @@ def read_volume(path: str | Path, options: ReadOptions = ReadOptions()) -> Volum
     try:
         volume = _format_of(path).read(path, options)
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable_error(path, error) from error
     except MemoryError as error:
         raise UnfitFile(path, "does not fit into memory", "Crop or resample it, or use a larger machine.") from error
     _check_size(path, volume.array.shape, volume.affine)
@@ -54,7 +54,7 @@ def read_shape(path: str | Path, options: ReadOptions = ReadOptions()) -> tuple[
     try:
         shape, affine = _format_of(path).read_shape(path, options)
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise unreadable_error(path, error) from error
     _check_size(path, shape, affine)
     return shape, affine
 
@@ -65,11 +65,11 @@ def _format_of(path: Path) -> Format:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise UnfitFile(path, "no plain file", "Give the file itself.")
     if (found := format_of(path)) is None:
-        raise unknown_type(path)
+        raise unknown_type_error(path)
     return found
 
 
-def unknown_type(path: Path) -> UnfitFile:
+def unknown_type_error(path: Path) -> UnfitFile:
     """Error for a file whose name has no supported format."""
     if unread := unread_format(path.name):
         kind, remedy = unread
@@ -77,7 +77,7 @@ def unknown_type(path: Path) -> UnfitFile:
     return UnfitFile(path, "unknown file type", f"Expected {', '.join(IMAGE_SUFFIXES)}, or a folder of DICOM files.")
 
 
-def unreadable(path: Path, error: OSError) -> UnfitFile:
+def unreadable_error(path: Path, error: OSError) -> UnfitFile:
     """Error for a file that the operating system cannot open."""
     if error.errno in (errno.ENOENT, errno.ELOOP) and path.is_symlink():
         fate = "does not exist" if error.errno == errno.ENOENT else "leads in a circle"

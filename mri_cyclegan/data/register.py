@@ -25,7 +25,7 @@ MAX_STEPS = 200
 SEED = 1
 
 # Converts between RAS and SimpleITK's LPS coordinates.
-FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,12 @@ def register(fixed: ScaledVolume, moving: ScaledVolume) -> Registration:
     """
     center = _center_mm(fixed)
     images = _image(*_isotropic(fixed)), _image(moving.array, moving.affine)
-    apart = FLIP[:3, :3] @ (_center_mm(moving) - center)
+    apart = RAS_TO_LPS[:3, :3] @ (_center_mm(moving) - center)
     starts = [_euler(center, shift) for shift in (np.zeros(3), apart)]
     try:
-        values = [_value(*images, start) for start in starts]
-        found = _search(*images, min(zip(values, range(2), starts, strict=True))[-1])
-        metric = _value(*images, found)
+        values = [_metric_value(*images, start) for start in starts]
+        found = _optimize(*images, min(zip(values, range(2), starts, strict=True))[-1])
+        metric = _metric_value(*images, found)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"registration found no place where both show the head ({reason})") from error
@@ -103,7 +103,7 @@ def register(fixed: ScaledVolume, moving: ScaledVolume) -> Registration:
     to_moving = np.eye(4)
     to_moving[:3, :3] = np.array(found.GetMatrix()).reshape(3, 3)
     to_moving[:3, 3] = np.array(found.TransformPoint((0.0, 0.0, 0.0)))
-    matrix = FLIP @ np.linalg.inv(to_moving) @ FLIP
+    matrix = RAS_TO_LPS @ np.linalg.inv(to_moving) @ RAS_TO_LPS
     moved = matrix[:3, :3] @ center + matrix[:3, 3] - center
     cosine = (np.trace(matrix[:3, :3]) - 1) / 2
     return Registration(
@@ -134,7 +134,7 @@ def _image(array: np.ndarray, affine: np.ndarray) -> "SimpleITK.Image":
     import SimpleITK
 
     image = SimpleITK.GetImageFromArray(np.ascontiguousarray(array.T, dtype=np.float32))
-    lps = FLIP @ affine
+    lps = RAS_TO_LPS @ affine
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(lps[:3, 3].tolist())
@@ -145,7 +145,7 @@ def _image(array: np.ndarray, affine: np.ndarray) -> "SimpleITK.Image":
 def _euler(center: np.ndarray, shift: np.ndarray) -> "SimpleITK.Euler3DTransform":
     import SimpleITK
 
-    return SimpleITK.Euler3DTransform((FLIP[:3, :3] @ center).tolist(), 0.0, 0.0, 0.0, shift.tolist())
+    return SimpleITK.Euler3DTransform((RAS_TO_LPS[:3, :3] @ center).tolist(), 0.0, 0.0, 0.0, shift.tolist())
 
 
 def _method(fixed: "SimpleITK.Image") -> "SimpleITK.ImageRegistrationMethod":
@@ -162,7 +162,7 @@ def _method(fixed: "SimpleITK.Image") -> "SimpleITK.ImageRegistrationMethod":
     return method
 
 
-def _value(fixed: "SimpleITK.Image", moving: "SimpleITK.Image", start: "SimpleITK.Transform") -> float:
+def _metric_value(fixed: "SimpleITK.Image", moving: "SimpleITK.Image", start: "SimpleITK.Transform") -> float:
     """Registration metric of a transform; lower is better."""
     method = _method(fixed)
     method.SetMetricSamplingPercentage(min(1.0, NUM_SAMPLES / fixed.GetNumberOfPixels()), SEED)
@@ -170,7 +170,7 @@ def _value(fixed: "SimpleITK.Image", moving: "SimpleITK.Image", start: "SimpleIT
     return float(method.MetricEvaluate(fixed, moving))
 
 
-def _search(
+def _optimize(
     fixed: "SimpleITK.Image", moving: "SimpleITK.Image", start: "SimpleITK.Euler3DTransform"
 ) -> "SimpleITK.Euler3DTransform":
     import SimpleITK

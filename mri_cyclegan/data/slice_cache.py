@@ -20,12 +20,12 @@ from mri_cyclegan.data.intensities import PERCENTILES
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.reading import read_shape, read_volume
+from mri_cyclegan.data.resampled_slices import resampled_slices
 from mri_cyclegan.data.scaled_reading import scaled_with_findings
-from mri_cyclegan.data.slices_onto import slices_onto
 from mri_cyclegan.data.source_hash import SourceHashes
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.data.windows import moved_affine
+from mri_cyclegan.data.windows import cropped_affine
 from mri_cyclegan.filesystem import atomic_folder, free_bytes, remove_abandoned
 
 # Increase it whenever the same file and settings would give different slices.
@@ -79,7 +79,7 @@ class SliceCache:
             return None
         return volume if volume.is_complete() else None
 
-    def get_onto(self, scan: Scan, fixed: CachedVolume, rule: str) -> CachedVolume:
+    def get_resampled(self, scan: Scan, fixed: CachedVolume, rule: str) -> CachedVolume:
         """Slices of a scan resampled onto those of another scan of the same head, prepared now if not in the cache.
 
         For validation only: the slices are interpolated, and unknown beyond the scan's field of view.
@@ -95,11 +95,11 @@ class SliceCache:
         volume = CachedVolume(scan, self.folder / self._name(scan.path, onto=[self._name(fixed.scan.path), rule]))
         if not volume.is_complete():
             shutil.rmtree(volume.folder, ignore_errors=True)
-            self._write(volume.folder, *slices_onto(self.get(scan), fixed, rule, self.options))
+            self._write(volume.folder, *resampled_slices(self.get(scan), fixed, rule, self.options))
         return volume
 
-    def prepare_onto(self, pairs: Sequence[tuple[Scan, Scan]], rule: str, num_processes: int) -> None:
-        """Prepare the slices of :meth:`get_onto` in several processes; pairs that fail raise only when requested."""
+    def prepare_resampled(self, pairs: Sequence[tuple[Scan, Scan]], rule: str, num_processes: int) -> None:
+        """Prepare the slices of :meth:`get_resampled` in several processes; those that fail raise when requested."""
         map_in_processes(
             partial(_prepare_onto_in_process, self, rule), pairs, num_processes, "Aligning pairs", lambda pair: None
         )
@@ -157,7 +157,7 @@ class SliceCache:
         row, column = prepared.record["window"]
         seen = prepared.foreground[:, row : row + size, column : column + size]
         record = prepared.record | {
-            "affine": moved_affine(prepared.record["affine"], row, column).tolist(),
+            "affine": cropped_affine(prepared.record["affine"], row, column).tolist(),
             "appearance": appearance(scaled),
             "field_shape": list(prepared.slices.shape[1:]),
             "foreground_share": seen.mean(axis=(1, 2)).tolist(),
@@ -190,7 +190,7 @@ def _prepare_in_process(cache: SliceCache, scan: Scan) -> list[Finding]:
 
 def _prepare_onto_in_process(cache: SliceCache, rule: str, pair: tuple[Scan, Scan]) -> None:
     with suppress(UnfitFile):
-        cache.get_onto(pair[1], cache.get(pair[0]), rule)
+        cache.get_resampled(pair[1], cache.get(pair[0]), rule)
 
 
 def _killed(scan: Scan) -> Finding:

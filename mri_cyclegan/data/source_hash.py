@@ -9,11 +9,11 @@ from pathlib import Path
 
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.formats.registry import source_files
-from mri_cyclegan.data.reading import unreadable
+from mri_cyclegan.data.reading import unreadable_error
 from mri_cyclegan.filesystem import atomic_write_text
 
 # A file changed more recently than this may change again within one tick of the file system's clock.
-SETTLED_S = 2.0
+MIN_FILE_AGE_S = 2.0
 
 
 class SourceHashes:
@@ -43,9 +43,9 @@ class SourceHashes:
                 return remembered["sha256"]
             digest = _hash(files)
         except OSError as error:
-            raise unreadable(path, error) from error
+            raise unreadable_error(path, error) from error
         newest = max((max(entry[1:3]) for entry in signature), default=0)
-        if newest < time.time_ns() - SETTLED_S * 1e9:
+        if newest < time.time_ns() - MIN_FILE_AGE_S * 1e9:
             with suppress(OSError):  # caching is optional; code that needs the disk space reports it
                 self.folder.mkdir(parents=True, exist_ok=True)
                 atomic_write_text(note, json.dumps({"signature": signature, "sha256": digest, "path": str(path)}))

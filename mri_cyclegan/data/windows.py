@@ -37,7 +37,7 @@ def _start(shows_head: np.ndarray, size: int) -> int:
     return min(max(centred, ends[0]), ends[1])
 
 
-def moved_affine(affine: np.ndarray, rows: int, columns: int) -> np.ndarray:
+def cropped_affine(affine: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Affine of slices after cropping their first rows and columns; negative numbers extend them instead.
 
     Args:

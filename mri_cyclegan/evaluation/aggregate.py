@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mri_cyclegan.data.histograms import pooled, wasserstein
+from mri_cyclegan.data.histograms import mean_histogram, wasserstein
 from mri_cyclegan.evaluation.audits.audit import Audit
 from mri_cyclegan.evaluation.audits.contrast import assess_contrast
 from mri_cyclegan.evaluation.audits.copying import assess_copying
@@ -59,10 +59,10 @@ class DirectionResults:
     @property
     def target_histogram(self) -> np.ndarray:
         """Mean intensity histogram of the real scans of the target contrast."""
-        return pooled([np.array(real["histogram"]) for real in self.real_targets])
+        return mean_histogram([np.array(real["histogram"]) for real in self.real_targets])
 
 
-def directions_of(records: Sequence[Record], directions: Sequence[str]) -> list[DirectionResults]:
+def group_by_direction(records: Sequence[Record], directions: Sequence[str]) -> list[DirectionResults]:
     """Results of each direction that at least one subject has, in the order of ``directions``."""
     found = []
     for direction in directions:
@@ -104,7 +104,7 @@ def summarize(results: DirectionResults) -> dict[str, Any]:
 def compare_without_pairs(results: DirectionResults) -> dict[str, Any]:
     """Unpaired distances between outputs and real scans, and whether outputs match their own subjects."""
     outputs = results.column("output")
-    histogram = pooled([np.array(output["histogram"]) for output in outputs])
+    histogram = mean_histogram([np.array(output["histogram"]) for output in outputs])
     spectra = [np.mean([image["spectrum"] for image in images], axis=0) for images in (outputs, results.real_targets)]
     return {
         "wasserstein": wasserstein(histogram, results.target_histogram),
@@ -150,7 +150,7 @@ def assess_direction(results: DirectionResults) -> list[Audit]:
     ]
 
 
-def uncertainty_of(found: Sequence[DirectionResults], kind: str | None) -> dict[str, Any] | None:
+def summarize_uncertainty(found: Sequence[DirectionResults], kind: str | None) -> dict[str, Any] | None:
     """How well the output's standard deviation predicts its error; None for a single output."""
     if kind is None:
         return None

@@ -10,14 +10,14 @@ from mri_cyclegan.data.histograms import NUM_BINS
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 EDGES = np.linspace(0, 1, NUM_BINS + 1)
-CENTRES = (EDGES[:-1] + EDGES[1:]) / 2
+BIN_CENTERS = (EDGES[:-1] + EDGES[1:]) / 2
 
 COPY, MEAN_IMAGE, MEAN_INTENSITY = "copy", "mean image", "mean intensity"
 HISTOGRAM_MATCHING, ORACLE = "histogram matching", "oracle look-up table"
 
 
 @dataclass(frozen=True)
-class References:
+class FittedBaselines:
     """Fitted reference methods of one direction.
 
     Attributes:
@@ -41,19 +41,19 @@ class References:
         Returns:
             Method to (N, H, W) float32, in [0, 1].
         """
-        mean = np.full_like(images.output, self.target_histogram @ CENTRES)
+        mean = np.full_like(images.output, self.target_histogram @ BIN_CENTERS)
         means = {MEAN_INTENSITY: mean} if self.mean_image is None else {MEAN_IMAGE: self.mean_image}
         source = images.source
         if source is None or images.source_foreground is None:
             return means
-        matched = matched_to_histogram(source, images.source_foreground, self.target_histogram)
+        matched = match_histogram(source, images.source_foreground, self.target_histogram)
         predictions = {COPY: source, **means, HISTOGRAM_MATCHING: matched}
         if self.look_up_table is not None:
-            predictions[ORACLE] = np.interp(source, CENTRES, self.look_up_table).astype(np.float32)
+            predictions[ORACLE] = np.interp(source, BIN_CENTERS, self.look_up_table).astype(np.float32)
         return predictions
 
 
-def matched_to_histogram(source: np.ndarray, foreground: np.ndarray, target_histogram: np.ndarray) -> np.ndarray:
+def match_histogram(source: np.ndarray, foreground: np.ndarray, target_histogram: np.ndarray) -> np.ndarray:
     """Map intensities monotonically so that the foreground's histogram matches the target's.
 
     Args:
@@ -88,7 +88,7 @@ class LookUpTableFit:
     def table(self) -> np.ndarray:
         """The table, (256,); intensities that no source has are interpolated from their neighbors."""
         known = self.counts > 0
-        return np.interp(CENTRES, CENTRES[known], self.sums[known] / self.counts[known])
+        return np.interp(BIN_CENTERS, BIN_CENTERS[known], self.sums[known] / self.counts[known])
 
 
 def mean_of(images: Iterable[np.ndarray]) -> np.ndarray | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION, metrics_in
+from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION, available_metrics
 from mri_cyclegan.evaluation.statistics import paired_difference
 
 REGION = "foreground"
@@ -35,32 +35,32 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     if version not in range(1, PROTOCOL_VERSION + 1):
         raise ValueError(f"{path}: protocol version {version}, this is {PROTOCOL_VERSION}. Evaluate the run again.")
     try:
-        _check(content)
+        _validate(content)
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{path}: not what an evaluation writes ({reason}). Evaluate the run again.") from error
     return content
 
 
-def _check(content: Mapping[str, Any]) -> None:
+def _validate(content: Mapping[str, Any]) -> None:
     """Look up everything a comparison and a leaderboard need, so that a missing or malformed value raises now."""
     method = content["method"]
     for direction, contrasts in content["directions"].items():
-        _require_words(contrasts)
+        _require_strings(contrasts)
         if content["summary"][direction]:
             means = content["summary"][direction][method][REGION]
-            _require_finite({name: means[name]["mean"] for name in metrics_in(content)}, f"mean of {direction}")
-        for metrics in (values for values, _ in _values(content, direction).values()):
-            _require_finite({name: metrics[name] for name in metrics_in(content)}, direction)
+            _require_finite({name: means[name]["mean"] for name in available_metrics(content)}, f"mean of {direction}")
+        for metrics in (values for values, _ in _metrics_by_scan(content, direction).values()):
+            _require_finite({name: metrics[name] for name in available_metrics(content)}, direction)
     for subject in content["subjects"]:
-        _require_words([subject["subject"], subject["session"], subject.get("scan", "")])
-    _require_words([content["part"]])
-    _require_words(content.get("chose_epoch", []))
+        _require_strings([subject["subject"], subject["session"], subject.get("scan", "")])
+    _require_strings([content["part"]])
+    _require_strings(content.get("chose_epoch", []))
     if not isinstance(content["resampled_targets"], bool) or not isinstance(content["provenance"], dict):
         raise ValueError("resampled_targets or provenance are of another kind")
 
 
-def _require_words(words: Any) -> None:
+def _require_strings(words: Any) -> None:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise ValueError(f"{words!r}, expected names")
 
@@ -94,21 +94,23 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Differences:
     if first["directions"] != second["directions"]:
         raise ValueError(f"Not the same directions: {first['directions']} and {second['directions']}.")
     for direction in first["directions"]:
-        values = [_values(content, direction) for content in (first, second)]
+        values = [_metrics_by_scan(content, direction) for content in (first, second)]
         _require_same_images(*values)
         if not values[0]:
             raise ValueError(
                 "No pairs, so there is nothing to compare: paired metrics need both contrasts of a subject."
             )
         differences[direction] = {}
-        for metric in (name for name in metrics_in(first) if name in metrics_in(second)):
-            columns = [_means_of_subjects(of_scans, metric) for of_scans in values]
+        for metric in (name for name in available_metrics(first) if name in available_metrics(second)):
+            columns = [_subject_means(of_scans, metric) for of_scans in values]
             means = {name: fmean(column) for name, column in zip(("first", "second"), columns, strict=True)}
             differences[direction][metric] = {**paired_difference(columns[1], columns[0]), **means}
     return differences
 
 
-def _values(content: Mapping[str, Any], direction: str) -> dict[Key, tuple[Mapping[str, float], Mapping[str, str]]]:
+def _metrics_by_scan(
+    content: Mapping[str, Any], direction: str
+) -> dict[Key, tuple[Mapping[str, float], Mapping[str, str]]]:
     """Foreground metrics and file hashes of each pair of scans; a counter distinguishes pairs with the same names."""
     found: dict[Key, tuple[Mapping[str, float], Mapping[str, str]]] = {}
     times: Counter[tuple[str, str, str]] = Counter()
@@ -122,7 +124,7 @@ def _values(content: Mapping[str, Any], direction: str) -> dict[Key, tuple[Mappi
     return found
 
 
-def _means_of_subjects(of_scans: Mapping[Key, tuple[Mapping[str, float], Any]], metric: str) -> list[float]:
+def _subject_means(of_scans: Mapping[Key, tuple[Mapping[str, float], Any]], metric: str) -> list[float]:
     """Mean of a metric over each subject's scans, ordered by subject name."""
     of_subjects: dict[str, list[float]] = defaultdict(list)
     for key in sorted(of_scans):

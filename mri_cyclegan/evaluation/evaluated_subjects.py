@@ -6,7 +6,7 @@ from typing import Any
 PART_NAMES = {"test": "test ", "val": "validation ", "all": ""}
 
 
-def described(part: str, subjects: Collection[str], chose_epoch: Collection[str]) -> str:
+def describe_subjects(part: str, subjects: Collection[str], chose_epoch: Collection[str]) -> str:
     """Text: number of subjects, part of the split, and how many were used to choose the epoch.
 
     Args:
@@ -14,9 +14,9 @@ def described(part: str, subjects: Collection[str], chose_epoch: Collection[str]
         subjects: names of the evaluated subjects, repeats allowed.
         chose_epoch: subjects on whom the best epoch was chosen.
 
-    >>> described("test", ["sub-1", "sub-2"], []), described("val", ["sub-1"], ["sub-1"])
+    >>> describe_subjects("test", ["sub-1", "sub-2"], []), describe_subjects("val", ["sub-1"], ["sub-1"])
     ('2 test subjects', '1 validation subject, on whom the epoch was chosen')
-    >>> described("all", ["sub-1", "sub-2"], ["sub-1"])
+    >>> describe_subjects("all", ["sub-1", "sub-2"], ["sub-1"])
     '2 subjects, on 1 of whom the epoch was chosen'
     """
     names = set(subjects)
@@ -28,7 +28,7 @@ def described(part: str, subjects: Collection[str], chose_epoch: Collection[str]
     return f"{words}, on {whom} the epoch was chosen"
 
 
-def remarks(
+def caveats(
     directions: Mapping[str, Sequence[str]], subjects: Sequence[Mapping[str, Any]], chose_epoch: Collection[str]
 ) -> list[str]:
     """Caveats that follow from the choice of evaluated subjects, one sentence each.

@@ -42,7 +42,7 @@ class FinishedRun:
     def split(self) -> Mapping[str, Any]:
         """Content of ``split.json``: the training, validation and test subjects."""
         path = self.folder / "split.json"
-        return self._read(path, lambda: _checked(json.loads(path.read_text(encoding="utf-8"))))
+        return self._read(path, lambda: _validate_split(json.loads(path.read_text(encoding="utf-8"))))
 
     @cached_property
     def model(self) -> PortableModel:
@@ -104,7 +104,7 @@ class FinishedRun:
             for row in csv.DictReader(lines):
                 # A damaged row only leaves a gap in the learning curves; it must not stop the evaluation.
                 with suppress(ValueError, OverflowError):
-                    epoch, values = _of_epoch(row)
+                    epoch, values = _epoch_values(row)
                     if values:
                         epochs[epoch] |= values
         return [{"epoch": epoch, **values} for epoch, values in sorted(epochs.items())]
@@ -137,15 +137,15 @@ class FinishedRun:
         except ValueError as error:
             raise ValueError(f"{self.folder}/config.yaml: {error}") from error
 
-    def of_split(self, part: str) -> list[str]:
+    def subjects_in(self, part: str) -> list[str]:
         """Subjects in a part of the split: ``"test"``, ``"val"``, ``"train_a"`` or ``"train_b"``."""
         return self.split["subjects"][part]
 
-    def of_part(self, scans: Sequence[Scan], part: str) -> list[Scan]:
-        """Scans of the subjects in a part of the split (see :meth:`of_split`), or every scan for ``"all"``."""
+    def scans_in(self, scans: Sequence[Scan], part: str) -> list[Scan]:
+        """Scans of the subjects in a part of the split (see :meth:`subjects_in`), or every scan for ``"all"``."""
         if part == ALL:
             return list(scans)
-        names = set(self.of_split(part))
+        names = set(self.subjects_in(part))
         return [scan for scan in scans if scan.subject in names]
 
     @property
@@ -167,7 +167,7 @@ class FinishedRun:
             raise ValueError(f"{path}: cannot be read ({reason}). Give the folder of a finished run.") from error
 
 
-def _checked(split: Any) -> Mapping[str, Any]:
+def _validate_split(split: Any) -> Mapping[str, Any]:
     """The content of ``split.json``, validated."""
     subjects = split.get("subjects") if isinstance(split, dict) else None
     for part in PARTS_OF_SPLIT:
@@ -179,7 +179,7 @@ def _checked(split: Any) -> Mapping[str, Any]:
     return split
 
 
-def _of_epoch(row: Mapping[str, str]) -> tuple[float, dict[str, float]]:
+def _epoch_values(row: Mapping[str, str]) -> tuple[float, dict[str, float]]:
     """Epoch of a row of ``metrics.csv`` and its end-of-epoch values; most rows fill only some of the columns."""
     values = {
         name.removesuffix("_epoch"): float(value)

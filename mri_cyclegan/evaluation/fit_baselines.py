@@ -12,12 +12,12 @@ from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.reading import read_shape
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.evaluation.baselines import LookUpTableFit, References, mean_of
+from mri_cyclegan.evaluation.baselines import FittedBaselines, LookUpTableFit, mean_of
 from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.subject import Subject
-from mri_cyclegan.evaluation.subjects.translating import Translating
+from mri_cyclegan.evaluation.subjects.subject_translator import SubjectTranslator
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +29,12 @@ KEY = "_references"
 
 def fit_references(
     run: FinishedRun,
-    translating: Translating,
+    translating: SubjectTranslator,
     training_scans: Mapping[str, Sequence[Scan]],
     evaluated: Sequence[Subject],
-    fitted_on: Sequence[Subject],
+    look_up_table_subjects: Sequence[Subject],
     records: RecordFolder,
-) -> dict[str, References]:
+) -> dict[str, FittedBaselines]:
     """Fit the reference methods of both directions, or load those an earlier start of this evaluation saved.
 
     Args:
@@ -42,13 +42,13 @@ def fit_references(
         translating: reads scans and orders their slices.
         training_scans: ``"a"`` and ``"b"`` to the training scans of that contrast that still exist.
         evaluated: subjects to evaluate.
-        fitted_on: subjects whose pairs the look-up table is fitted on.
+        look_up_table_subjects: subjects whose pairs the look-up table is fitted on.
         records: cache of the evaluation.
 
     Returns:
         Direction to its fitted reference methods.
     """
-    pairs = [subject for subject in fitted_on if subject.is_paired]
+    pairs = [subject for subject in look_up_table_subjects if subject.is_paired]
     aligned = {direction: _aligned(training_scans[direction[1]], evaluated, translating) for direction in DIRECTIONS}
     if not all(aligned.values()):  # both directions get the same methods
         aligned = {direction: [] for direction in DIRECTIONS}
@@ -63,7 +63,7 @@ def fit_references(
         found = Record({}, arrays)
         records.save(KEY, sources, found)
     return {
-        direction: References(
+        direction: FittedBaselines(
             np.array(run.model.description.training.of(direction[1]).appearance.histogram),
             found.arrays.get(f"mean_{direction}"),
             found.arrays.get(f"table_{direction}"),
@@ -72,7 +72,7 @@ def fit_references(
     }
 
 
-def _aligned(scans: Sequence[Scan], evaluated: Sequence[Subject], translating: Translating) -> Sequence[Scan]:
+def _aligned(scans: Sequence[Scan], evaluated: Sequence[Subject], translating: SubjectTranslator) -> Sequence[Scan]:
     """Training scans for the mean image: a sample, if it and all evaluated pairs lie on one grid; else none."""
     paired = [scan for subject in evaluated if subject.is_paired for scan in subject.scans.values()]
     if not scans or not paired:
@@ -85,7 +85,7 @@ def _aligned(scans: Sequence[Scan], evaluated: Sequence[Subject], translating: T
     return [] if any(grid_difference(first, grid) for grid in others) else chosen
 
 
-def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
+def _slices(translating: SubjectTranslator, scans: Sequence[Scan]) -> Iterator[np.ndarray]:
     grid: Grid | None = None
     for scan in scans:
         try:
@@ -97,7 +97,7 @@ def _slices(translating: Translating, scans: Sequence[Scan]) -> Iterator[np.ndar
         yield translating.slices(on_grid(scaled, grid)[0], grid)
 
 
-def _look_up_tables(translating: Translating, pairs: Sequence[Subject]) -> dict[str, np.ndarray]:
+def _look_up_tables(translating: SubjectTranslator, pairs: Sequence[Subject]) -> dict[str, np.ndarray]:
     fits = {direction: LookUpTableFit() for direction in DIRECTIONS}
     for subject in pairs:
         try:

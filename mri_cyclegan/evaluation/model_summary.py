@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mri_cyclegan.directions import Direction
-from mri_cyclegan.evaluation.evaluated_subjects import described
+from mri_cyclegan.evaluation.evaluated_subjects import describe_subjects
 from mri_cyclegan.inference.description import AuditResult, EvaluationSummary
 
 
@@ -41,11 +41,11 @@ def foreground_means(content: Mapping[str, Any]) -> dict[Direction, dict[str, di
 
 def measured_on(content: Mapping[str, Any]) -> str:
     """Text: number of evaluated subjects, their part of the split, and how many are paired."""
-    evaluated, paired = (_names(images) for images in (content["subjects"], paired_images(content)))
-    return f"{described(content['part'], evaluated, content['chose_epoch'])}, {len(paired)} with pairs"
+    evaluated, paired = (_names(images) for images in (content["subjects"], entries_with_metrics(content)))
+    return f"{describe_subjects(content['part'], evaluated, content['chose_epoch'])}, {len(paired)} with pairs"
 
 
-def paired_images(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def entries_with_metrics(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Entries of ``subjects`` that have a target, hence paired metrics."""
     return [image for image in content["subjects"] if any(of["metrics"] for of in image["ways"].values())]
 

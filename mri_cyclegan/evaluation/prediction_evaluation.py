@@ -14,20 +14,20 @@ from rich.progress import track
 from mri_cyclegan.data.aligned import grid_of, on_grid
 from mri_cyclegan.data.findings import EmptyScan, Finding, UnfitData, UnfitFile
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
-from mri_cyclegan.data.grids import Grid, covered, grid_difference
-from mri_cyclegan.data.histograms import histogram, pooled
+from mri_cyclegan.data.grids import Grid, grid_difference, inside_field_of_view
+from mri_cyclegan.data.histograms import histogram, mean_histogram
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import Volume
-from mri_cyclegan.evaluation.baselines import LookUpTableFit, References
-from mri_cyclegan.evaluation.metrics.subject_matching import reduced
+from mri_cyclegan.evaluation.baselines import FittedBaselines, LookUpTableFit
+from mri_cyclegan.evaluation.metrics.subject_matching import downsample
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
 from mri_cyclegan.evaluation.results import Evaluation, assemble
 from mri_cyclegan.evaluation.run_metrics import VERSION
-from mri_cyclegan.evaluation.subject_metrics import describe, measure_direction
+from mri_cyclegan.evaluation.subject_metrics import image_statistics, measure_direction
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
-from mri_cyclegan.evaluation.subjects.own_translations import own_range
+from mri_cyclegan.evaluation.subjects.own_translations import sidecar_range
 from mri_cyclegan.evaluation.subjects.prediction_files import PredictionFiles, match_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
 from mri_cyclegan.evaluation.subjects.slice_order import in_plane_order, slice_spacing_mm
@@ -84,7 +84,7 @@ class PredictionOptions:
         """Values of a prediction that map to 0 and 1 on the protocol's scale."""
         if self.low is not None and self.high is not None:
             return self.low, self.high
-        return own_range(prediction) or (0.0, 1.0)
+        return sidecar_range(prediction) or (0.0, 1.0)
 
 
 def evaluate_predictions(
@@ -106,7 +106,7 @@ def evaluate_predictions(
     cases = match_files(prediction, target, source)
     if options.pairs == "grid":
         _refuse_other_grids(cases)
-    references, warnings = _fit(cases)
+    references, warnings = _fit_baselines(cases)
     settings = {
         "version": [VERSION, version("mri-cyclegan")],
         "protocol": PROTOCOL_VERSION,
@@ -169,7 +169,7 @@ def _refuse_other_grids(cases: Sequence[PredictionFiles]) -> None:
         raise UnfitData(findings, len(cases), advice)
 
 
-def _fit(cases: Sequence[PredictionFiles]) -> tuple[References, list[str]]:
+def _fit_baselines(cases: Sequence[PredictionFiles]) -> tuple[FittedBaselines, list[str]]:
     """Fitted reference methods, and warnings about the targets and sources."""
     fit, histograms = LookUpTableFit(), []
     warnings: list[str] = []
@@ -182,18 +182,18 @@ def _fit(cases: Sequence[PredictionFiles]) -> tuple[References, list[str]]:
             warnings += [str(warning.of(case.source)) for warning in source.warnings]
             array, foreground = on_grid(target, grid_of(source))
             fit.add(source.array, array, foreground)
-    return References(pooled(histograms), None, fit.table() if fit.counts.any() else None), warnings
+    return FittedBaselines(mean_histogram(histograms), None, fit.table() if fit.counts.any() else None), warnings
 
 
-def _measure(case: PredictionFiles, references: References, options: PredictionOptions) -> Record:
+def _measure(case: PredictionFiles, references: FittedBaselines, options: PredictionOptions) -> Record:
     began = perf_counter()
     images = _images(case, options)
     predictions = {METHOD: images.output, **references.predict(images)}
     assert images.target is not None
-    real = {"b": describe(images.target, images.foreground, images.spacing_mm)}
-    arrays = {"reduced_ab": reduced(images.output, images.spacing_mm)}
+    real = {"b": image_statistics(images.target, images.foreground, images.spacing_mm)}
+    arrays = {"reduced_ab": downsample(images.output, images.spacing_mm)}
     if images.source is not None:
-        arrays["reduced_a"] = reduced(images.source, images.spacing_mm)
+        arrays["reduced_a"] = downsample(images.source, images.spacing_mm)
     measured = measure_direction(images, predictions)
     measured["out_of_domain"] = []
     measured["seconds"] = {"generator": 0.0, "total": perf_counter() - began}
@@ -202,14 +202,14 @@ def _measure(case: PredictionFiles, references: References, options: PredictionO
         "session": case.session,
         "scan": case.scan,
         "files": {"prediction": str(case.prediction), "target": str(case.target), "source": str(case.source)},
-        "pairing": _pairing(case),
+        "pairing": _alignment(case),
         "real": real,
         "ways": {DIRECTION: measured},
     }
     return Record(values, arrays)
 
 
-def _pairing(case: PredictionFiles) -> dict[str, Any] | None:
+def _alignment(case: PredictionFiles) -> dict[str, Any] | None:
     """How target and prediction were aligned, in the form of :meth:`mri_cyclegan.data.aligned.Aligned.as_json`."""
     difference = grid_difference(read_shape(case.prediction), read_shape(case.target))
     return {"difference": difference, "registration": None} if difference else None
@@ -240,7 +240,7 @@ def _images(case: PredictionFiles, options: PredictionOptions) -> SubjectImages:
         foreground=slices(foreground),
         source_foreground=None if source_foreground is None else slices(source_foreground),
         spacing_mm=slice_spacing_mm(grid.affine, options.plane),
-        covered=slices(covered(grid_of(truth), grid)),
+        covered=slices(inside_field_of_view(grid_of(truth), grid)),
     )
 
 
@@ -260,7 +260,7 @@ def _read_prediction(path: Path) -> Volume:
 
 def _require_covered(case: PredictionFiles, target: ScaledVolume, grid: Grid, foreground: np.ndarray) -> None:
     """Raise if a prediction covers too little of the target's foreground."""
-    reached = covered(grid, grid_of(target)) & target.foreground
+    reached = inside_field_of_view(grid, grid_of(target)) & target.foreground
     voxel_ml = abs(np.linalg.det(target.affine[:3, :3])) / 1000
     reached_ml, whole_ml = (voxel_ml * np.count_nonzero(mask) for mask in (reached, target.foreground))
     if reached_ml < MIN_COVERED * whole_ml or not foreground.any():

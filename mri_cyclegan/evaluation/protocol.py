@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from mri_cyclegan.evaluation.metrics.mutual_information import normalized_mutual_information
-from mri_cyclegan.plugins import plugins
+from mri_cyclegan.plugins import load_plugins
 
 # Increases whenever the same prediction would get different metrics. Results of older versions can be read, but are
 # ranked only among themselves: in version 1, single voxels and padding affected the foreground, see docs/protocol.md.
 PROTOCOL_VERSION = 2
 
 # Shown wherever training and evaluation metrics appear together.
-WHY_OTHERWISE = (
+WHY_TRAINING_METRICS_DIFFER = (
     "PSNR and SSIM of the training (val/…) are measured on the slices that the networks see, those of the evaluation "
     'on the scan\'s own voxels, so they differ: see docs/protocol.md, "While training".'
 )
@@ -47,11 +47,11 @@ METRICS = {
     "mae": Metric("MAE", "", False, 4),
     "nmse": Metric("NMSE", "", False, 4),
     "nmi": Metric("NMI", "", True, 3, normalized_mutual_information),
-    **plugins("metrics", Metric),
+    **load_plugins("metrics", Metric),
 }
 
 
-def metrics_in(content: Mapping[str, Any]) -> list[str]:
+def available_metrics(content: Mapping[str, Any]) -> list[str]:
     """Metrics of :data:`METRICS` that an evaluation has; one made before a metric was added lacks it.
 
     Args:

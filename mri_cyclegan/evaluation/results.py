@@ -14,12 +14,12 @@ from mri_cyclegan.evaluation.aggregate import (
     assess_direction,
     choose_cases,
     compare_without_pairs,
-    directions_of,
+    group_by_direction,
     summarize,
-    uncertainty_of,
+    summarize_uncertainty,
 )
 from mri_cyclegan.evaluation.audits.audit import Audit
-from mri_cyclegan.evaluation.evaluated_subjects import remarks
+from mri_cyclegan.evaluation.evaluated_subjects import caveats
 from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION, metrics_as_json
 from mri_cyclegan.evaluation.report.cases import Case
 from mri_cyclegan.evaluation.report.page import write_report
@@ -44,13 +44,13 @@ class Evaluation:
 
     def write(self, folder: Path) -> None:
         """Write ``metrics.json``, ``metrics.csv`` and ``report.html``, each atomically."""
-        require_output(folder)
+        create_output_folder(folder)
         text = json.dumps(self.content, indent=1, ensure_ascii=False, allow_nan=False)
         atomic_write_text(folder / "metrics.json", text + "\n")
-        atomic_write_text(folder / "metrics.csv", self._table())
+        atomic_write_text(folder / "metrics.csv", self._csv_text())
         write_report(folder / "report.html", self.content, self.cases, self.history)
 
-    def _table(self) -> str:
+    def _csv_text(self) -> str:
         """CSV text with a row per image, direction, method and region."""
         table = io.StringIO()
         writer = csv.writer(table, lineterminator="\n")
@@ -65,7 +65,7 @@ class Evaluation:
         return table.getvalue()
 
 
-def require_output(folder: Path) -> None:
+def create_output_folder(folder: Path) -> None:
     """Create the folder of the results, unless it is a run or model folder.
 
     Raises:
@@ -116,7 +116,7 @@ def assemble(
         directions: candidates; those without records are skipped.
         chose_epoch: subjects on whom the best epoch was chosen.
     """
-    measured = directions_of(records, directions)
+    measured = group_by_direction(records, directions)
     names = {d.direction: [contrasts["ab".index(letter)] for letter in d.direction] for d in measured}
     summary = {results.direction: summarize(results) for results in measured}
     assessed = [audit.as_json() for results in measured for audit in assess_direction(results)]
@@ -141,8 +141,8 @@ def assemble(
         "subjects": subjects,
         "unpaired": {results.direction: compare_without_pairs(results) for results in measured},
         "audits": assessed,
-        "uncertainty": uncertainty_of(measured, uncertainty_kind),
-        "warnings": [*remarks(names, subjects, chosen_on), *warnings],
+        "uncertainty": summarize_uncertainty(measured, uncertainty_kind),
+        "warnings": [*caveats(names, subjects, chosen_on), *warnings],
         "provenance": provenance,
     }
     return Evaluation(content, {results.direction: choose_cases(results) for results in measured}, history)

@@ -14,20 +14,20 @@ from mri_cyclegan.data.layouts import LayoutSettings, Scan
 from mri_cyclegan.data.layouts.detection import detect_layout
 from mri_cyclegan.data.register import require_simpleitk
 from mri_cyclegan.data.source_hash import SourceHashes
-from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.participants import listing
 from mri_cyclegan.evaluation.audits.levels import most_serious_audit
 from mri_cyclegan.evaluation.audits.pairing import assess_pairing
-from mri_cyclegan.evaluation.baselines import References
+from mri_cyclegan.evaluation.baselines import FittedBaselines
 from mri_cyclegan.evaluation.finished_run import ALL, FinishedRun
 from mri_cyclegan.evaluation.fit_baselines import fit_references
 from mri_cyclegan.evaluation.metrics.features import find_weights, load_feature_network
 from mri_cyclegan.evaluation.protocol import PROTOCOL_VERSION
-from mri_cyclegan.evaluation.results import Evaluation, assemble, require_output
+from mri_cyclegan.evaluation.results import Evaluation, assemble, create_output_folder
 from mri_cyclegan.evaluation.run_metrics import METHOD, VERSION, RunMetrics
 from mri_cyclegan.evaluation.subjects.labels import label_files
 from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder
-from mri_cyclegan.evaluation.subjects.subject import Subject, list_subjects, unaligned
-from mri_cyclegan.evaluation.subjects.translating import Translating
+from mri_cyclegan.evaluation.subjects.subject import Subject, find_unaligned, list_subjects
+from mri_cyclegan.evaluation.subjects.subject_translator import SubjectTranslator
 from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
 from mri_cyclegan.provenance import provenance
@@ -77,7 +77,7 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     runs = [FinishedRun(folder) for folder in folders]
     run = runs[0]
     _require_same_contrasts(runs)
-    require_output(output)
+    create_output_folder(output)
     device = choose_device(options.device)
     root = run.data_root if options.data_root is None else options.data_root.expanduser()
     is_own = options.data_root is None or _is_same_folder(root, run)
@@ -89,12 +89,12 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
     if rule == "register":
         require_simpleitk("data.pairs=register" if options.pairs is None else "--pairs register")
     part, subjects = _choose(run, found.scans, options, root)
-    warnings += _absent(run, found.scans, part)
+    warnings += _missing_subjects_warning(run, found.scans, part)
     if not is_own:
         warnings.append("This is not the folder trained on: subjects are taken for those trained on by their names.")
     subjects = _without_unaligned(subjects, run, options, rule, warnings)
     views = TEST_TIME_VIEWS if options.test_time_augmentation else (View(),)
-    translating = Translating([one.model.translator(device) for one in runs], views, run.read_options, root, rule)
+    translating = SubjectTranslator([one.model.translator(device) for one in runs], views, run.read_options, root, rule)
     features = find_weights(options.feature_weights)
     settings = {
         "version": [VERSION, version("mri-cyclegan")],
@@ -103,14 +103,14 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         "options": {**asdict(run.read_options), "pairs": rule, "views": len(views)},
         "features": None if features is None else SourceHashes(output / "subjects" / "sources").of(features),
     }
-    references, fitted_on = _references(
+    references, look_up_table_subjects = _references(
         run, translating, found.scans, subjects, RecordFolder(output / "subjects", settings), is_own
     )
     settings["references"] = {direction: of_direction.digest() for direction, of_direction in references.items()}
     records = RecordFolder(output / "subjects", settings)
     network = None if features is None else load_feature_network(features).to(device)
     measuring = RunMetrics(run, translating, references, network)
-    gathered, refused = _gather(subjects, records, measuring, root, run.name)
+    gathered, refused = _measure_all(subjects, records, measuring, root, run.name)
     errors = [finding for finding in refused if finding.severity == "error"]
     if errors and not options.skip_unfit:
         raise UnfitData(errors, len(subjects), "Repair them, or leave these subjects out with --skip-unfit.")
@@ -126,21 +126,21 @@ def evaluate_runs(folders: Sequence[Path], output: Path, options: Options) -> Ev
         plane=translating.plane,
         records=gathered,
         audits=[most_serious_audit([assess_pairing(one.split, evaluated) for one in runs])],
-        uncertainty_kind=_kind(len(runs), len(views)),
+        uncertainty_kind=_uncertainty_kind(len(runs), len(views)),
         warnings=[
             *warnings,
             *(warning for record in gathered for warning in record.values["doubts"]),
             *_out_of_domain(gathered, run.model.contrasts),
         ],
-        provenance=provenance(device) | _provenance_of(runs) | {"look-up table fitted on": fitted_on},
+        provenance=provenance(device) | _provenance_of(runs) | {"look-up table fitted on": look_up_table_subjects},
         history=run.history,
         chose_epoch={
-            name for one in runs if one.model.description.training.chose_epoch for name in one.of_split("val")
+            name for one in runs if one.model.description.training.chose_epoch for name in one.subjects_in("val")
         },
     )
 
 
-def _gather(
+def _measure_all(
     subjects: Sequence[Subject], records: RecordFolder, measuring: RunMetrics, root: Path, name: str
 ) -> tuple[list[Record], list[Finding]]:
     """Records of all subjects, measured unless cached, and findings for the subjects that cannot be measured."""
@@ -162,12 +162,12 @@ def _gather(
 
 def _references(
     run: FinishedRun,
-    translating: Translating,
+    translating: SubjectTranslator,
     scans: Sequence[Scan],
     subjects: Sequence[Subject],
     records: RecordFolder,
     is_own: bool,
-) -> tuple[dict[str, References], str]:
+) -> tuple[dict[str, FittedBaselines], str]:
     """Fitted reference methods, and text that says what the look-up table was fitted on.
 
     In another data set no scan counts as a training scan, even if subject names match.
@@ -176,26 +176,26 @@ def _references(
     validation: list[Subject] = []
     if is_own:
         for letter, contrast in zip("ab", run.model.contrasts, strict=True):
-            of_part = run.of_part(scans, f"train_{letter}")
-            training[letter] = [scan for scan in of_part if scan.contrast == contrast]
-        validation = list_subjects(run.of_part(scans, "val"), run.model.contrasts, run.read_options)
-    unfit = unaligned(validation, run.read_options, translating.rule)
+            scans_in = run.scans_in(scans, f"train_{letter}")
+            training[letter] = [scan for scan in scans_in if scan.contrast == contrast]
+        validation = list_subjects(run.scans_in(scans, "val"), run.model.contrasts, run.read_options)
+    unfit = find_unaligned(validation, run.read_options, translating.rule)
     pairs = [subject for subject in validation if subject.is_paired and subject.key not in unfit]
     others = {subject.key for subject in pairs} - {subject.key for subject in subjects}
-    fitted_on = "validation pairs" if others else "the evaluated pairs themselves"
-    return fit_references(run, translating, training, subjects, pairs or subjects, records), fitted_on
+    look_up_table_subjects = "validation pairs" if others else "the evaluated pairs themselves"
+    return fit_references(run, translating, training, subjects, pairs or subjects, records), look_up_table_subjects
 
 
 def _is_same_folder(root: Path, run: FinishedRun) -> bool:
     return "root" in run.split and root.resolve() == run.data_root.resolve()
 
 
-def _absent(run: FinishedRun, scans: Sequence[Scan], part: str) -> list[str]:
+def _missing_subjects_warning(run: FinishedRun, scans: Sequence[Scan], part: str) -> list[str]:
     """A warning if subjects of the evaluated part are missing from the data set."""
     if part == ALL:
         return []
-    names = sorted(set(run.of_split(part)) - {scan.subject for scan in scans})
-    return [f"Not there: {len(names)} of the subjects in the run's split: {name_some(names)}."] if names else []
+    names = sorted(set(run.subjects_in(part)) - {scan.subject for scan in scans})
+    return [f"Not there: {len(names)} of the subjects in the run's split: {listing(names)}."] if names else []
 
 
 def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:
@@ -210,11 +210,11 @@ def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:
 def _choose(run: FinishedRun, scans: Sequence[Scan], options: Options, root: Path) -> tuple[str, list[Subject]]:
     """Part and subjects to evaluate; falls back to validation subjects if there are no test subjects."""
     part = options.part
-    chosen = run.of_part(scans, part)
+    chosen = run.scans_in(scans, part)
     if part == "test" and not chosen:
-        part, chosen = "val", run.of_part(scans, "val")
+        part, chosen = "val", run.scans_in(scans, "val")
     if not scans:
-        raise ValueError(_no_scan(root, options.layout or run.layout_settings))
+        raise ValueError(_no_scan_message(root, options.layout or run.layout_settings))
     if not chosen:
         raise ValueError(
             f"{root}: no {options.part} subject of {run.folder} is there, but {len({scan.subject for scan in scans})} "
@@ -224,7 +224,7 @@ def _choose(run: FinishedRun, scans: Sequence[Scan], options: Options, root: Pat
     return part, list_subjects(chosen, run.model.contrasts, run.read_options)
 
 
-def _no_scan(root: Path, settings: LayoutSettings) -> str:
+def _no_scan_message(root: Path, settings: LayoutSettings) -> str:
     """Error message: what was searched for, and the arguments that match the detected layout."""
     sought = f"{root}: no scan is found as {' or '.join(settings.searched())}, as in training."
     try:
@@ -240,7 +240,7 @@ def _without_unaligned(
     subjects: list[Subject], run: FinishedRun, options: Options, rule: str, warnings: list[str]
 ) -> list[Subject]:
     """Drop pairs that cannot be compared under the rule, or raise unless ``skip_unfit``."""
-    findings = unaligned(subjects, run.read_options, rule)
+    findings = find_unaligned(subjects, run.read_options, rule)
     if findings and not options.skip_unfit:
         advice = (
             "Register and resample these targets, or compare them by their place in the scanner (--pairs space, or "
@@ -251,7 +251,7 @@ def _without_unaligned(
     return [subject for subject in subjects if subject.key not in findings]
 
 
-def _kind(num_runs: int, num_views: int) -> str | None:
+def _uncertainty_kind(num_runs: int, num_views: int) -> str | None:
     words = [f"ensemble of {num_runs} runs"] if num_runs > 1 else []
     words += ["test-time augmentation"] if num_views > 1 else []
     return " with ".join(words) or None

@@ -13,17 +13,17 @@ from mri_cyclegan.data.appearance import appearance, unlike_training
 from mri_cyclegan.data.grids import Grid
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.evaluation.audits.hidden_code import measure_hidden_code
-from mri_cyclegan.evaluation.baselines import References
+from mri_cyclegan.evaluation.baselines import FittedBaselines
 from mri_cyclegan.evaluation.evenly_spaced import evenly_spaced
 from mri_cyclegan.evaluation.finished_run import FinishedRun
 from mri_cyclegan.evaluation.metrics.features import image_features
-from mri_cyclegan.evaluation.metrics.subject_matching import reduced
-from mri_cyclegan.evaluation.subject_metrics import describe, measure_direction
+from mri_cyclegan.evaluation.metrics.subject_matching import downsample
+from mri_cyclegan.evaluation.subject_metrics import image_statistics, measure_direction
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 from mri_cyclegan.evaluation.subjects.records import Record
 from mri_cyclegan.evaluation.subjects.slice_order import slice_spacing_mm
 from mri_cyclegan.evaluation.subjects.subject import Subject
-from mri_cyclegan.evaluation.subjects.translating import Translating
+from mri_cyclegan.evaluation.subjects.subject_translator import SubjectTranslator
 
 METHOD = "CycleGAN"
 
@@ -46,8 +46,8 @@ class RunMetrics:
     """
 
     run: FinishedRun
-    translating: Translating
-    references: Mapping[str, References]
+    translating: SubjectTranslator
+    references: Mapping[str, FittedBaselines]
     feature_network: nn.Module | None
 
     def __call__(self, subject: Subject) -> Record:
@@ -85,9 +85,9 @@ class RunMetrics:
         grid = Grid(scaled.array.shape, scaled.affine)
         array, foreground = (self.translating.slices(image, grid) for image in (scaled.array, scaled.foreground))
         spacing_mm = slice_spacing_mm(grid.affine, self.translating.plane)
-        arrays[f"reduced_{letter}"] = reduced(array, spacing_mm)
+        arrays[f"reduced_{letter}"] = downsample(array, spacing_mm)
         self._add_features(array, foreground, letter, arrays)
-        return describe(array, foreground, spacing_mm)
+        return image_statistics(array, foreground, spacing_mm)
 
     def _measure(
         self, images: SubjectImages, source: ScaledVolume, direction: str, arrays: dict[str, np.ndarray]
@@ -99,7 +99,7 @@ class RunMetrics:
         measured["audits"]["hidden_code"] = self._hidden_code(source, direction)
         training = self.run.model.description.training.of(direction[0]).appearance.model_dump()
         measured["out_of_domain"] = unlike_training(appearance(source), training)
-        arrays[f"reduced_{direction}"] = reduced(images.output, images.spacing_mm)
+        arrays[f"reduced_{direction}"] = downsample(images.output, images.spacing_mm)
         self._add_features(images.output, images.foreground, direction, arrays)
         return measured
 

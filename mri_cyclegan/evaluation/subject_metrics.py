@@ -39,15 +39,16 @@ def measure_direction(images: SubjectImages, predictions: Mapping[str, np.ndarra
 
     Returns:
         ``metrics`` (method → region → metric → value; empty without a target), ``num_scales`` of MS-SSIM, ``output``
-        (see :func:`describe`), ``audits``, ``tissues`` (class to mean of ``target`` and ``output``), ``uncertainty``
-        (None without ``std`` and target), ``slice_numbers``, and ``slices``, encoded pictures for the report.
+        (see :func:`image_statistics`), ``audits``, ``tissues`` (class to mean of ``target`` and ``output``),
+        ``uncertainty`` (None without ``std`` and target), ``slice_numbers``, and ``slices``, encoded pictures for the
+        report.
     """
     audits = {name: measure(images) for name, measure in AUDITS.items()}
     numbers, strips = slice_strips(images)
     return {
         "metrics": _metrics(images, predictions),
         "num_scales": num_scales(images.output.shape[1:]),
-        "output": describe(images.output, images.foreground, images.spacing_mm),
+        "output": image_statistics(images.output, images.foreground, images.spacing_mm),
         "audits": audits,
         "tissues": audits["contrast"]["classes"] if audits["contrast"].get("kind") == "tissues" else {},
         "uncertainty": _uncertainty(images),
@@ -56,7 +57,7 @@ def measure_direction(images: SubjectImages, predictions: Mapping[str, np.ndarra
     }
 
 
-def describe(
+def image_statistics(
     array: np.ndarray, foreground: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> dict[str, list[float] | float | None]:
     """Statistics of a single image, real or generated, for unpaired comparison.

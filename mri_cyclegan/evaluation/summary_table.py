@@ -13,12 +13,12 @@ from rich.text import Text
 
 from mri_cyclegan.evaluation.audits.audit import Level
 from mri_cyclegan.evaluation.comparison import Differences
-from mri_cyclegan.evaluation.evaluated_subjects import described
+from mri_cyclegan.evaluation.evaluated_subjects import describe_subjects
 from mri_cyclegan.evaluation.protocol import METRICS
 from mri_cyclegan.text import terminal_safe
 
 # Metrics on the terminal; the report shows all.
-SHOWN = ("psnr", "ssim")
+TERMINAL_METRICS = ("psnr", "ssim")
 LEVEL_STYLES = {Level.GREEN: "green", Level.AMBER: "yellow", Level.RED: "bold red", Level.UNKNOWN: "dim"}
 
 # Bootstrap intervals of few subjects are too narrow, so "better" needs both the interval and this p-value.
@@ -48,13 +48,15 @@ def print_evaluation(content: Mapping[str, Any], folder: Path) -> None:
 def _results_table(name: str, of_direction: Mapping[str, Any], content: Mapping[str, Any]) -> Table:
     subjects = {s["subject"] for s in content["subjects"] if any(v["metrics"] for v in s["ways"].values())}
     shown = "mean [95 % interval]" if len(subjects) > 1 else "its values"
-    table = _table(f"{name}, foreground, {described(content['part'], subjects, content['chose_epoch'])}: {shown}")
+    table = _table(
+        f"{name}, foreground, {describe_subjects(content['part'], subjects, content['chose_epoch'])}: {shown}"
+    )
     table.add_column("method")
-    for metric in SHOWN:
+    for metric in TERMINAL_METRICS:
         unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
         table.add_column(METRICS[metric].label + unit, justify="right")
     for method, regions in of_direction.items():
-        cells = [Text(_with_interval(metric, regions["foreground"][metric])) for metric in SHOWN]
+        cells = [Text(_with_interval(metric, regions["foreground"][metric])) for metric in TERMINAL_METRICS]
         table.add_row(Text(method), *cells, style="bold" if method == content["method"] else "")
     return table
 
@@ -112,7 +114,7 @@ def print_comparison(
                 f"{values['second']:.{digits}f}",
                 _with_interval(metric, values, sign="+"),
                 f"{values['p_value']:.3g}",
-                _better(metric, values, labels),
+                _winner(metric, values, labels),
             )
             table.add_row(METRICS[metric].label, *map(Text, cells))
         console.print(table)
@@ -129,7 +131,7 @@ def _labels(folders: tuple[Path, Path]) -> tuple[str, str]:
     return str(first.resolve()), str(second.resolve())
 
 
-def _better(metric: str, values: Mapping[str, Any], labels: tuple[str, str]) -> str:
+def _winner(metric: str, values: Mapping[str, Any], labels: tuple[str, str]) -> str:
     """Label of the significantly better run, or a dash if neither is."""
     if values["low"] is None or values["low"] <= 0 <= values["high"] or values["p_value"] >= SIGNIFICANT_P:
         return "–"

@@ -6,7 +6,7 @@ from typing import Any
 from mri_cyclegan.evaluation.baselines import ORACLE
 from mri_cyclegan.evaluation.protocol import METRICS
 
-JUDGED_BY = ("psnr", "ssim")
+VERDICT_METRICS = ("psnr", "ssim")
 
 
 def verdict(
@@ -24,7 +24,7 @@ def verdict(
         lists the red audits, if any.
     """
     sentences = [
-        _of_direction(" → ".join(names), summary.get(direction, {})) for direction, names in directions.items()
+        _direction_sentence(" → ".join(names), summary.get(direction, {})) for direction, names in directions.items()
     ]
     red = sorted({_name(audit, directions) for audit in audits if audit["level"] == "red"})
     if red:
@@ -32,7 +32,7 @@ def verdict(
     return sentences
 
 
-def below(of_direction: Mapping[str, Any]) -> dict[str, list[str]]:
+def unbeaten_references(of_direction: Mapping[str, Any]) -> dict[str, list[str]]:
     """Reference methods that the evaluated method does not beat, each with the metrics where it does not.
 
     Args:
@@ -42,7 +42,7 @@ def below(of_direction: Mapping[str, Any]) -> dict[str, list[str]]:
     lost = {
         reference: [
             METRICS[metric].label
-            for metric in JUDGED_BY
+            for metric in VERDICT_METRICS
             if _mean(of_direction, assessed, metric) <= _mean(of_direction, reference, metric)
         ]
         for reference in references
@@ -51,13 +51,11 @@ def below(of_direction: Mapping[str, Any]) -> dict[str, list[str]]:
     return {reference: metrics for reference, metrics in lost.items() if metrics}
 
 
-def _of_direction(name: str, of_direction: Mapping[str, Any]) -> str:
+def _direction_sentence(name: str, of_direction: Mapping[str, Any]) -> str:
     if not of_direction:
-        return (
-            f"{name}: no pairs, so nobody knows how near the outputs are to the truth; see the figures without pairs."
-        )
+        return f"{name}: no pairs, so the distance from the truth is unknown; see the figures without pairs."
     assessed, *references = of_direction
-    lost = below(of_direction)
+    lost = unbeaten_references(of_direction)
     beaten = [reference for reference in references if reference != ORACLE and reference not in lost]
     words = [f"below {reference} in {' and '.join(metrics)}" for reference, metrics in lost.items()]
     words += [f"above {_listed(beaten)} in PSNR and SSIM"] if beaten else []
@@ -67,7 +65,7 @@ def _of_direction(name: str, of_direction: Mapping[str, Any]) -> str:
 
 def _beside_oracle(of_direction: Mapping[str, Any], assessed: str) -> str:
     parts = []
-    for metric in JUDGED_BY:
+    for metric in VERDICT_METRICS:
         difference = _mean(of_direction, assessed, metric) - _mean(of_direction, ORACLE, metric)
         info = METRICS[metric]
         side = "above" if difference > 0 else "below"

@@ -10,11 +10,11 @@ from monai.bundle import ConfigWorkflow
 
 from mri_cyclegan.data.formats.nifti import write_volume
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.exporting.parity import NUM_SLICES, Parity, head_volume
+from mri_cyclegan.exporting.parity import NUM_SLICES, OutputDifference, head_volume
 from mri_cyclegan.inference.model import PortableModel
 
 
-def check_bundle(model: PortableModel, folder: Path) -> dict[str, Parity]:
+def check_bundle(model: PortableModel, folder: Path) -> dict[str, OutputDifference]:
     """Run a bundle on a few slices of a phantom head and compare it with the model.
 
     Returns:
@@ -34,7 +34,7 @@ def check_bundle(model: PortableModel, folder: Path) -> dict[str, Parity]:
             made, expected = _run(folder, direction, scan), model.translate(scan, direction)
             if made.header != expected.header:
                 raise ValueError(f"monai_bundle: {direction} gives another header than the model. Report it as a bug.")
-            differences[direction] = Parity(float(np.abs(made.get_fdata() - expected.get_fdata()).max()))
+            differences[direction] = OutputDifference(float(np.abs(made.get_fdata() - expected.get_fdata()).max()))
     return differences
 
 

@@ -107,18 +107,18 @@ class SaveTranslation(Transform):
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``pred``, (1, N, H, W) in [-1, 1], to ``target``.
 
-        The usual scan translator runs with a :class:`Repetition`, which returns these slices instead of running the
-        network. Reading the scan again takes seconds, but all translations are assembled by the same code.
+        The usual scan translator runs with a :class:`PrecomputedTranslator`, which returns these slices instead of
+        running the network. Reading the scan again takes seconds, but all translations are assembled by the same code.
         """
         translator = ScanTranslator([self.model])
-        translator.translators = [Repetition(self.model, data["pred"][0].cpu().numpy())]
+        translator.translators = [PrecomputedTranslator(self.model, data["pred"][0].cpu().numpy())]
         translation = translator(data["source"], self.direction)
         job = Job(Path(data["source"]), data["place"], self.direction, Path(data["target"]), data["doubt"])
         write_translation(translation, job, self.settings)
         return dict(data)
 
 
-class Repetition(VolumeTranslator):
+class PrecomputedTranslator(VolumeTranslator):
     """A volume translator that returns already translated slices.
 
     Args:

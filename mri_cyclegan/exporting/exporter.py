@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mri_cyclegan.exporting.model_card import model_card
-from mri_cyclegan.exporting.parity import Parity
+from mri_cyclegan.exporting.parity import OutputDifference
 from mri_cyclegan.exporting.programs import write_programs
 from mri_cyclegan.exporting.torch_program import load_torch_program, write_torch_program
 from mri_cyclegan.exporting.usage import bundle_usage, onnx_usage, torch_export_usage
@@ -25,7 +25,7 @@ RECORD = "export.json"
 TOLERANCE = 1e-4
 
 # Two programs with equally large rounding errors can differ by this multiple of the error.
-TIMES_ROUNDING = 3
+ROUNDING_FACTOR = 3
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,31 @@ class Format:
         packages: packages to install beyond those of training, by their install names.
         write: fills an empty folder and returns, for each direction, how far the outputs of the written files are from
             the model's own.
-        tolerance: largest accepted difference, unless :data:`TIMES_ROUNDING` times the model's rounding is larger.
+        tolerance: largest accepted difference, unless :data:`ROUNDING_FACTOR` times the model's rounding is larger.
         card: path of the model card in the folder.
         library: library that reads the files, by its name on the Hugging Face hub.
         usage: returns the card's section on how to use the files.
     """
 
     packages: Sequence[str]
-    write: Callable[[PortableModel, Path], Mapping[str, Parity]]
+    write: Callable[[PortableModel, Path], Mapping[str, OutputDifference]]
     tolerance: float
     card: str
     library: str
     usage: Callable[[PortableModel], str]
 
 
-def _write_onnx(model: PortableModel, folder: Path) -> Mapping[str, Parity]:
+def _write_onnx(model: PortableModel, folder: Path) -> Mapping[str, OutputDifference]:
     from mri_cyclegan.exporting.onnx_program import load_onnx, write_onnx
 
     return write_programs(model, folder, "onnx", write_onnx, load_onnx)
 
 
-def _write_torch_export(model: PortableModel, folder: Path) -> Mapping[str, Parity]:
+def _write_torch_export(model: PortableModel, folder: Path) -> Mapping[str, OutputDifference]:
     return write_programs(model, folder, "pt2", write_torch_program, load_torch_program)
 
 
-def _write_monai_bundle(model: PortableModel, folder: Path) -> Mapping[str, Parity]:
+def _write_monai_bundle(model: PortableModel, folder: Path) -> Mapping[str, OutputDifference]:
     from mri_cyclegan.exporting.bundle_check import check_bundle
     from mri_cyclegan.exporting.monai_bundle import write_bundle
 
@@ -99,12 +99,12 @@ def export(source: Path, name: str, output: Path | None = None, overwrite: bool 
         output = source / "export" / name
         if escapes(output, source):
             raise ValueError(f"{output}: leads out of {source}. Remove that link, or give another folder as --output.")
-    _refuse_taken(output, overwrite)
+    _require_free(output, overwrite)
     versions = _versions(name)
     model = load_model(source)
     with atomic_folder(output) as partial:
         differences = kind.write(model, partial)
-        _refuse_different(differences, name)
+        _require_parity(differences, name)
         (partial / kind.card).write_text(model_card(model, kind.library, kind.usage(model)), encoding="utf-8")
         record = {
             "format": name,
@@ -121,7 +121,7 @@ def export(source: Path, name: str, output: Path | None = None, overwrite: bool 
     return output, record
 
 
-def _refuse_taken(output: Path, overwrite: bool) -> None:
+def _require_free(output: Path, overwrite: bool) -> None:
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not (output / RECORD).is_file():
@@ -143,9 +143,9 @@ def _versions(name: str) -> dict[str, str]:
     return found
 
 
-def _refuse_different(differences: Mapping[str, Parity], name: str) -> None:
+def _require_parity(differences: Mapping[str, OutputDifference], name: str) -> None:
     for direction, parity in differences.items():
-        tolerance = max(FORMATS[name].tolerance, TIMES_ROUNDING * parity.rounding)
+        tolerance = max(FORMATS[name].tolerance, ROUNDING_FACTOR * parity.rounding)
         if not parity.difference <= tolerance:  # so that NaN fails too
             raise ValueError(
                 f"--format {name}: direction {direction} differs from the model by {parity.difference:.2g}, at most "

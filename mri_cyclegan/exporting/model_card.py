@@ -40,11 +40,11 @@ def model_card(model: PortableModel, library: str, usage: str) -> str:
         "Training": _training(model),
         "Results": _results(model),
         "How to use it": usage,
-        "License": f"{one_line(model.description.license)}. The code that made it, {PACKAGE}: Apache License 2.0.",
+        "License": f"{escaped(model.description.license)}. The code that made it, {PACKAGE}: Apache License 2.0.",
         "Weights": _weights(model),
     }
     text = "\n\n".join(f"## {title}\n\n{content}" for title, content in sections.items())
-    return f"{_front_matter(model, library)}\n# {one_line(a)} ↔ {one_line(b)}\n\n**{NOTICE}**\n\n{text}\n"
+    return f"{_front_matter(model, library)}\n# {escaped(a)} ↔ {escaped(b)}\n\n**{NOTICE}**\n\n{text}\n"
 
 
 def _front_matter(model: PortableModel, library: str) -> str:
@@ -78,8 +78,8 @@ def _purpose(model: PortableModel) -> str:
 
 
 def _limits(model: PortableModel) -> str:
-    limits = "\n".join(f"- {one_line(limit)}" for limit in model.description.limits)
-    return f"{one_line(model.description.intended_use)}\n\n{limits}"
+    limits = "\n".join(f"- {escaped(limit)}" for limit in model.description.limits)
+    return f"{escaped(model.description.intended_use)}\n\n{limits}"
 
 
 def _preprocessing(model: PortableModel) -> str:
@@ -109,8 +109,8 @@ def _training(model: PortableModel) -> str:
     rows = [_scans_row(name, training.of(letter)) for letter, name in zip("ab", model.contrasts, strict=True)]
     header = ["contrast", "scans", "subjects", "voxels: left–right, back–front, up (mm)", "typical intensities"]
     return (
-        f"Experiment `{one_line(training.experiment)}`, seed {training.seed}, {training.num_epochs} epochs; weights: "
-        f"{one_line(training.weights)}. Data set layout: {one_line(training.layout)}.\n\n{_table(header, rows)}"
+        f"Experiment `{escaped(training.experiment)}`, seed {training.seed}, {training.num_epochs} epochs; weights: "
+        f"{escaped(training.weights)}. Data set layout: {escaped(training.layout)}.\n\n{_table(header, rows)}"
     )
 
 
@@ -128,14 +128,14 @@ def _range(size: Range) -> str:
 def _results(model: PortableModel) -> str:
     evaluation = model.description.evaluation
     if evaluation is None:
-        return "It was not evaluated: nobody knows how far it can be trusted."
+        return "It was not evaluated: how far it can be trusted is unknown."
     parts = [
-        f"Measured on {one_line(evaluation.measured_on)}, in the foreground, by version {evaluation.protocol_version} "
+        f"Measured on {escaped(evaluation.measured_on)}, in the foreground, by version {evaluation.protocol_version} "
         f"of {PACKAGE}'s evaluation protocol; trivial methods beside it, by the same code."
     ]
     for direction, means in evaluation.means.items():
-        parts.append(f"{one_line(' → '.join(_names(model, direction)))}:\n\n{_means_table(means, evaluation.method)}")
-    parts += ["\n".join(f"- {one_line(sentence)}" for sentence in evaluation.verdict)] if evaluation.verdict else []
+        parts.append(f"{escaped(' → '.join(_names(model, direction)))}:\n\n{_means_table(means, evaluation.method)}")
+    parts += ["\n".join(f"- {escaped(sentence)}" for sentence in evaluation.verdict)] if evaluation.verdict else []
     parts += [_audits(model, evaluation)] if evaluation.audits else []
     return "\n\n".join(parts)
 
@@ -145,7 +145,7 @@ def _means_table(means: dict[str, dict[str, float | None]], method: str) -> str:
     header = [f"{METRICS[name].label} {METRICS[name].unit}".strip() for name in metrics]
     rows = [
         [
-            f"**{one_line(name)}**" if name == method else name,
+            f"**{escaped(name)}**" if name == method else name,
             *(_number(values.get(metric), metric) for metric in metrics),
         ]
         for name, values in means.items()
@@ -175,7 +175,7 @@ def _audits(model: PortableModel, evaluation: EvaluationSummary) -> str:
 def _weights(model: PortableModel) -> str:
     rows = [[weights_name(direction), f"`{digest}`"] for direction, digest in model.hashes.items()]
     table = _table(["weights as trained", "SHA-256"], rows)
-    return f"{table}\n\nTrained with {PACKAGE} {one_line(model.description.code_version)}."
+    return f"{table}\n\nTrained with {PACKAGE} {escaped(model.description.code_version)}."
 
 
 def _names(model: PortableModel, direction: str) -> tuple[str, str]:
@@ -185,9 +185,9 @@ def _names(model: PortableModel, direction: str) -> tuple[str, str]:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(one_line(cell) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(escaped(cell) for cell in line)} |" for line in lines)
 
 
-def one_line(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape untrusted text for Markdown: one line, no table cell separators, no HTML."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

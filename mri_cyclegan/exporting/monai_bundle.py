@@ -111,7 +111,7 @@ def metadata(model: PortableModel) -> dict[str, Any]:
         "description": f"CycleGAN trained on unpaired {a} and {b} scans: direction ab makes {b} of {a}, ba the reverse",
         "authors": "not stated",
         "copyright": f"License of the model: {description.license}",
-        "data_source": f"data set of whoever trained the model, layout {description.training.layout}",
+        "data_source": f"the data set that the model was trained on, layout {description.training.layout}",
         "data_type": "nibabel",
         "image_classes": f"real {a} (direction ab) or {b} (direction ba)",
         "pred_classes": f"synthetic {b} (direction ab) or {a} (direction ba)",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mri_cyclegan.data.phantom import Phantom
 from mri_cyclegan.data.volume import Volume
-from mri_cyclegan.inference.any_size import AnySize
+from mri_cyclegan.inference.any_size import PadToMultiple
 from mri_cyclegan.inference.model import PortableModel
 from mri_cyclegan.inference.volume_translator import VolumeTranslator
 
@@ -20,7 +20,7 @@ PHANTOM = Phantom(
 NUM_SLICES = 6
 
 
-class Parity(NamedTuple):
+class OutputDifference(NamedTuple):
     """Output differences of an exported network, in units of the output, [-1, 1]; NaN if an output is NaN.
 
     Attributes:
@@ -33,7 +33,7 @@ class Parity(NamedTuple):
     rounding: float = 0.0
 
 
-def parity_of(model: PortableModel, direction: str, program: Callable[[Tensor], Tensor]) -> Parity:
+def compare_outputs(model: PortableModel, direction: str, program: Callable[[Tensor], Tensor]) -> OutputDifference:
     """Compare an exported network with the original network.
 
     Args:
@@ -42,8 +42,8 @@ def parity_of(model: PortableModel, direction: str, program: Callable[[Tensor], 
         program: exported network of this direction, (B, 2k + 1, H, W) in [-1, 1] to (B, 1, H, W).
     """
     multiple = size_multiple(model, direction)
-    network = AnySize(model.networks[direction], multiple)
-    exact = AnySize(copy.deepcopy(model.networks[direction]).double(), multiple)
+    network = PadToMultiple(model.networks[direction], multiple)
+    exact = PadToMultiple(copy.deepcopy(model.networks[direction]).double(), multiple)
     outputs = [
         [
             VolumeTranslator({direction: one}, model.preprocessing, model.num_adjacent).translate_slices(
@@ -51,9 +51,9 @@ def parity_of(model: PortableModel, direction: str, program: Callable[[Tensor], 
             )
             for one in (network, program, lambda image: exact(image.double()))
         ]
-        for slices in _check_slices(model, direction)
+        for slices in _comparison_slices(model, direction)
     ]
-    return Parity(
+    return OutputDifference(
         float(np.max([np.abs(exported - own).max() for own, exported, _ in outputs])),
         float(np.max([np.abs(right - own).max() for own, _, right in outputs])),
     )
@@ -72,15 +72,15 @@ def size_multiple(model: PortableModel, direction: str) -> int:
 
 def takes_any_size(model: PortableModel, direction: str) -> bool:
     """Whether the exported network takes images of other sizes than the model's."""
-    return not getattr(model.networks[direction], "is_bound_to_size", False)
+    return not getattr(model.networks[direction], "has_fixed_export_size", False)
 
 
 def depends_on_size(model: PortableModel, direction: str) -> bool:
-    """Whether a network should see one image size only: :func:`mri_cyclegan.inference.any_size.for_any_size`."""
+    """Whether a network should see one image size only: :func:`mri_cyclegan.inference.any_size.wrap_for_any_size`."""
     return getattr(model.networks[direction], "depends_on_size", False)
 
 
-def _check_slices(model: PortableModel, direction: str) -> list[np.ndarray]:
+def _comparison_slices(model: PortableModel, direction: str) -> list[np.ndarray]:
     """Slices of the model's size, run in batches of four and two, and a single one, of an odd size if it can be.
 
     They span the head from first to last slice: rounding errors are largest in slices that show little.

@@ -9,21 +9,21 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.fx.experimental import _config
 
-FACTS = "facts.json"
+METADATA_FILE = "facts.json"
 
 
 def write_torch_program(
-    network: nn.Module, example: Tensor, path: Path, facts: Mapping[str, str], axes: Sequence[int]
+    network: nn.Module, example: Tensor, path: Path, metadata: Mapping[str, str], dynamic_axes: Sequence[int]
 ) -> None:
-    """Write a network to a ``torch.export`` file with dynamic input ``axes``."""
-    sizes = (dict.fromkeys(axes, Dim.DYNAMIC),)
+    """Write a network to a ``torch.export`` file with dynamic input ``dynamic_axes``."""
+    sizes = (dict.fromkeys(dynamic_axes, Dim.DYNAMIC),)
     # Without this the graph rejects dynamic sizes of 1, as in a batch of one image or the innermost feature map of the
     # smallest image. torch.onnx.export does the same.
     with torch.no_grad(), _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         program = torch.export.export(network, (example,), dynamic_shapes=sizes)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # contains local paths
-    torch.export.save(program, path, extra_files={FACTS: json.dumps(facts, ensure_ascii=False)})
+    torch.export.save(program, path, extra_files={METADATA_FILE: json.dumps(metadata, ensure_ascii=False)})
 
 
 def load_torch_program(path: Path) -> Callable[[Tensor], Tensor]:

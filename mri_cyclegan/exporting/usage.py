@@ -1,7 +1,7 @@
 """Usage sections of an export's model card, with code to run in the folder of the files."""
 
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.exporting.model_card import one_line
+from mri_cyclegan.exporting.model_card import escaped
 from mri_cyclegan.exporting.parity import depends_on_size, size_multiple, takes_any_size
 from mri_cyclegan.exporting.programs import INPUT, OUTPUT
 from mri_cyclegan.inference.model import PortableModel
@@ -19,8 +19,8 @@ import onnxruntime
 slices = np.full({_shape(model)}, -1, dtype=np.float32)  # your prepared slices
 (translations,) = session.run(["{OUTPUT}"], {{"{INPUT}": slices}})"""
     called = f'torch.from_numpy(session.run(["{OUTPUT}"], {{"{INPUT}": slices.numpy()}})[0])'
-    of_scan = _of_scan(model, "import onnxruntime\nimport torch", opened, called)
-    return _of_programs(model, "generator_ba.onnx", "ONNX Runtime", of_slices, of_scan)
+    of_scan = _scan_example(model, "import onnxruntime\nimport torch", opened, called)
+    return _program_section(model, "generator_ba.onnx", "ONNX Runtime", of_slices, of_scan)
 
 
 def torch_export_usage(model: PortableModel) -> str:
@@ -33,14 +33,14 @@ import torch
 slices = torch.full({_shape(model)}, -1.0)  # your prepared slices
 with torch.inference_mode():
     translations = program(slices)"""
-    of_scan = _of_scan(model, "import torch", opened, "program(slices)")
-    usage = _of_programs(model, "generator_ba.pt2", "PyTorch", of_slices, of_scan)
+    of_scan = _scan_example(model, "import torch", opened, "program(slices)")
+    usage = _program_section(model, "generator_ba.pt2", "PyTorch", of_slices, of_scan)
     return f"{usage}\n\nPyTorch unpickles parts of such a file: open only files whose origin you trust."
 
 
 def bundle_usage(model: PortableModel) -> str:
     """Section on translating whole scans with MONAI, or with this package alone."""
-    a, b = map(one_line, model.contrasts)
+    a, b = map(escaped, model.contrasts)
     return f"""\
 The bundle needs MONAI's bundle commands and this package, whose code prepares the scans:
 
@@ -66,8 +66,8 @@ image = load_model("models").translate("scan.nii.gz", "ab")
 ```"""
 
 
-def _of_programs(model: PortableModel, other: str, runtime: str, of_slices: str, of_scan: str) -> str:
-    a, b = map(one_line, model.contrasts)
+def _program_section(model: PortableModel, other: str, runtime: str, of_slices: str, of_scan: str) -> str:
+    a, b = map(escaped, model.contrasts)
     reach = model.num_adjacent
     channels = f"a slice between its {reach} neighbours on either side" if reach else "a slice"
     varies = all(takes_any_size(model, direction) for direction in DIRECTIONS)
@@ -90,7 +90,7 @@ A whole scan, its slices prepared and put together by `pip install {PACKAGE}`:
 ```"""
 
 
-def _of_scan(model: PortableModel, imports: str, opened: str, called: str) -> str:
+def _scan_example(model: PortableModel, imports: str, opened: str, called: str) -> str:
     known = (
         f"network.size_multiple, network.depends_on_size = {size_multiple(model, 'ab')}, {depends_on_size(model, 'ab')}"
     )

@@ -11,13 +11,13 @@ BACKGROUND = -1.0
 # Instance normalization depends on how much of the image is background. In the demo, fields of view of 1.5, 2 and 3
 # times the training image size lose 0.1, 0.7 and 2.2 dB of PSNR against 1.25 times, which just holds the head
 # (8 translations). Tiles of 1.5 times the size lose 0.0 dB.
-LARGEST_SHARE = 1.5
+MAX_RELATIVE_SIZE = 1.5
 
 # Of neighboring tiles, as a fraction of their size; their outputs are blended with Gaussian weights.
 OVERLAP = 0.5
 
 
-class AnySize(nn.Module):
+class PadToMultiple(nn.Module):
     """Let a network take images of any size: pad them evenly with background, and crop the output back.
 
     Args:
@@ -39,7 +39,7 @@ class AnySize(nn.Module):
         return self.network(padded)[..., top : top + height, left : left + width]
 
 
-class Tiles:
+class TiledNetwork:
     """Limit the size of the images that a network sees: larger ones are split into overlapping tiles.
 
     Args:
@@ -64,19 +64,19 @@ class Tiles:
         return min(height, self.largest), min(width, self.largest)
 
 
-def for_any_size(network: Callable[[Tensor], Tensor], image_size: int) -> AnySize:
+def wrap_for_any_size(network: Callable[[Tensor], Tensor], image_size: int) -> PadToMultiple:
     """Wrap a network for translation, so that it takes the whole field of view of any scan.
 
     A network with a true ``depends_on_size`` gets tiles of its training image size; others see images up to
-    :data:`LARGEST_SHARE` times as large. A network without ``size_multiple`` takes any height and width.
+    :data:`MAX_RELATIVE_SIZE` times as large. A network without ``size_multiple`` takes any height and width.
 
     Args:
         network: (B, C, H, W) to (B, 1, H, W).
         image_size: height and width of the training images.
     """
     multiple = getattr(network, "size_multiple", 1)
-    share = 1.0 if getattr(network, "depends_on_size", False) else LARGEST_SHARE
-    return AnySize(Tiles(network, multiple, int(share * image_size)), multiple)
+    share = 1.0 if getattr(network, "depends_on_size", False) else MAX_RELATIVE_SIZE
+    return PadToMultiple(TiledNetwork(network, multiple, int(share * image_size)), multiple)
 
 
 def _round_up(side: int, multiple: int) -> int:

@@ -25,7 +25,7 @@ INTENDED_USE = "Research on image translation. Not for diagnostic use."
 LIMITS = (
     "Synthetic images can lose and invent anatomy: lesions above all.",
     "Slices are translated one by one, or with a few neighbours: they can differ in brightness from one to the next.",
-    "Scans unlike those trained on (scanner, sequence, age, disease, resolution) give outputs that nobody measured.",
+    "Scans unlike those trained on (scanner, sequence, age, disease, resolution) give outputs of unknown quality.",
     "Intensities are relative to the head's own range, so absolute values carry no physical unit.",
 )
 
@@ -58,7 +58,7 @@ def _plain_argument(value: Any, depth: int = 0) -> Any:
     if type(value) is int and not 0 <= value <= MAX_ARGUMENT:
         raise ValueError(f"{value}, expected 0 to {MAX_ARGUMENT}")
     if not (value is None or type(value) in (bool, int, float, str)):
-        raise ValueError(f"{type(value).__name__}, expected a number, a word, true, false or null")
+        raise ValueError(f"{type(value).__name__}, expected a number, text, true, false or null")
     return value
 
 

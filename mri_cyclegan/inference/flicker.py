@@ -6,7 +6,7 @@ import numpy as np
 MIN_SHARE = 0.2
 
 # A jump of this fraction of the intensity scale is visible; this many times the scan's own comes from the network.
-VISIBLE, RATIO = 0.02, 2.0
+MIN_VISIBLE_JUMP, MIN_RATIO_TO_SOURCE = 0.02, 2.0
 
 
 def slice_flicker(volume: np.ndarray, foreground: np.ndarray, axis: int) -> float | None:
@@ -33,4 +33,4 @@ def slice_flicker(volume: np.ndarray, foreground: np.ndarray, axis: int) -> floa
 
 def flickers(output: float | None, source: float | None) -> bool:
     """Whether an output flickers visibly, and more than its source does."""
-    return output is not None and source is not None and output > max(VISIBLE, RATIO * source)
+    return output is not None and source is not None and output > max(MIN_VISIBLE_JUMP, MIN_RATIO_TO_SOURCE * source)

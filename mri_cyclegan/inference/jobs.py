@@ -9,10 +9,10 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, format_of
-from mri_cyclegan.data.formats.unread import left_out
+from mri_cyclegan.data.formats.unsupported import skipped_image_findings
 from mri_cyclegan.data.layouts import LayoutSettings, is_bids, names_contrast, strip_contrast
 from mri_cyclegan.data.layouts.bids import find_bids, is_bids_subject
-from mri_cyclegan.data.reading import unknown_type
+from mri_cyclegan.data.reading import unknown_type_error
 from mri_cyclegan.data.walking import is_folder, walk
 from mri_cyclegan.filesystem import escapes
 from mri_cyclegan.inference.names import (
@@ -22,7 +22,7 @@ from mri_cyclegan.inference.names import (
     name_of_std,
     name_of_translation,
 )
-from mri_cyclegan.inference.scan_direction import direction_of, named_direction
+from mri_cyclegan.inference.scan_direction import find_direction, require_direction
 
 # A message is clear with this many names.
 NUM_SHOWN = 8
@@ -69,14 +69,14 @@ class Plan:
     Attributes:
         jobs: jobs, in an order that depends only on names.
         derivative_of: folder of the BIDS data set whose derivative is written; None otherwise.
-        num_others: images skipped because they are not of the source contrast.
+        num_other_contrast: images skipped because they are not of the source contrast.
         num_synthetic: images skipped because they are translations themselves.
         findings: problems found during the search, such as unreadable folders and formats.
     """
 
     jobs: Sequence[Job]
     derivative_of: Path | None = None
-    num_others: int = 0
+    num_other_contrast: int = 0
     num_synthetic: int = 0
     findings: Sequence[Finding] = ()
 
@@ -96,16 +96,16 @@ def plan(source: Path, output: Path, contrasts: Sequence[str], direction: str | 
     if source.name in ("", ".."):
         source = source.resolve()  # the folder's real name may contain the contrast
     if not is_folder(source) or _is_one_series(source):
-        found = Plan([_single(source, output, contrasts, direction)])
+        found = Plan([_job_for_scan(source, output, contrasts, direction)])
     elif output.is_file() or output.name.lower().endswith(IMAGE_SUFFIXES):
         raise ValueError(f"{output}: a file, but {source} is a folder of scans. Give a folder for the output.")
     elif is_bids(source):
-        found = _bids(source, output, contrasts, direction)
+        found = _plan_bids(source, output, contrasts, direction)
     else:
-        found = _folder(source, output, contrasts, direction)
+        found = _plan_folder(source, output, contrasts, direction)
     if found.jobs[0].target != output:
         _require_inside(output, found.jobs)
-    _require_places(found.jobs)
+    _require_distinct_outputs(found.jobs)
     return found
 
 
@@ -114,26 +114,27 @@ def _is_one_series(source: Path) -> bool:
     return bool(series_files(source)) and list(_images(source, [])) == [source]
 
 
-def _single(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Job:
+def _job_for_scan(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Job:
     if not source.exists():
         raise ValueError(f"{source} does not exist. Give a scan or a folder of scans.")
     if (found := format_of(source)) is None:
-        raise unknown_type(source)
-    named, warning = named_direction(source, contrasts), ""
+        raise unknown_type_error(source)
+    named, warning = find_direction(source, contrasts), ""
     if given is not None and named not in (None, given):
-        warning = f"its name says {_origin(str(named), contrasts)}, but {_origin(given, contrasts)} is asked for"
-    direction = given or direction_of(source, contrasts)
+        by_name, by_user = (_source_contrast(str(one), contrasts) for one in (named, given))
+        warning = f"its name says {by_name}, but {by_user} is asked for"
+    direction = given or require_direction(source, contrasts)
     kinds = (*NIFTI_SUFFIXES, PICTURE_OUTPUT) if found.is_picture else NIFTI_SUFFIXES
     if output.name.lower().endswith(kinds) and not output.is_dir():
         target = output
     elif output.is_dir() or not output.suffix:
-        target = output / _name(source, direction, contrasts)
+        target = output / _output_name(source, direction, contrasts)
     else:
         raise ValueError(f"{output}: cannot be written. Expected a folder, or a name in {' or '.join(kinds)}.")
     return Job(source, source.name, direction, target, warning)
 
 
-def _bids(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:
+def _plan_bids(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:
     """Map the scans of a data set or of one subject to the same relative paths in a derivative."""
     root = source.parent if is_bids_subject(source) else source
     below = _parts_below(output, root)
@@ -148,49 +149,52 @@ def _bids(source: Path, output: Path, contrasts: Sequence[str], given: str | Non
         direction = "ab" if scan.contrast == contrasts[0] else "ba"
         if given in (None, direction):
             place = scan.path.relative_to(root)
-            target = output / place.parent / _name(scan.path, direction, contrasts)
+            target = output / place.parent / _output_name(scan.path, direction, contrasts)
             jobs.append(Job(scan.path, place.as_posix(), direction, target))
-    num_others = len(scans) - len(jobs)
+    num_other_contrast = len(scans) - len(jobs)
     if not jobs:
-        wanted = " or ".join(contrasts) if given is None else _origin(given, contrasts)
-        others = f", but {num_others} of the other contrast" if num_others else ""
-        raise ValueError(f"{source}: no {wanted} scan in this BIDS data set{others}." + listed(map(str, findings)))
-    return Plan(jobs, root, num_others, len(found) - len(scans), findings)
+        wanted = " or ".join(contrasts) if given is None else _source_contrast(given, contrasts)
+        others = f", but {num_other_contrast} of the other contrast" if num_other_contrast else ""
+        raise ValueError(f"{source}: no {wanted} scan in this BIDS data set{others}." + format_list(map(str, findings)))
+    return Plan(jobs, root, num_other_contrast, len(found) - len(scans), findings)
 
 
-def _folder(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:
+def _plan_folder(source: Path, output: Path, contrasts: Sequence[str], given: str | None) -> Plan:
     """Map every scan below ``source`` to the same relative path below ``output``."""
     if output.resolve() == source.resolve():
         raise ValueError(f"{output}: the folder of the scans themselves. Give another for the output.")
     findings: list[Finding] = []
-    jobs, unknown, num_others, num_synthetic = [], [], 0, 0
+    jobs, unknown, num_other_contrast, num_synthetic = [], [], 0, 0
     for path in _images(source, findings, besides=output):
-        named = named_direction(path, contrasts, source)
+        named = find_direction(path, contrasts, source)
         if is_translation(path.name):
             num_synthetic += 1
         elif given is not None and named not in (None, given):
-            num_others += 1
+            num_other_contrast += 1
         elif (direction := given or named) is None:
             unknown.append(path)
         else:
             place = path.relative_to(source)
-            folder = Path(*(_renamed(part, direction, contrasts) for part in place.parts[:-1]))
-            jobs.append(Job(path, place.as_posix(), direction, output / folder / _name(path, direction, contrasts)))
+            folder = Path(*(_output_folder_name(part, direction, contrasts) for part in place.parts[:-1]))
+            jobs.append(
+                Job(path, place.as_posix(), direction, output / folder / _output_name(path, direction, contrasts))
+            )
     if unknown:
         a, b = contrasts
-        listing = listed(str(path) for path in unknown)
+        listing = format_list(str(path) for path in unknown)
         raise ValueError(
-            f"{source}: no name tells whether these are {a} or {b}. "
+            f"{source}: names do not say whether these are {a} or {b}. "
             f"Give the direction: ab ({a} → {b}) or ba ({b} → {a}).{listing}"
         )
     if not jobs:
-        raise ValueError(f"{source}: {_why_none(num_others, num_synthetic)}" + listed(map(str, findings)))
-    return Plan(jobs, None, num_others, num_synthetic, findings)
+        raise ValueError(f"{source}: {_why_none(num_other_contrast, num_synthetic)}" + format_list(map(str, findings)))
+    return Plan(jobs, None, num_other_contrast, num_synthetic, findings)
 
 
-def _why_none(num_others: int, num_synthetic: int) -> str:
-    if num_others or num_synthetic:
-        return f"no scan to translate in it, but {num_others} of the other contrast and {num_synthetic} translations."
+def _why_none(num_other_contrast: int, num_synthetic: int) -> str:
+    if num_other_contrast or num_synthetic:
+        others = f"{num_other_contrast} of the other contrast and {num_synthetic} translations"
+        return f"no scan to translate in it, but {others}."
     return "no scan to translate in it. Expected NIfTI files, pictures, DICOM series or BIDS (sub-*/anat)."
 
 
@@ -204,7 +208,7 @@ def _images(source: Path, findings: list[Finding], besides: Path | None = None) 
         if slices:
             yield folder
         others = [path for path in files if path not in slices]
-        findings += left_out(others, IMAGE_SUFFIXES)
+        findings += skipped_image_findings(others, IMAGE_SUFFIXES)
         yield from (path for path in others if path.name.lower().endswith(IMAGE_SUFFIXES))
 
 
@@ -214,16 +218,16 @@ def _parts_below(path: Path, root: Path) -> tuple[str, ...] | None:
     return path.relative_to(root).parts if path.is_relative_to(root) else None
 
 
-def _origin(direction: str, contrasts: Sequence[str]) -> str:
+def _source_contrast(direction: str, contrasts: Sequence[str]) -> str:
     return contrasts["ab".index(direction[0])]
 
 
-def _name(source: Path, direction: str, contrasts: Sequence[str]) -> str:
+def _output_name(source: Path, direction: str, contrasts: Sequence[str]) -> str:
     origin, target = (contrasts["ab".index(letter)] for letter in direction)
     return name_of_translation(source, origin, target)
 
 
-def _renamed(folder: str, direction: str, contrasts: Sequence[str]) -> str:
+def _output_folder_name(folder: str, direction: str, contrasts: Sequence[str]) -> str:
     """Target contrast if the folder is named after the source contrast, else the folder's own name."""
     origin, target = (contrasts["ab".index(letter)] for letter in direction)
     return target if names_contrast(folder, origin) and strip_contrast(folder, origin) == folder else folder
@@ -236,7 +240,7 @@ def _require_inside(output: Path, jobs: Sequence[Job]) -> None:
             raise ValueError(f"{folder}: leads out of {output}. Remove that link, or give another output.")
 
 
-def _require_places(jobs: Sequence[Job]) -> None:
+def _require_distinct_outputs(jobs: Sequence[Job]) -> None:
     """Raise if two jobs share an output, or if an output would overwrite a source."""
     sources = {(status.st_dev, status.st_ino) for job in jobs if (status := _status(job.source))}
     places: dict[Path, str] = {}
@@ -251,7 +255,7 @@ def _require_places(jobs: Sequence[Job]) -> None:
             places[path] = job.place
     if shared:
         raise ValueError(
-            "Several scans would be written to one file. Translate them to different folders." + listed(shared)
+            "Several scans would be written to one file. Translate them to different folders." + format_list(shared)
         )
 
 
@@ -262,7 +266,7 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def listed(lines: Iterable[str]) -> str:
+def format_list(lines: Iterable[str]) -> str:
     """Format lines as a list to append to a message: the first few, and how many more."""
     lines = list(lines)
     more = [f"… and {len(lines) - NUM_SHOWN} more"] if len(lines) > NUM_SHOWN else []

@@ -150,8 +150,8 @@ def architecture(target: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     'my_lab.nets.UNet'
     """
     name = target.rpartition(".")[2]
-    is_ours = name in GENERATORS and target == f"{GENERATORS[name].__module__}.{name}"
-    return {"name": name if is_ours else target, "arguments": dict(arguments)}
+    is_generated_file = name in GENERATORS and target == f"{GENERATORS[name].__module__}.{name}"
+    return {"name": name if is_generated_file else target, "arguments": dict(arguments)}
 
 
 def save_evaluation(folder: Path, evaluation: EvaluationSummary) -> None:

@@ -10,15 +10,15 @@ from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suff
 PICTURE_OUTPUT = ".png"
 LABEL, STD = "synth", "spread"
 
-_LABELLED = re.compile(rf"_?desc-[A-Za-z0-9]*{LABEL}(?P<spread>{STD})?_(?P<contrast>.*)$", re.IGNORECASE)
+_TRANSLATION_NAME = re.compile(rf"_?desc-[A-Za-z0-9]*{LABEL}(?P<spread>{STD})?_(?P<contrast>.*)$", re.IGNORECASE)
 
 
-def name_of_translation(source: Path, origin: str, target: str) -> str:
+def name_of_translation(source: Path, source_contrast: str, target: str) -> str:
     """File name of a scan's translation.
 
     Args:
         source: file or DICOM series folder.
-        origin: contrast of the scan.
+        source_contrast: contrast of the scan.
         target: contrast of the translation.
 
     >>> name_of_translation(Path("sub-07_desc-preproc_T1w.nii"), "T1w", "T2w")
@@ -30,8 +30,8 @@ def name_of_translation(source: Path, origin: str, target: str) -> str:
     suffix = source.name[len(stem) :].lower()
     if source.is_dir() or suffix not in NIFTI_SUFFIXES:
         suffix = PICTURE_OUTPUT if suffix in PICTURE_SUFFIXES else ".nii.gz"
-    words = strip_contrast(stem, origin)
-    if words == stem and names_contrast(stem, origin):
+    words = strip_contrast(stem, source_contrast)
+    if words == stem and names_contrast(stem, source_contrast):
         words = ""  # the name is the contrast
     label = LABEL
     if described := re.search(r"(?:^|_)desc-([A-Za-z0-9]+)(?=_|$)", words):  # an entity may occur only once in a name
@@ -46,7 +46,7 @@ def name_of_std(name: str) -> str:
     >>> name_of_std("a_desc-synth_T2w.nii.gz"), name_of_std("mine.png")
     ('a_desc-synthspread_T2w.nii.gz', 'mine_spread.png')
     """
-    if _LABELLED.search(strip_suffix(name)):
+    if _TRANSLATION_NAME.search(strip_suffix(name)):
         return re.sub(rf"(desc-[A-Za-z0-9]*{LABEL})_", rf"\1{STD}_", name, count=1, flags=re.IGNORECASE)
     stem = strip_suffix(name)
     return f"{stem}_{STD}{name[len(stem) :]}"
@@ -59,12 +59,12 @@ def name_of_sidecar(name: str) -> str:
 
 def is_translation(name: str) -> bool:
     """Whether a file name marks a translation or its standard deviation."""
-    return _LABELLED.search(strip_suffix(name)) is not None
+    return _TRANSLATION_NAME.search(strip_suffix(name)) is not None
 
 
 def is_std(name: str) -> bool:
     """Whether a file name marks the standard deviation of a translation."""
-    found = _LABELLED.search(strip_suffix(name))
+    found = _TRANSLATION_NAME.search(strip_suffix(name))
     return found is not None and found["spread"] is not None
 
 
@@ -74,15 +74,15 @@ def contrast_of_translation(name: str) -> str | None:
     >>> contrast_of_translation("sub-07_desc-synth_T2w.nii.gz")
     'T2w'
     """
-    found = _LABELLED.search(strip_suffix(name))
+    found = _TRANSLATION_NAME.search(strip_suffix(name))
     return None if found is None else found["contrast"]
 
 
-def truth_stems(name: str) -> tuple[str, str]:
+def ground_truth_stems(name: str) -> tuple[str, str]:
     """Possible file stems of a translation's ground truth: with the contrast, or without if a folder names it.
 
-    >>> truth_stems("sub-07_desc-synth_T2w.nii.gz")
+    >>> ground_truth_stems("sub-07_desc-synth_T2w.nii.gz")
     ('sub-07_T2w', 'sub-07')
     """
     stem = strip_suffix(name)
-    return _LABELLED.sub(r"_\g<contrast>", stem).lstrip("_"), _LABELLED.sub("", stem)
+    return _TRANSLATION_NAME.sub(r"_\g<contrast>", stem).lstrip("_"), _TRANSLATION_NAME.sub("", stem)

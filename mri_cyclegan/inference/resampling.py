@@ -28,22 +28,22 @@ def to_scan_grid(slices: np.ndarray, record: Mapping[str, Any]) -> np.ndarray:
     matrix = np.round(np.linalg.inv(record["affine"]) @ np.array(record["source_affine"]), DECIMALS)
     shape = tuple(record["source_shape"])
     if np.count_nonzero(matrix[:3, :3]) == 3:
-        return _axis_by_axis(slices, matrix, shape)
+        return _resample_per_axis(slices, matrix, shape)
     # Sheared: an axis of the scan is not parallel to any axis of the slices.
     return ndimage.affine_transform(slices, matrix[:3, :3], matrix[:3, 3], shape, order=1, mode="nearest")
 
 
-def _axis_by_axis(slices: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _resample_per_axis(slices: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Resample one axis at a time if the axes are parallel: same result, several times as fast."""
     axes = np.abs(matrix[:3, :3]).argmax(axis=0)  # slice-stack axis for each axis of the scan
     volume = slices.transpose(axes)
     for axis, size in enumerate(shape):
         coordinates = matrix[axes[axis], axis] * np.arange(size) + matrix[axes[axis], 3]
-        volume = _interpolated(volume, axis, coordinates)
+        volume = _interpolate_axis(volume, axis, coordinates)
     return np.ascontiguousarray(volume)
 
 
-def _interpolated(volume: np.ndarray, axis: int, coordinates: np.ndarray) -> np.ndarray:
+def _interpolate_axis(volume: np.ndarray, axis: int, coordinates: np.ndarray) -> np.ndarray:
     """Interpolate linearly along one axis; coordinates beyond either end take the value of the end voxel."""
     last = volume.shape[axis] - 1
     coordinates = np.clip(np.round(coordinates, DECIMALS - 2), 0, last)

@@ -17,7 +17,7 @@ from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.inference.description import ModelDescription
 from mri_cyclegan.inference.flicker import slice_flicker
-from mri_cyclegan.inference.scan_direction import direction_of
+from mri_cyclegan.inference.scan_direction import require_direction
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_std
 
 # Over all slices of a volume, such as 256 of 1024 × 1024. More would not fit into a laptop's memory.
@@ -138,16 +138,16 @@ class ScanTranslator:
             ValueError: the file cannot be used, or the direction is unknown; the message names the file and the remedy.
         """
         path = Path(path).expanduser()
-        direction = direction or direction_of(path, self.models[0].contrasts)
+        direction = direction or require_direction(path, self.models[0].contrasts)
         if direction not in DIRECTIONS:
             raise ValueError(f"direction: expected ab or ba, got {direction!r}.")
         num_slices = self._num_slices(path)
-        self._report_to(on_progress, num_slices)
+        self._connect_progress(on_progress, num_slices)
         scaled, findings = read_scaled(path, self.options, "It shows nothing to translate.")
         array, std = translate_with_std(self.translators, scaled, direction, self.views)
-        return self._described(direction, scaled, [finding.problem for finding in findings], array, std)
+        return self._assemble_translation(direction, scaled, [finding.problem for finding in findings], array, std)
 
-    def _described(
+    def _assemble_translation(
         self,
         direction: str,
         scaled: ScaledVolume,
@@ -189,7 +189,7 @@ class ScanTranslator:
             total += preprocessing.num_slices(shape, affine) * len(self.views)
         return total
 
-    def _report_to(self, on_progress: Callable[[float], None], num_slices: int) -> None:
+    def _connect_progress(self, on_progress: Callable[[float], None], num_slices: int) -> None:
         num_done = 0
 
         def count(num: int) -> None:

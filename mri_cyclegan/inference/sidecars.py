@@ -17,12 +17,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def is_ours(path: Path) -> bool:
+def is_generated_file(path: Path) -> bool:
     """Whether a JSON file names this program as the generator of what it describes."""
-    return says_ours(read_json(path))
+    return is_generated(read_json(path))
 
 
-def says_ours(entries: dict[str, Any]) -> bool:
+def is_generated(entries: dict[str, Any]) -> bool:
     """Whether a JSON file's content names this program as the generator."""
     try:
         return entries["GeneratedBy"][0]["Name"] == PACKAGE
@@ -30,7 +30,7 @@ def says_ours(entries: dict[str, Any]) -> bool:
         return False
 
 
-def inherited(scan: Path, root: Path) -> dict[str, Any]:
+def inherited_entries(scan: Path, root: Path) -> dict[str, Any]:
     """Merged entries of all sidecars that apply to a scan, in its folder and those above; the nearest one wins.
 
     Args:

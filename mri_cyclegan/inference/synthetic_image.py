@@ -37,7 +37,7 @@ def synthetic_image(translation: Translation, value_range: str = "unit") -> niba
     if value_range == "reference":
         # Background stays 0, or becomes the head's darkest intensity if that is negative.
         array = np.where(array == 0, np.float32(min(0.0, low)), np.float32(low) + array * np.float32(high - low))
-    return _image(array, translation, description_of(translation))
+    return _image(array, translation, header_description(translation))
 
 
 def std_image(translation: Translation, value_range: str = "unit") -> nibabel.Nifti1Image:
@@ -45,11 +45,11 @@ def std_image(translation: Translation, value_range: str = "unit") -> nibabel.Ni
     assert translation.std is not None
     low, high = limits(translation, value_range)
     return _image(
-        translation.std * np.float32(high - low), translation, description_of(translation, "SD of the output")
+        translation.std * np.float32(high - low), translation, header_description(translation, "SD of the output")
     )
 
 
-def description_of(translation: Translation, note: str = "not for diagnostic use") -> str:
+def header_description(translation: Translation, note: str = "not for diagnostic use") -> str:
     """Short description for the header of an image file."""
     origin, target = translation.contrasts
     return f"SYNTHETIC {target} from {origin}, {note}"
@@ -96,7 +96,7 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
         "Synthetic": True,
         "Sources": [source],
         "GeneratedBy": [{"Name": PACKAGE, "Version": version(PACKAGE)}],
-        **recipe(translation.models, translation.direction, translation.num_outputs, value_range),
+        **generation_settings(translation.models, translation.direction, translation.num_outputs, value_range),
         "Intensities": {
             "Low": low,
             "High": high,
@@ -110,7 +110,9 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
     }
 
 
-def recipe(models: Sequence[ModelDescription], direction: str, num_outputs: int, value_range: str) -> dict[str, Any]:
+def generation_settings(
+    models: Sequence[ModelDescription], direction: str, num_outputs: int, value_range: str
+) -> dict[str, Any]:
     """Sidecar entries that depend only on the models and settings, not on the scan.
 
     Args:

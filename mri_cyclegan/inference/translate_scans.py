@@ -12,7 +12,7 @@ from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.filesystem import remove_abandoned_files
 from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.flicker import flickers
-from mri_cyclegan.inference.jobs import Job, Plan, listed, plan
+from mri_cyclegan.inference.jobs import Job, Plan, format_list, plan
 from mri_cyclegan.inference.model import PortableModel, load_model
 from mri_cyclegan.inference.names import PICTURE_OUTPUT
 from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
@@ -73,7 +73,7 @@ class Outcome:
     Attributes:
         written: image files that were written.
         skipped: image files that already existed.
-        num_others: images skipped because they are not of the source contrast.
+        num_other_contrast: images skipped because they are not of the source contrast.
         num_synthetic: images skipped because they are translations themselves.
         interrupted: whether the user interrupted it.
         failed: one sentence for each scan or folder that could not be translated.
@@ -82,7 +82,7 @@ class Outcome:
 
     written: list[Path] = field(default_factory=list)
     skipped: list[Path] = field(default_factory=list)
-    num_others: int = 0
+    num_other_contrast: int = 0
     num_synthetic: int = 0
     interrupted: bool = False
     failed: list[str] = field(default_factory=list)
@@ -104,16 +104,16 @@ def translate_scans(
     Raises:
         ValueError: a model, the input or an option is invalid, or outputs exist; nothing was translated.
     """
-    models = _of_planes([load_model(folder) for folder in model_folders], options.planes)
+    models = _select_planes([load_model(folder) for folder in model_folders], options.planes)
     found = plan(source, output, models[0].contrasts, options.direction)
     _require_value_range(found, options)
     device = choose_device(options.device)
     translator = ScanTranslator(models, uncertainty=options.uncertainty, device=device, options=options.read)
-    outcome = Outcome(num_others=found.num_others, num_synthetic=found.num_synthetic)
+    outcome = Outcome(num_other_contrast=found.num_other_contrast, num_synthetic=found.num_synthetic)
     for finding in found.findings:
         (outcome.failed if finding.severity == "error" else outcome.warnings).append(str(finding))
     jobs = found.jobs[options.part :: options.num_parts]  # together, the parts cover each job once
-    jobs = _to_be_done(jobs, translator, options, outcome)
+    jobs = _pending_jobs(jobs, translator, options, outcome)
     is_bids = found.derivative_of is not None
     settings = OutputSettings(options.value_range, options.as_int16, is_bids, options.overwrite)
     if found.derivative_of is not None:
@@ -166,7 +166,7 @@ def _warnings(job: Job, translation: Translation) -> list[str]:
     return warnings
 
 
-def _of_planes(models: Sequence[PortableModel], planes: Sequence[str]) -> list[PortableModel]:
+def _select_planes(models: Sequence[PortableModel], planes: Sequence[str]) -> list[PortableModel]:
     """Select the models trained on slices of the given planes.
 
     Raises:
@@ -188,7 +188,7 @@ def _require_value_range(found: Plan, options: Options) -> None:
         raise ValueError("--range reference: pictures hold 0 to 1 as 0 to 65535. Leave it out, or write NIfTI.")
 
 
-def _to_be_done(jobs: Sequence[Job], translator: ScanTranslator, options: Options, outcome: Outcome) -> list[Job]:
+def _pending_jobs(jobs: Sequence[Job], translator: ScanTranslator, options: Options, outcome: Outcome) -> list[Job]:
     """Return the jobs whose output has to be written, and record the skipped ones in ``outcome``.
 
     Raises:
@@ -201,7 +201,7 @@ def _to_be_done(jobs: Sequence[Job], translator: ScanTranslator, options: Option
         if others:
             raise ValueError(
                 f"{len(others)} of the files there were made by another model or with other settings. Replace them "
-                f"with --overwrite, or give another output.{listed(others)}"
+                f"with --overwrite, or give another output.{format_list(others)}"
             )
         outcome.skipped += [job.target for job in done]
         jobs = [job for job in jobs if not job.target.exists()]
@@ -210,6 +210,6 @@ def _to_be_done(jobs: Sequence[Job], translator: ScanTranslator, options: Option
         if existing:
             raise ValueError(
                 f"{len(existing)} of the files to write exist. Replace them with --overwrite, keep finished ones with "
-                f"--skip-existing, or give another output.{listed(existing)}"
+                f"--skip-existing, or give another output.{format_list(existing)}"
             )
     return list(jobs)

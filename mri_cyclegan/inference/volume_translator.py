@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.transforms import PreparedVolume, Preprocessing
-from mri_cyclegan.inference.any_size import for_any_size
+from mri_cyclegan.inference.any_size import wrap_for_any_size
 from mri_cyclegan.inference.resampling import to_scan_grid
 
 # Slices per batch. On a CPU, more take memory without saving time.
@@ -20,7 +20,7 @@ BATCH_BYTES_CPU, BATCH_BYTES_GPU = 2**30, 2**33
 
 
 # Air counts as empty if at least this fraction of it is at the dark end of the scale.
-EMPTY_SHARE = 0.9
+MIN_EMPTY_FRACTION = 0.9
 
 
 def background_of(scaled: ScaledVolume) -> np.ndarray:
@@ -30,7 +30,7 @@ def background_of(scaled: ScaledVolume) -> np.ndarray:
     """
     outside = ~scaled.foreground
     background = outside & (scaled.array == 0)
-    is_empty = np.count_nonzero(background) >= EMPTY_SHARE * np.count_nonzero(outside)
+    is_empty = np.count_nonzero(background) >= MIN_EMPTY_FRACTION * np.count_nonzero(outside)
     return background if is_empty else np.zeros_like(outside)
 
 
@@ -42,7 +42,7 @@ class VolumeTranslator:
     Args:
         networks: direction (``"ab"``, ``"ba"``) to a network that maps a slice and its k neighbors on either side,
             (B, 2k + 1, H, W) in [-1, 1], to the translated slice, (B, 1, H, W); for their optional attributes see
-            :func:`mri_cyclegan.inference.any_size.for_any_size`.
+            :func:`mri_cyclegan.inference.any_size.wrap_for_any_size`.
         preprocessing: preprocessing that the networks were trained with.
         num_adjacent: number of neighbors on either side of a slice that the networks see, k.
         device: compute device.
@@ -62,7 +62,7 @@ class VolumeTranslator:
         slice_bytes: int = 1,
     ) -> None:
         self.networks = {
-            direction: for_any_size(network, preprocessing.image_size) for direction, network in networks.items()
+            direction: wrap_for_any_size(network, preprocessing.image_size) for direction, network in networks.items()
         }
         for network in networks.values():
             if isinstance(network, nn.Module):
@@ -89,11 +89,11 @@ class VolumeTranslator:
         Returns:
             (X, Y, Z) float32, in [0, 1], on the volume's own grid.
         """
-        output = self.of_prepared(self.preprocessing.slices_of(scaled), direction, view)
+        output = self.translate_prepared(self.preprocessing.slices_of(scaled), direction, view)
         output[background_of(scaled)] = 0
         return output
 
-    def of_prepared(self, prepared: PreparedVolume, direction: str, view: "View | None" = None) -> np.ndarray:
+    def translate_prepared(self, prepared: PreparedVolume, direction: str, view: "View | None" = None) -> np.ndarray:
         """Translate an already sliced volume, as a call does but without setting the background to 0."""
         slices = prepared.slices if view is None else view.apply(prepared.slices)
         fakes = self.translate_slices(slices, direction)
@@ -190,7 +190,7 @@ def translate_with_std(
     for translator in translators:
         prepared = translator.preprocessing.slices_of(scaled)
         for view in views:
-            output = translator.of_prepared(prepared, direction, view)
+            output = translator.translate_prepared(prepared, direction, view)
             number += 1
             change = output - mean  # Welford's algorithm: a small std is not lost to rounding
             mean += change / number
@@ -206,12 +206,12 @@ def _shifted(slices: np.ndarray, shift: tuple[int, int]) -> np.ndarray:
         return slices
     moved = np.full_like(slices, -1.0)
     (to_rows, from_rows), (to_columns, from_columns) = (
-        _overlap(step, size) for step, size in zip(shift, slices.shape[1:], strict=True)
+        _shift_slices(step, size) for step, size in zip(shift, slices.shape[1:], strict=True)
     )
     moved[:, to_rows, to_columns] = slices[:, from_rows, from_columns]
     return moved
 
 
-def _overlap(step: int, size: int) -> tuple[slice, slice]:
+def _shift_slices(step: int, size: int) -> tuple[slice, slice]:
     kept = slice(max(0, step), size + min(0, step))
     return kept, slice(max(0, -step), size + min(0, -step))

@@ -14,7 +14,7 @@ from torch import nn
 
 from mri_cyclegan.inference.description import FILE_NAME, Generator, ModelDescription, safe_path
 from mri_cyclegan.networks.registry import GENERATORS, generator_class
-from mri_cyclegan.slice_stack import CentreSliceOf
+from mri_cyclegan.slice_stack import CenterSliceNetwork
 from mri_cyclegan.text import terminal_safe
 from mri_cyclegan.trusted_classes import DOTTED_NAME, is_trusted
 
@@ -36,11 +36,11 @@ class Networks(NamedTuple):
     slice_bytes: int
 
 
-class _Plan(NamedTuple):
+class _CheckedNetwork(NamedTuple):
     """A network on the meta device whose input and output channels are checked."""
 
     network: nn.Module
-    gives_stack: bool
+    outputs_stack: bool
     slice_bytes: int
 
 
@@ -58,36 +58,36 @@ def load_networks(folder: Path, description: ModelDescription) -> Networks:
             )
     settings = description.preprocessing
     channels = 2 * settings.num_adjacent_slices + 1
-    with _naming(folder / FILE_NAME):
+    with _errors_name_file(folder / FILE_NAME):
         planned = {
-            direction: _plan(generator, settings.image_size, channels)
+            direction: _check_network(generator, settings.image_size, channels)
             for direction, generator in description.generators.items()
         }
     networks: dict[str, nn.Module] = {}
     for direction, generator in description.generators.items():
-        with _naming(folder / generator.weights):
+        with _errors_name_file(folder / generator.weights):
             path = safe_path(folder, generator.weights, MAX_WEIGHTS_BYTES)
-            _require_weights_of(planned[direction].network, path, generator.sha256)
+            _check_weights(planned[direction].network, path, generator.sha256)
             network = generator_class(generator.name)(**generator.arguments).eval()
-            network.load_state_dict(_finite(load_file(path)))
-            networks[direction] = CentreSliceOf(network).eval() if planned[direction].gives_stack else network
+            network.load_state_dict(_require_finite(load_file(path)))
+            networks[direction] = CenterSliceNetwork(network).eval() if planned[direction].outputs_stack else network
     return Networks(networks, max(plan.slice_bytes for plan in planned.values()))
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _errors_name_file(path: Path) -> Iterator[None]:
     """Raise errors inside the block as a ValueError that names the file."""
     try:
         yield
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error}). Ask its owner, or copy it.") from error
     except (KeyError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise _refusal(path, error) from error
+        raise _load_error(path, error) from error
     except SafetensorError as error:
-        raise _refusal(path, error, " It must be a safetensors file; nothing else is read.") from error
+        raise _load_error(path, error, " It must be a safetensors file; nothing else is read.") from error
 
 
-def _refusal(path: Path, error: Exception, hint: str = "") -> ValueError:
+def _load_error(path: Path, error: Exception, hint: str = "") -> ValueError:
     reason = f"no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
     remedy = "Copy the folder again, or train again."
     return ValueError(f"{path}: not as it was saved ({terminal_safe(reason)}).{hint} {remedy}")
@@ -98,7 +98,7 @@ def _require(holds: bool, problem: str) -> None:
         raise ValueError(problem)
 
 
-def _plan(generator: Generator, image_size: int, channels: int) -> _Plan:
+def _check_network(generator: Generator, image_size: int, channels: int) -> _CheckedNetwork:
     """Build a network on the meta device, without memory for its weights, and run it.
 
     Raises:
@@ -116,13 +116,13 @@ def _plan(generator: Generator, image_size: int, channels: int) -> _Plan:
         )
         in_channels = arguments.get("in_channels", channels)
         _require(in_channels == channels, f"in_channels {in_channels} for {channels} slices")
-        output, num_bytes = _with_map_bytes(network, torch.empty(1, channels, image_size, image_size))
+        output, num_bytes = _measure_feature_maps(network, torch.empty(1, channels, image_size, image_size))
     _require(num_bytes <= MAX_MAP_BYTES, f"maps of {num_bytes:,} bytes a slice, at most {MAX_MAP_BYTES:,} expected")
     _require(output.shape[1] in (1, channels), f"out_channels {output.shape[1]} for {channels} slices")
-    return _Plan(network, output.shape[1] > 1, num_bytes)
+    return _CheckedNetwork(network, output.shape[1] > 1, num_bytes)
 
 
-def _with_map_bytes(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, int]:
+def _measure_feature_maps(network: nn.Module, image: torch.Tensor) -> tuple[torch.Tensor, int]:
     """Return the output, and the total size of all layers' outputs in bytes."""
     sizes: list[int] = []
     hooks = [
@@ -141,24 +141,24 @@ def _num_bytes(output: object) -> int:
     return sum(tensor.nbytes for tensor in outputs if isinstance(tensor, torch.Tensor))
 
 
-def _require_weights_of(network: nn.Module, path: Path, sha256: str) -> None:
+def _check_weights(network: nn.Module, path: Path, sha256: str) -> None:
     """Raise if weights were changed or do not fit the network, before memory is allocated for it."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     _require(digest == sha256, f"the weights are not those {FILE_NAME} describes")
     expected = {name: (tuple(tensor.shape), "F32") for name, tensor in network.state_dict().items()}
     with safe_open(path, "pt") as weights:
-        saved = {name: _kind(weights.get_slice(name)) for name in weights.keys()}  # noqa: SIM118
+        saved = {name: _shape_and_dtype(weights.get_slice(name)) for name in weights.keys()}  # noqa: SIM118
     odd = sorted(name for name in saved.keys() | expected.keys() if saved.get(name) != expected.get(name))
     _require(not odd, f"other weights than the arguments in {FILE_NAME} ask for: {', '.join(odd[:4])}")
 
 
-def _finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _require_finite(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the tensors; raise unless all values are finite."""
     broken = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
     _require(not broken, f"weights that are NaN or infinite: {', '.join(broken[:4])}")
     return tensors
 
 
-def _kind(weights: object) -> tuple[tuple[int, ...], str]:
+def _shape_and_dtype(weights: object) -> tuple[tuple[int, ...], str]:
     return tuple(weights.get_shape()), weights.get_dtype()  # type: ignore[attr-defined]

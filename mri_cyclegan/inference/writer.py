@@ -19,13 +19,13 @@ from mri_cyclegan.filesystem import atomic_file, atomic_write_bytes
 from mri_cyclegan.inference.jobs import Job, sidecar_of
 from mri_cyclegan.inference.names import PICTURE_OUTPUT
 from mri_cyclegan.inference.scan_translator import ScanTranslator, Translation
-from mri_cyclegan.inference.sidecars import inherited, is_ours, read_json, says_ours
+from mri_cyclegan.inference.sidecars import inherited_entries, is_generated, is_generated_file, read_json
 from mri_cyclegan.inference.synthetic_image import (
     NOTICE,
     PACKAGE,
     as_int16,
-    description_of,
-    recipe,
+    generation_settings,
+    header_description,
     sidecar,
     std_image,
     synthetic_image,
@@ -38,7 +38,7 @@ DATASET_FILE = "dataset_description.json"
 STD_DESCRIPTION = "Standard deviation of the output"
 
 # Disk space left free for other programs.
-SPARE_BYTES = 2**24
+RESERVED_BYTES = 2**24
 
 Write = Callable[[Path], Any]
 
@@ -71,15 +71,15 @@ def write_translation(translation: Translation, job: Job, settings: OutputSettin
     folder = job.target.parent
     folder.mkdir(parents=True, exist_ok=True)
     _require_space(folder, translation.array.nbytes * (1 if translation.std is None else 2))
-    with ExitStack() as renamed_in_reverse:
+    with ExitStack() as exit_stack:
         for path, write in _files(translation, job, settings).items():
-            write(renamed_in_reverse.enter_context(atomic_file(path)))
-        _make_way(translation, job, settings)
+            write(exit_stack.enter_context(atomic_file(path)))
+        _remove_replaced(translation, job, settings)
 
 
 def _files(translation: Translation, job: Job, settings: OutputSettings) -> dict[Path, Write]:
     """Map each file to the function that writes it, the image first."""
-    entries = _entries(translation, job, settings)
+    entries = _sidecar_entries(translation, job, settings)
     files: dict[Path, Write] = {job.target: _writer(translation, job, settings, is_std=False)}
     if translation.std is not None:
         files[job.std] = _writer(translation, job, settings, is_std=True)
@@ -92,14 +92,14 @@ def _files(translation: Translation, job: Job, settings: OutputSettings) -> dict
 def _writer(translation: Translation, job: Job, settings: OutputSettings, is_std: bool) -> Write:
     if job.target.name.lower().endswith(PICTURE_OUTPUT):
         if translation.std is not None and is_std:
-            description = description_of(translation, "SD of the output")
+            description = header_description(translation, "SD of the output")
             return partial(write_picture, array=translation.std, description=description)
-        return partial(write_picture, array=translation.array, description=description_of(translation))
+        return partial(write_picture, array=translation.array, description=header_description(translation))
     image = (std_image if is_std else synthetic_image)(translation, settings.value_range)
     return partial(nibabel.save, as_int16(image) if settings.as_int16 else image)
 
 
-def _entries(translation: Translation, job: Job, settings: OutputSettings) -> dict[str, Any]:
+def _sidecar_entries(translation: Translation, job: Job, settings: OutputSettings) -> dict[str, Any]:
     """Entries of the sidecar."""
     entries = sidecar(translation, ("bids:raw:" if settings.is_bids else "") + job.place, settings.value_range)
     if job.warning:
@@ -108,17 +108,17 @@ def _entries(translation: Translation, job: Job, settings: OutputSettings) -> di
         entries["SpatialReference"] = entries["Sources"][0]
         # BIDS asks for it. Acquired scans are not skull-stripped, and a stripped one should say so in its sidecar.
         root = job.source.parents[job.place.count("/")]
-        entries["SkullStripped"] = inherited(job.source, root).get("SkullStripped") is True
+        entries["SkullStripped"] = inherited_entries(job.source, root).get("SkullStripped") is True
     return entries
 
 
-def _make_way(translation: Translation, job: Job, settings: OutputSettings) -> None:
+def _remove_replaced(translation: Translation, job: Job, settings: OutputSettings) -> None:
     """Remove the files to be replaced, image first, so that an old image never has a new sidecar."""
     existing = existing_outputs(job, translation.std is not None)
     if existing and not settings.overwrite:
         raise FileExistsError(errno.EEXIST, f"{existing[0].name} appeared meanwhile")
     job.target.unlink(missing_ok=True)
-    if translation.std is None and is_ours(sidecar_of(job.std)):
+    if translation.std is None and is_generated_file(sidecar_of(job.std)):
         job.std.unlink(missing_ok=True)
         sidecar_of(job.std).unlink(missing_ok=True)
 
@@ -131,15 +131,17 @@ def existing_outputs(job: Job, with_std: bool) -> list[Path]:
     if job.target.exists():
         return [job.target]
     images = (job.target, job.std) if with_std else (job.target,)
-    others = [path for image in images if not is_ours(sidecar_of(image)) for path in (image, sidecar_of(image))]
+    others = [
+        path for image in images if not is_generated_file(sidecar_of(image)) for path in (image, sidecar_of(image))
+    ]
     return [path for path in others if path.exists()]
 
 
 def settings_differ(job: Job, translator: ScanTranslator, value_range: str) -> bool:
     """Whether an existing translation was made by another model or with other settings."""
     entries = read_json(sidecar_of(job.target))
-    wanted = recipe(translator.descriptions, job.direction, translator.num_outputs, value_range)
-    return says_ours(entries) and any(entries.get(key) != value for key, value in wanted.items())
+    wanted = generation_settings(translator.descriptions, job.direction, translator.num_outputs, value_range)
+    return is_generated(entries) and any(entries.get(key) != value for key, value in wanted.items())
 
 
 def write_dataset_description(output: Path, source: Path) -> None:
@@ -149,7 +151,7 @@ def write_dataset_description(output: Path, source: Path) -> None:
         ValueError: the folder already is another data set.
     """
     path = output / DATASET_FILE
-    if path.exists() and not is_ours(path):
+    if path.exists() and not is_generated_file(path):
         raise ValueError(f"{output}: holds another data set ({DATASET_FILE}). Give another folder for the output.")
     output.mkdir(parents=True, exist_ok=True)
     content = {
@@ -170,6 +172,6 @@ def _as_json(content: dict[str, Any]) -> bytes:
 
 def _require_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
-    if free < num_bytes + SPARE_BYTES:
-        needed = f"{num_bytes / 1e6:,.0f} MB are needed, and {SPARE_BYTES / 1e6:.0f} MB are left to others"
+    if free < num_bytes + RESERVED_BYTES:
+        needed = f"{num_bytes / 1e6:,.0f} MB are needed, and {RESERVED_BYTES / 1e6:.0f} MB are left to others"
         raise OSError(errno.ENOSPC, f"{needed}, but {free / 1e6:,.0f} MB are free")

@@ -43,16 +43,18 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, kind:
     """
     if kind == "interpolated":
         share = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device=real.device)
-        slope = _slope(lambda image: discriminator(image).flatten(1).mean(dim=1), share * real + (1 - share) * fake)
+        slope = _input_gradient(
+            lambda image: discriminator(image).flatten(1).mean(dim=1), share * real + (1 - share) * fake
+        )
         # Unlike the square root of a sum of squares, vector_norm has a finite gradient at 0.
         return (torch.linalg.vector_norm(slope, dim=1) - 1).square().mean()
     if kind == "zero_centred":
-        return _slope(discriminator, real).square().sum(dim=1).mean()
+        return _input_gradient(discriminator, real).square().sum(dim=1).mean()
     raise ValueError(f"model.gradient_penalty: expected null or one of {', '.join(GRADIENT_PENALTIES)}, got {kind!r}.")
 
 
-def _slope(judge: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+def _input_gradient(score: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     """Gradient of the summed output with respect to each image's pixels, (B, C · H · W), itself differentiable."""
     image = image.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(judge(image).sum(), image, create_graph=True)
+    (slope,) = torch.autograd.grad(score(image).sum(), image, create_graph=True)
     return slope.flatten(1)

@@ -11,7 +11,7 @@ PATCH_SIDE = 32
 PATCH_STRIDE = PATCH_SIDE // 2
 
 # In nats: a source with less information counts as flat.
-FLAT = 0.01
+MIN_INFORMATION_NATS = 0.01
 
 # Smaller bin weights are set to 0: their products would be denormal numbers, which make a CPU ten times slower.
 SMALLEST_WEIGHT = 1e-12
@@ -39,10 +39,10 @@ def mutual_information_loss(fake: Tensor, source: Tensor) -> Tensor:
         Viola and Wells, "Alignment by maximization of mutual information", IJCV 1997; Guo, "Multi-modality image
         registration using deep learning", MIT 2019, section 3.1, eq. 3.1 to 3.5.
     """
-    of_fake, of_source = (_weights(image, NUM_BINS).flatten(1, 2) for image in (fake, source))
+    of_fake, of_source = (_parzen_weights(image, NUM_BINS).flatten(1, 2) for image in (fake, source))
     with torch.no_grad():
         everything = _information(_joint(of_source, of_source))
-    return _lost_share(_information(_joint(of_fake, of_source)), everything)
+    return _lost_information(_information(_joint(of_fake, of_source)), everything)
 
 
 def local_mutual_information_loss(fake: Tensor, source: Tensor) -> Tensor:
@@ -63,17 +63,17 @@ def local_mutual_information_loss(fake: Tensor, source: Tensor) -> Tensor:
         Studholme et al., "Deformation-based mapping of volume change from serial brain MRI in the presence of local
         tissue contrast change", IEEE TMI 2006 (regional mutual information).
     """
-    of_fake, of_source = (_weights(_fit_patches(image), LOCAL_NUM_BINS) for image in (fake, source))
+    of_fake, of_source = (_parzen_weights(_pad_to_patches(image), LOCAL_NUM_BINS) for image in (fake, source))
     with torch.no_grad():
         everything = _information_of_patches(of_source, of_source)
-    return _lost_share(_information_of_patches(of_fake, of_source), everything)
+    return _lost_information(_information_of_patches(of_fake, of_source), everything)
 
 
-def _lost_share(shared: Tensor, everything: Tensor) -> Tensor:
-    return 1 - (shared / everything.clamp(min=FLAT)).mean()
+def _lost_information(shared: Tensor, everything: Tensor) -> Tensor:
+    return 1 - (shared / everything.clamp(min=MIN_INFORMATION_NATS)).mean()
 
 
-def _weights(image: Tensor, num_bins: int) -> Tensor:
+def _parzen_weights(image: Tensor, num_bins: int) -> Tensor:
     """Parzen weights of each pixel in each bin: (N, 1, H, W) in [-1, 1] to (N, H, W, num_bins), summing to 1 per pixel.
 
     A Gaussian window divided by its sum over bins is a softmax of -(x - c)² / 2σ², in which the x² term cancels.
@@ -102,19 +102,19 @@ def _information_of_patches(of_one: Tensor, of_other: Tensor) -> Tensor:
     A patch consists of four squares with half its side, and neighboring patches share them: joint distributions are
     computed once per square and averaged over the four squares of each patch.
     """
-    joint = _joint(_squares(of_one), _squares(of_other))
+    joint = _joint(_split_squares(of_one), _split_squares(of_other))
     joint = joint[:, 1:] + joint[:, :-1]
     joint = joint[:, :, 1:] + joint[:, :, :-1]
     return _information(joint / 4).mean(dim=(1, 2))
 
 
-def _squares(weights: Tensor) -> Tensor:
+def _split_squares(weights: Tensor) -> Tensor:
     """Split into 16×16 squares: (N, H, W, num_bins) to (N, H / 16, W / 16, 256, num_bins)."""
     side = PATCH_STRIDE
     return weights.unflatten(2, (-1, side)).unflatten(1, (-1, side)).transpose(2, 3).flatten(3, 4)
 
 
-def _fit_patches(image: Tensor) -> Tensor:
+def _pad_to_patches(image: Tensor) -> Tensor:
     """Pad (N, 1, H, W) at the bottom and right, replicating the border, until patches cover the image."""
     missing = [max(0, PATCH_SIDE - side) or (PATCH_SIDE - side) % PATCH_STRIDE for side in image.shape[-2:]]
     return functional.pad(image, (0, missing[1], 0, missing[0]), mode="replicate")

@@ -36,7 +36,7 @@ class AttentionUNet(nn.Module):
         self.size_multiple = 2**depth
         channels = [base_channels * 2**level for level in range(depth + 1)]
         self.network = MonaiAttentionUnet(2, in_channels, out_channels, channels, [2] * depth)
-        _normalize_instances(self.network)
+        _replace_batch_norm(self.network)
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, in_channels, H, W) in [-1, 1] to (B, out_channels, H, W) in [-1, 1]; sides multiples of 2 ** depth."""
@@ -59,7 +59,7 @@ class SwinUNETR(nn.Module):
 
     size_multiple = 32
     depends_on_size = True  # it determines the number and position of the windows
-    is_bound_to_size = True  # after export: the number of windows is fixed when the graph is traced
+    has_fixed_export_size = True  # after export: the number of windows is fixed when the graph is traced
 
     def __init__(self, in_channels: int = 1, out_channels: int = 1, features: int = 24) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ def warp(image: Tensor, displacement: Tensor) -> Tensor:
     return moved + 0 * displacement.sum()
 
 
-def _normalize_instances(network: nn.Module) -> None:
+def _replace_batch_norm(network: nn.Module) -> None:
     for parent in list(network.modules()):
         for name, norm in parent.named_children():
             if isinstance(norm, nn.BatchNorm2d):

@@ -31,7 +31,7 @@ def explain(error: BaseException, folders: Mapping[str, Path]) -> str | None:
         One message; None if only a developer could fix the error.
     """
     if isinstance(error, ValueError):
-        return without_worker(str(error))
+        return strip_worker_traceback(str(error))
     # When a worker process is lost, its broken connection may be noticed first.
     if _LOST_WORKER.search(str(error)) or isinstance(error, ConnectionResetError | ConnectionRefusedError | EOFError):
         return _shared_memory(error) or (
@@ -54,14 +54,14 @@ def _shared_memory(error: BaseException) -> str | None:
     )
 
 
-def without_worker(message: str) -> str:
+def strip_worker_traceback(message: str) -> str:
     """The original error message, without the loader worker's traceback that torch adds to it."""
     found = _FROM_WORKER.match(message)
     return found["message"].strip() if found else message
 
 
 def _of_files(error: OSError, folders: Mapping[str, Path]) -> str:
-    reason = error.strerror or without_worker(str(error))
+    reason = error.strerror or strip_worker_traceback(str(error))
     place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
     if error.errno in NO_ROOM:
         full = [f"{key} ({folder})" for key, folder in folders.items() if free_bytes(folder) < FULL_BYTES]

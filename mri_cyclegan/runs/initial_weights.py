@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mri_cyclegan.inference.model import load_model
-from mri_cyclegan.slice_stack import CentreSliceOf
+from mri_cyclegan.slice_stack import CenterSliceNetwork
 
 
-def start_from(model: Any, folder: str, contrasts: Sequence[str]) -> None:
+def load_initial_weights(model: Any, folder: str, contrasts: Sequence[str]) -> None:
     """Load a trained model's weights into the generators and their moving averages; discriminators start from scratch.
 
     Args:
@@ -27,7 +27,7 @@ def start_from(model: Any, folder: str, contrasts: Sequence[str]) -> None:
     averages = {"ab": model.ema_ab, "ba": model.ema_ba}
     for direction, generator in (("ab", model.generator_ab), ("ba", model.generator_ba)):
         network: Any = trained.networks[direction]
-        weights = (network.network if isinstance(network, CentreSliceOf) else network).state_dict()
+        weights = (network.network if isinstance(network, CenterSliceNetwork) else network).state_dict()
         try:
             generator.load_state_dict(weights)
         except RuntimeError as error:

@@ -16,7 +16,7 @@ FOLDER = ".hydra"
 NUM_LINES, NEVER = 100_000, logging.CRITICAL + 1
 
 
-class JobRecord:
+class DeferredHydraOutput:
     """Holds back ``.hydra/`` and log lines until the job is accepted: a rejected job must not change an existing run.
 
     Hydra is configured to write neither (``hydra.output_subdir: null``, and log files that are opened late).
@@ -33,7 +33,7 @@ class JobRecord:
         self.folder = folder
         self.texts = _texts(config) if HydraConfig.initialized() else {}
         self.is_written = False
-        self.held = _hold_log_files()
+        self.held = _buffer_log_files()
 
     def write(self) -> None:
         """Write what was held back, once.
@@ -66,7 +66,7 @@ def _texts(config: DictConfig) -> dict[str, str]:
     return {name: OmegaConf.to_yaml(node) for name, node in nodes.items()}
 
 
-def _hold_log_files() -> list[tuple[MemoryHandler, logging.FileHandler]]:
+def _buffer_log_files() -> list[tuple[MemoryHandler, logging.FileHandler]]:
     """Buffer lines for log files that are not open yet in memory."""
     root, held = logging.getLogger(), []
     for handler in list(root.handlers):

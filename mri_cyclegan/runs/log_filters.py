@@ -9,7 +9,7 @@ from mri_cyclegan import distributed
 
 def filter_lightning_logs() -> None:
     """Hide Lightning's routine messages; its real warnings stay, on rank 0 only."""
-    threading.excepthook = _tell_unless_told_again
+    threading.excepthook = _ignore_thread_os_errors
     if not distributed.is_rank_zero():
         warnings.simplefilter("ignore")
     for name in (
@@ -33,7 +33,7 @@ def filter_lightning_logs() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def _tell_unless_told_again(arguments: threading.ExceptHookArgs) -> None:
+def _ignore_thread_os_errors(arguments: threading.ExceptHookArgs) -> None:
     """Report a thread's exception, but not an OSError: TensorBoard raises it again in the main thread."""
     if not issubclass(arguments.exc_type, OSError):
         threading.__excepthook__(arguments)

@@ -22,8 +22,8 @@ from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.datamodule import MRIDataModule
 from mri_cyclegan.data.volume import voxel_sizes_mm
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.evaluation.model_summary import foreground_means, measured_on, paired_images, summary_for_model
-from mri_cyclegan.evaluation.protocol import METRICS, WHY_OTHERWISE
+from mri_cyclegan.evaluation.model_summary import entries_with_metrics, foreground_means, measured_on, summary_for_model
+from mri_cyclegan.evaluation.protocol import METRICS, WHY_TRAINING_METRICS_DIFFER
 from mri_cyclegan.evaluation.results import Evaluation
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
 from mri_cyclegan.evaluation.summary_table import print_evaluation
@@ -78,7 +78,7 @@ def report(
         log.warning("The model is trained and saved, but could not be evaluated: %s", error)
         evaluation = None
     if evaluation is not None:
-        summary |= _in_short(evaluation.content)
+        summary |= _summarize(evaluation.content)
         summary["evaluation_s"] = round(perf_counter() - start_s, 1)
         _log_final_metrics(trainer, config, evaluation.content)
     atomic_write_text(run_dir / "summary.json", json.dumps(summary, indent=2) + "\n")
@@ -86,7 +86,7 @@ def report(
     if evaluation is not None:
         print_evaluation(evaluation.content, run_dir / "evaluation")
         if datamodule.val_pairs:
-            Console().print(WHY_OTHERWISE, style="dim", soft_wrap=True, highlight=False)
+            Console().print(WHY_TRAINING_METRICS_DIFFER, style="dim", soft_wrap=True, highlight=False)
     print_files(run_dir, weights)
     return summary
 
@@ -99,10 +99,10 @@ def _evaluate(run_dir: Path, config: DictConfig, datamodule: MRIDataModule) -> E
     return evaluate_runs([run_dir], run_dir / "evaluation", Options(skip_unfit=True))
 
 
-def _in_short(content: Mapping[str, Any]) -> dict[str, Any]:
+def _summarize(content: Mapping[str, Any]) -> dict[str, Any]:
     """Foreground metrics as method → direction → metric → mean, and → values of all subjects that have pairs."""
     means = foreground_means(content)
-    paired = paired_images(content)
+    paired = entries_with_metrics(content)
     methods = content["methods"] if means else []
     return {
         "protocol_version": content["protocol_version"],

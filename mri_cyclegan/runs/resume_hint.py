@@ -19,7 +19,7 @@ def resume_hint(config: DictConfig) -> str:
     if not in_sweep():
         overrides.insert(0, f"hydra.run.dir={quote_value(config.run_dir)}")
     elif HydraConfig.get().sweeper._target_.endswith(".OptunaSweeper"):
-        return "Start the same command again: the search goes on after the trials that have ended."
+        return "Repeat the command: it resumes the search after its finished trials."
     else:
         overrides.insert(0, f"hydra.sweep.dir={quote_value(HydraConfig.get().sweep.dir)}")
     return f"Resume with the same command and {shlex.join(overrides)}"

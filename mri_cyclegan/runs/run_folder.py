@@ -42,7 +42,7 @@ def is_free(folder: Path) -> bool:
     return True
 
 
-def take(run_dir: Path, resume: bool) -> TextIO:
+def lock_run_folder(run_dir: Path, resume: bool) -> TextIO:
     """Lock a run folder for this process.
 
     Args:
@@ -88,7 +88,7 @@ def _lock(run_dir: Path, resume: bool) -> TextIO:
     return file
 
 
-def claim_new_folder(folder: Path, key: str) -> Path:
+def create_unique_folder(folder: Path, key: str) -> Path:
     """Create a new folder; several starts at the same moment each get their own.
 
     Args:
@@ -128,5 +128,5 @@ def require_same_subjects(run_dir: Path, split: Split, scans_root: Path) -> None
     if before != now:
         raise ValueError(
             f"run_dir: subjects have come or gone since {run_dir} was started, and would train, validate or test "
-            f"otherwise than before. Resume with data.split_file={path}, or start anew in another run_dir."
+            f"otherwise than before. Resume with data.split_file={path}, or start a new run in another run_dir."
         )

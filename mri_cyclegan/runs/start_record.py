@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.splits.content_hash import content_hash
-from mri_cyclegan.evaluation.protocol import WHY_OTHERWISE
+from mri_cyclegan.evaluation.protocol import WHY_TRAINING_METRICS_DIFFER
 from mri_cyclegan.filesystem import atomic_write_text, remove_abandoned
 from mri_cyclegan.runs.environment import record_data, record_start
 from mri_cyclegan.runs.run_folder import ERROR
@@ -48,7 +48,7 @@ class StartRecord(pl.Callback):
         if num_done > trainer.max_epochs:
             raise ValueError(
                 f"trainer.max_epochs={trainer.max_epochs}: the checkpoint has trained {num_done} epochs already. Give "
-                f"more than {num_done} to train on, or start anew in another run_dir without resume and ckpt_path."
+                f"more than {num_done} to train on, or start a new run in another run_dir without resume and ckpt_path."
             )
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -92,5 +92,5 @@ def log_configuration(trainer: pl.Trainer, config: DictConfig) -> None:
         if isinstance(logger, TensorBoardEvents):
             logger.open()
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_text("metrics", WHY_OTHERWISE)
+            logger.experiment.add_text("metrics", WHY_TRAINING_METRICS_DIFFER)
             logger.experiment.add_text("config", "```yaml\n" + OmegaConf.to_yaml(config, resolve=True) + "\n```")

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from mri_cyclegan import distributed, slurm
 from mri_cyclegan.configuration.build import build, build_each
-from mri_cyclegan.configuration.checks import checked
+from mri_cyclegan.configuration.checks import resolve_and_check
 from mri_cyclegan.runs.resume_hint import resume_hint
 
 if TYPE_CHECKING:
@@ -59,19 +59,19 @@ def _train(config: DictConfig, accepted: Callable[[], None], exit_stack: ExitSta
     import torch
 
     from mri_cyclegan.runs import results, run_folder
-    from mri_cyclegan.runs.initial_weights import start_from
+    from mri_cyclegan.runs.initial_weights import load_initial_weights
     from mri_cyclegan.runs.log_filters import filter_lightning_logs
     from mri_cyclegan.runs.start_record import StartRecord
-    from mri_cyclegan.training.callbacks.checkpoints import is_whole, last_good_checkpoint
+    from mri_cyclegan.training.callbacks.checkpoints import is_intact, last_good_checkpoint
     from mri_cyclegan.training.callbacks.rank_states import RankStates
-    from mri_cyclegan.training.callbacks.unfinished_epoch import UnfinishedEpoch
+    from mri_cyclegan.training.callbacks.restart_epoch import RestartEpochOnBatchSizeChange
     from mri_cyclegan.training.checkpoint_io import AtomicCheckpointIO
     from mri_cyclegan.training.compilation import compile_networks
 
     filter_lightning_logs()
-    config = checked(config)
+    config = resolve_and_check(config)
     run_dir = Path(config.run_dir)
-    if config.ckpt_path is not None and not is_whole(Path(config.ckpt_path)):
+    if config.ckpt_path is not None and not is_intact(Path(config.ckpt_path)):
         raise ValueError(f"ckpt_path: {config.ckpt_path} is damaged. previous.ckpt beside it is the one before.")
     pl.seed_everything(config.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
@@ -83,7 +83,7 @@ def _train(config: DictConfig, accepted: Callable[[], None], exit_stack: ExitSta
     cluster = slurm.environment(config.trainer.get("num_nodes", 1))
     trainer = build(
         config.trainer,
-        callbacks=[record, RankStates(), UnfinishedEpoch(), *callbacks.values()],
+        callbacks=[record, RankStates(), RestartEpochOnBatchSizeChange(), *callbacks.values()],
         logger=loggers,
         precision=precision_for(config.trainer),
         plugins=[AtomicCheckpointIO(run_dir), *([] if cluster is None else [cluster])],
@@ -92,7 +92,7 @@ def _train(config: DictConfig, accepted: Callable[[], None], exit_stack: ExitSta
 
     def prepare() -> None:
         if trainer.is_global_zero:
-            exit_stack.enter_context(run_folder.take(run_dir, resume=config.resume is not None))
+            exit_stack.enter_context(run_folder.lock_run_folder(run_dir, resume=config.resume is not None))
             if not run_folder.holds_run(run_dir):
                 accepted()
         datamodule.prepare_data()
@@ -113,7 +113,7 @@ def _train(config: DictConfig, accepted: Callable[[], None], exit_stack: ExitSta
 
     model = build(config.model)
     if config.initial_model is not None:
-        start_from(model, config.initial_model, datamodule.contrasts)
+        load_initial_weights(model, config.initial_model, datamodule.contrasts)
     if trainer.world_size > 1:
         # All ranks have equal weights now; from here on each draws its own numbers, for dropout and the image pools.
         pl.seed_everything(config.seed + trainer.global_rank, workers=True, verbose=False)
@@ -146,14 +146,14 @@ def fit(trainer: pl.Trainer, model: Any, datamodule: Any, checkpoint: str | None
     """
     from pytorch_lightning.utilities.memory import is_oom_error
 
-    from mri_cyclegan.training.memory import advice
+    from mri_cyclegan.training.memory import out_of_memory_advice
 
     try:
         trainer.fit(model, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
     except Exception as error:
         distributed.end_child_ranks(trainer)
         if is_oom_error(error):
-            raise ValueError(advice(error, trainer, model, datamodule)) from error
+            raise ValueError(out_of_memory_advice(error, trainer, model, datamodule)) from error
         if isinstance(error, UnpicklingError):
             raise ValueError(f"{checkpoint}: is not a checkpoint of such a run: it holds more than data.") from error
         if isinstance(error, RuntimeError) and "loading state_dict" in str(error):

@@ -56,10 +56,10 @@ class SweepCallback(Callback):
         try:
             require_one_device(config, num_visible=1)  # each job checks again with the GPUs that it sees
             _require_workers(config.hydra.launcher)
-            varying, fixed = _divide(config)
+            varying, fixed = _split_varying_and_fixed(config)
             if "sweep" in varying:
                 raise ValueError("sweep=: expected one prepared sweep, got several. Start one after the other.")
-            _label_by(config, fixed)
+            _exclude_from_job_labels(config, fixed)
             if config.hydra.sweeper._target_.endswith(".OptunaSweeper"):
                 overrides = [override for override in config.hydra.overrides.task if _key(override) not in varying]
                 with read_write(config), open_dict(config):
@@ -123,7 +123,7 @@ def _key(override: str) -> str:
     return next(iter(keys_of_overrides([override])))
 
 
-def _divide(config: DictConfig) -> tuple[set[str], set[str]]:
+def _split_varying_and_fixed(config: DictConfig) -> tuple[set[str], set[str]]:
     """Split override keys into those that vary, in the sweep's file or on the command line, and those that do not."""
     given = keys_of_overrides(config.hydra.overrides.task)
     varying = set(OmegaConf.to_container(config.hydra.sweeper.get("params") or OmegaConf.create({})))  # type: ignore[arg-type]
@@ -132,7 +132,7 @@ def _divide(config: DictConfig) -> tuple[set[str], set[str]]:
     return varying, given.keys() - varying
 
 
-def _label_by(config: DictConfig, fixed: Sequence[str] | set[str]) -> None:
+def _exclude_from_job_labels(config: DictConfig, fixed: Sequence[str] | set[str]) -> None:
     """Leave fixed overrides out of job labels; set by an override, which also reaches jobs on other machines."""
     names = ",".join(f"'{key}'" for key in sorted(fixed))
     with read_write(config), open_dict(config):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.evaluation.comparison import read_evaluation
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
-from mri_cyclegan.evaluation.protocol import metrics_in
+from mri_cyclegan.evaluation.protocol import available_metrics
 
 # Sweeps are ranked by this metric, since test subjects must not choose: at the best epoch, on the networks' own grid.
 VALIDATION = "val_ssim"
@@ -95,7 +95,7 @@ def _evaluation(folder: Path) -> tuple[dict[str, float], Images, tuple[str, ...]
     content = read_evaluation(folder / "evaluation")
     _require_its_model(folder, content["provenance"].get("model_sha256"))
     metrics: dict[str, float] = {}
-    for name in metrics_in(content):
+    for name in available_metrics(content):
         means = {
             direction: methods[content["method"]]["foreground"][name]["mean"]
             for direction, methods in content["summary"].items()

@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from mri_cyclegan.configuration.quoting import quote_value
-from mri_cyclegan.runs.run_folder import claim_new_folder, holds_run
+from mri_cyclegan.runs.run_folder import create_unique_folder, holds_run
 from mri_cyclegan.sweeps.job_folders import job_folders
 
 TIME = "${now:"
@@ -21,7 +21,7 @@ def claim_run_folder(config: DictConfig) -> None:
         ValueError: the folder cannot be created.
     """
     if TIME in _written(config.hydra.run, "dir"):
-        folder = claim_new_folder(Path(config.hydra.run.dir), "hydra.run.dir")
+        folder = create_unique_folder(Path(config.hydra.run.dir), "hydra.run.dir")
         with read_write(config):
             config.hydra.run.dir = str(folder)
 
@@ -39,11 +39,11 @@ def claim_sweep_folder(config: DictConfig) -> None:
     first, _, rest = _written(sweep, "subdir").partition("/")
     with read_write(config), open_dict(config):
         if TIME in _written(sweep, "dir"):
-            sweep.dir = str(claim_new_folder(Path(sweep.dir), "hydra.sweep.dir"))
+            sweep.dir = str(create_unique_folder(Path(sweep.dir), "hydra.sweep.dir"))
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote_value(sweep.dir)}")
         elif TIME in first and rest:
             shared = Path(OmegaConf.create({"name": first}).name)
-            claimed = claim_new_folder(Path(sweep.dir) / shared, "hydra.sweep.subdir")
+            claimed = create_unique_folder(Path(sweep.dir) / shared, "hydra.sweep.subdir")
             # Double quotes keep the interpolations in the rest.
             config.hydra.overrides.hydra.append(f'hydra.sweep.subdir="{claimed.name}/{rest}"')
 

@@ -15,10 +15,10 @@ def job_folders(root: Path) -> list[Path]:
 
 def failed(folders: Iterable[Path]) -> dict[Path, str]:
     """Folders without a result, each with the reason as text."""
-    return {folder: _why(folder) for folder in folders if not (folder / "summary.json").is_file()}
+    return {folder: _failure_reason(folder) for folder in folders if not (folder / "summary.json").is_file()}
 
 
-def _why(folder: Path) -> str:
+def _failure_reason(folder: Path) -> str:
     try:
         text = (folder / ERROR).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

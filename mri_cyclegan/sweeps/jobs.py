@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from mri_cyclegan import distributed
 from mri_cyclegan.filesystem import atomic_write_text
 from mri_cyclegan.runs.error_messages import explain
-from mri_cyclegan.runs.job_record import JobRecord
+from mri_cyclegan.runs.job_record import DeferredHydraOutput
 from mri_cyclegan.runs.resume_hint import resume_hint
 from mri_cyclegan.runs.run_folder import ERROR, is_free
 from mri_cyclegan.text import replace_unencodable
@@ -44,7 +44,7 @@ def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
     replace_unencodable()  # launchers run jobs in separate processes
     _continue_if_requeued(config)
     run_dir = Path(config.run_dir)
-    record = JobRecord(run_dir, config) if distributed.is_rank_zero() else None
+    record = DeferredHydraOutput(run_dir, config) if distributed.is_rank_zero() else None
     if record is not None and in_sweep and is_free(run_dir):
         record.write()  # so that the sweep's report lists the job even if it is killed in its first seconds
     try:
@@ -57,9 +57,9 @@ def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
             raise
         if not distributed.is_rank_zero():
             sleep(10)  # most errors occur on every rank: let rank 0 report before the launcher ends all ranks
-            sys.exit(f"A further process failed: {error}")
+            sys.exit(f"Another rank failed: {error}")
         message = message or f"{type(error).__name__}: {error}"
-        log.error("%s", message if record is None else _with_details(record, message, config))
+        log.error("%s", message if record is None else _save_traceback(record, message, config))
         if not isinstance(error, ValueError):
             log.error(resume_hint(config))
         if not in_sweep:
@@ -75,7 +75,7 @@ def _folders(config: DictConfig) -> dict[str, Path]:
     return {key: Path(value).expanduser() for key in keys if (value := OmegaConf.select(config, key)) is not None}
 
 
-def _with_details(record: JobRecord, message: str, config: DictConfig) -> str:
+def _save_traceback(record: DeferredHydraOutput, message: str, config: DictConfig) -> str:
     """Save the traceback and name its file in the message, unless the disk is full or the folder holds another run."""
     details = record.folder / ERROR
     text = f"{message}\n\n{traceback.format_exc()}\n{OmegaConf.to_yaml(config)}"

@@ -96,13 +96,13 @@ def rank_runs(root: Path, metric: str = "ssim") -> Leaderboard:
             is_earlier = metric != VALIDATION and bool(entry.metrics)
             why = "by an earlier version: evaluate it again" if is_earlier else "without pairs"
             left_out.append(f"{entry.folder}: no {metric}, since it was {_action(metric)} {why}.")
-    without_result = _not_run_again(without_result, entries)
+    without_result = _latest_failures(without_result, entries)
     if not entries:
         reasons = [*left_out, *(f"{folder}: failed: {why}" for folder, why in without_result.items())]
         listed = "".join(f"\n- {reason}" for reason in reasons)
         raise ValueError(f"{root}: no {_action(metric)} run is below it. Give the folder of a sweep.{listed}")
     commonest = Counter(_measured_on(entry, metric) for entry in entries).most_common(1)[0][0]
-    left_out += [_unlike(entry, commonest) for entry in entries if _measured_on(entry, metric) != commonest]
+    left_out += [_exclusion_reason(entry, commonest) for entry in entries if _measured_on(entry, metric) != commonest]
     entries = [entry for entry in entries if _measured_on(entry, metric) == commonest]
     best_first = sorted(entries, key=lambda entry: entry.metrics[metric], reverse=higher_is_better)
     return Leaderboard(best_first, metric, _differing(entries), left_out, without_result)
@@ -116,7 +116,7 @@ def _measured_on(entry: Entry, metric: str) -> Images | str | None:
     return entry.validated_on if metric == VALIDATION else entry.images
 
 
-def _not_run_again(without_result: Mapping[Path, str], entries: Sequence[Entry]) -> dict[Path, str]:
+def _latest_failures(without_result: Mapping[Path, str], entries: Sequence[Entry]) -> dict[Path, str]:
     """Failed jobs, without those whose overrides another job completed or a later job also failed with."""
     finished = [sorted(entry.typed.values()) for entry in entries]
     latest: dict[tuple[str, ...], Path] = {}
@@ -130,7 +130,7 @@ def _not_run_again(without_result: Mapping[Path, str], entries: Sequence[Entry])
     return {folder: without_result[folder] for folder in latest.values()}
 
 
-def _unlike(entry: Entry, commonest: Images | str | None) -> str:
+def _exclusion_reason(entry: Entry, commonest: Images | str | None) -> str:
     """Why a run cannot be ranked with the others."""
     if not isinstance(commonest, Images):
         if "data.fold" in entry.overrides:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mri_cyclegan.evaluation.evaluated_subjects import described
+from mri_cyclegan.evaluation.evaluated_subjects import describe_subjects
 from mri_cyclegan.evaluation.plain_yaml import read_yaml
 from mri_cyclegan.filesystem import atomic_write_text
 from mri_cyclegan.sweeps.entries import VALIDATION, Entry
@@ -21,7 +21,7 @@ from mri_cyclegan.text import terminal_safe
 COMMAND = "python -m mri_cyclegan.train"
 
 # Overrides that turn a run into a sweep; left out of the command that reruns the winner.
-OF_SWEEPS = ("sweep",)
+SWEEP_ONLY_OVERRIDES = ("sweep",)
 
 
 def save_and_print(ranking: Leaderboard, root: Path) -> None:
@@ -42,7 +42,7 @@ def save_and_print(ranking: Leaderboard, root: Path) -> None:
     overrides = shlex.join(winner[key] for key in ranking.differing if key in winner)
     if overrides:
         console.print(Text(terminal_safe(f"best    {overrides}")), soft_wrap=True)
-    console.print(Text(terminal_safe(f"again   {command_of(ranking.entries[0])}")), soft_wrap=True)
+    console.print(Text(terminal_safe(f"again   {rerun_command(ranking.entries[0])}")), soft_wrap=True)
     console.print(Text(f"table   {path}"), soft_wrap=True)
 
 
@@ -63,9 +63,9 @@ def report_sweep(root: Path) -> None:
     Console().print(Text(terminal_safe(reasons[0]), "yellow"), soft_wrap=True)
 
 
-def command_of(entry: Entry) -> str:
+def rerun_command(entry: Entry) -> str:
     """Shell command that runs one job of a sweep alone; its overrides are already quoted for Hydra."""
-    overrides = [override for key, override in entry.typed.items() if key not in OF_SWEEPS]
+    overrides = [override for key, override in entry.typed.items() if key not in SWEEP_ONLY_OVERRIDES]
     return f"{COMMAND} {shlex.join([*_config_dir(entry.folder), *overrides])}".rstrip()
 
 
@@ -87,7 +87,7 @@ def _print_failed(console: Console, failed: Mapping[Path, str]) -> None:
 def _table(ranking: Leaderboard, root: Path) -> Table:
     digits = metric_named(ranking.metric).digits
     table = Table(
-        title=Text(terminal_safe(f"{root}: by {ranking.metric}, foreground{_of_whom(ranking)}"), "table.title")
+        title=Text(terminal_safe(f"{root}: by {ranking.metric}, foreground{_subjects_phrase(ranking)}"), "table.title")
     )
     table.add_column("")
     table.add_column(ranking.metric, justify="right")
@@ -106,14 +106,14 @@ def _table(ranking: Leaderboard, root: Path) -> Table:
     return table
 
 
-def _of_whom(ranking: Leaderboard) -> str:
+def _subjects_phrase(ranking: Leaderboard) -> str:
     if ranking.metric == VALIDATION:
         return " of validation subjects, on whom the epoch was chosen"
     images = ranking.entries[0].images
     if images is None:
         return ""
     chose_epoch = {name for entry in ranking.entries for name in entry.chose_epoch}
-    return f" of {described(images.part, [names[0] for names in images.scans], chose_epoch)}"
+    return f" of {describe_subjects(images.part, [names[0] for names in images.scans], chose_epoch)}"
 
 
 def _resources(entries: Sequence[Entry]) -> dict[str, list[str]]:

@@ -31,9 +31,9 @@ def compile_networks(
         ``mode``, with ``"auto"`` resolved to True or False.
     """
     if mode == "auto":
-        reason = _why_not(device, num_batches)
+        reason = _reason_not_to_compile(device, num_batches)
         if reason:
-            log.info("Networks are not compiled: %s. compile=true does it all the same.", reason)
+            log.info("Networks are not compiled: %s. compile=true compiles them anyway.", reason)
         mode = not reason
     for network in networks if mode else ():
         # No dynamic shapes: a generator sees one or two batch sizes, and static shapes are faster.
@@ -41,7 +41,7 @@ def compile_networks(
     return mode
 
 
-def _why_not(device: torch.device, num_batches: float) -> str:
+def _reason_not_to_compile(device: torch.device, num_batches: float) -> str:
     if device.type != "cuda":
         return f"only on a GPU of NVIDIA does it save more time than it takes, and this is {device.type}"
     if num_batches < MIN_BATCHES:
@@ -49,7 +49,7 @@ def _why_not(device: torch.device, num_batches: float) -> str:
     return "" if find_spec("triton") else "Triton, which makes the kernels, is not installed"
 
 
-def eager(compiled: str | bool) -> AbstractContextManager[None]:
+def force_eager(compiled: str | bool) -> AbstractContextManager[None]:
     """Run compiled networks in eager mode within the context.
 
     Args:

@@ -16,7 +16,7 @@ from mri_cyclegan.losses.adversarial import (
 from mri_cyclegan.losses.cycle import CYCLE_LOSSES, cycle_loss, identity_loss
 from mri_cyclegan.losses.gradient_penalty import GRADIENT_PENALTIES, gradient_penalty
 from mri_cyclegan.training.argument_checks import require_non_negative, require_one_of
-from mri_cyclegan.training.compilation import eager
+from mri_cyclegan.training.compilation import force_eager
 from mri_cyclegan.training.earlier_checkpoints import upgrade_rank_states, upgrade_weights
 from mri_cyclegan.training.extra_losses import ExtraLoss, ExtraLosses
 from mri_cyclegan.training.freezing import frozen
@@ -114,8 +114,8 @@ class CycleGAN(TranslationModule):
         self.loss_weights = LossWeights(lambda_adversarial, lambda_cycle, lambda_identity, decay or {})
         self.extra_losses = ExtraLosses(extra_losses or {}, generator_ab, generator_ba)
         self.pool_a, self.pool_b = ImagePool(pool_size), ImagePool(pool_size)
-        self.ema_ab = self.optimization.average_of(generator_ab)
-        self.ema_ba = self.optimization.average_of(generator_ba)
+        self.ema_ab = self.optimization.make_ema(generator_ab)
+        self.ema_ba = self.optimization.make_ema(generator_ba)
         self.recompute = recompute
         self.outputs: GeneratorOutputs | None = None
         self.loss_logger = LossLogger()
@@ -135,13 +135,13 @@ class CycleGAN(TranslationModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Run the nine steps, in order, on one batch of unpaired slices ``a`` and ``b``, each (B, C, H, W)."""
-        if self.compiled == "cuda_graphs" and self.optimization.starts_group(batch_index):
+        if self.compiled == "cuda_graphs" and self.optimization.starts_accumulation(batch_index):
             torch.compiler.cudagraph_mark_step_begin()  # outputs and gradients of earlier batches may be overwritten
         real_a, real_b = batch["a"], batch["b"]
         progress = (self.current_epoch, self.trainer.max_epochs or 0)
         weights = self.loss_weights.at(*progress) | self.extra_losses.weights_at(*progress)
-        generators_learn = self.optimization.generators_learn(batch_index)
-        with frozen(self.discriminator_a, self.discriminator_b), torch.set_grad_enabled(generators_learn):
+        updates_generators = self.optimization.updates_generators(batch_index)
+        with frozen(self.discriminator_a, self.discriminator_b), torch.set_grad_enabled(updates_generators):
             # Steps 1, 2 and 3: a to b and back, b to a and back, identity.
             outputs = self.generate(real_a, real_b, weights)
             # Step 4: discriminator logits of the fakes, for the generators' losses.
@@ -199,8 +199,8 @@ class CycleGAN(TranslationModule):
             fake_b, fake_a = generator_ab(real_a), generator_ba(real_b)
             identity_b, identity_a = real_b, real_a
         if weights["cycle"]:
-            cycled_a = generator_ba(self.with_noise(fake_b))
-            cycled_b = generator_ab(self.with_noise(fake_a))
+            cycled_a = generator_ba(self.add_cycle_noise(fake_b))
+            cycled_b = generator_ab(self.add_cycle_noise(fake_a))
         else:
             cycled_a, cycled_b = real_a, real_b
         return GeneratorOutputs(fake_b, cycled_a, fake_a, cycled_b, identity_b, identity_a)
@@ -211,7 +211,7 @@ class CycleGAN(TranslationModule):
             return checkpoint(generator, image, use_reentrant=False)
         return generator(image)
 
-    def with_noise(self, fake: Tensor) -> Tensor:
+    def add_cycle_noise(self, fake: Tensor) -> Tensor:
         """Add ``cycle_noise`` to a fake, (B, C, H, W)."""
         return fake + self.cycle_noise * torch.randn_like(fake) if self.cycle_noise else fake
 
@@ -233,7 +233,7 @@ class CycleGAN(TranslationModule):
         num_batches = self.trainer.fit_loop.epoch_loop.total_batch_idx
         if self.gradient_penalty is None or num_batches % self.gradient_penalty_every:
             return 0.0
-        with eager(self.compiled):  # compiled networks do not support second derivatives
+        with force_eager(self.compiled):  # compiled networks do not support second derivatives
             penalty_a = gradient_penalty(self.discriminator_a, real_a, outputs.fake_a.detach(), self.gradient_penalty)
             penalty_b = gradient_penalty(self.discriminator_b, real_b, outputs.fake_b.detach(), self.gradient_penalty)
         return self.lambda_gradient_penalty * self.gradient_penalty_every * (penalty_a + penalty_b)
@@ -241,20 +241,20 @@ class CycleGAN(TranslationModule):
     def update(self, generator_total: Tensor, discriminator_total: Tensor, batch_index: int) -> None:
         """Step 9: backward passes of both sides and, after a group of batches, optimizer steps and moving averages."""
         generators, discriminators = self.optimizers()  # type: ignore[misc, attr-defined]
-        if self.optimization.generators_learn(batch_index):
-            moved = self.update_side(generators, generator_total, batch_index)
+        if self.optimization.updates_generators(batch_index):
+            moved = self.backward_and_step(generators, generator_total, batch_index)
             if moved and self.ema_ab is not None and self.ema_ba is not None:
                 self.ema_ab.update(self.generator_ab)
                 self.ema_ba.update(self.generator_ba)
-        self.update_side(discriminators, discriminator_total, batch_index)
+        self.backward_and_step(discriminators, discriminator_total, batch_index)
 
-    def update_side(self, optimizer: Any, loss: Tensor, batch_index: int) -> bool:
+    def backward_and_step(self, optimizer: Any, loss: Tensor, batch_index: int) -> bool:
         """Step 9 for the generators or the discriminators; returns whether the optimizer stepped."""
-        if self.optimization.starts_group(batch_index):
+        if self.optimization.starts_accumulation(batch_index):
             optimizer.zero_grad()
         # Make all gradients of a non-finite loss non-finite (some may be 0), on every rank after the all-reduce.
         self.manual_backward(loss * (0 * loss.detach() + 1) / self.optimization.accumulate_batches)
-        moves = self.optimization.ends_group(batch_index) or self.trainer.is_last_batch
+        moves = self.optimization.ends_accumulation(batch_index) or self.trainer.is_last_batch
         if moves:
             optimizer.step()
         return moves
@@ -283,7 +283,7 @@ class CycleGAN(TranslationModule):
 
     def on_train_start(self) -> None:
         """Set the configured learning rates, since loading a checkpoint restores those it was saved with."""
-        self.optimization.set_rates(self.lr_schedulers(), self.learning_rate_factor, self.trainer)
+        self.optimization.set_learning_rates(self.lr_schedulers(), self.learning_rate_factor, self.trainer)
 
     def on_train_epoch_start(self) -> None:
         """Reset the loss means, which an epoch that ended early leaves behind."""

@@ -9,10 +9,10 @@ import torch
 from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_error
 from torch.utils.data import DataLoader
 
-from mri_cyclegan.training.compilation import eager
+from mri_cyclegan.training.compilation import force_eager
 
 
-def advice(error: BaseException, trainer: pl.Trainer, model: Any, datamodule: Any) -> str:
+def out_of_memory_advice(error: BaseException, trainer: pl.Trainer, model: Any, datamodule: Any) -> str:
     """Message that suggests settings that fit; with a single rank, each is tried with one batch.
 
     Args:
@@ -33,7 +33,7 @@ def advice(error: BaseException, trainer: pl.Trainer, model: Any, datamodule: An
     if trainer.world_size > 1:
         return f"{said} in each process. Lower data.batch_size. {others}"
     traceback.clear_frames(error.__traceback__)  # the frames keep the failed batch's tensors alive
-    fitting = largest(size - 1, lambda number: _holds(number, trainer, model, datamodule))
+    fitting = largest_fitting(size - 1, lambda number: _fits_in_memory(number, trainer, model, datamodule))
     if not fitting:
         return f"{said}, nor one of a single slice. Lower data.image_size, or take smaller networks. {others}"
     together = -(-size // fitting)
@@ -43,15 +43,15 @@ def advice(error: BaseException, trainer: pl.Trainer, model: Any, datamodule: An
     )
 
 
-def largest(limit: int, fits: Callable[[int], bool]) -> int:
+def largest_fitting(limit: int, fits: Callable[[int], bool]) -> int:
     """The largest number that fits; 0 if 1 does not.
 
     Args:
         limit: largest number to try.
         fits: whether a number fits; if it does, so do all smaller ones.
 
-    >>> largest(15, lambda number: number <= 6), largest(0, lambda number: True), largest(9, lambda number: False)
-    (6, 0, 0)
+    >>> largest_fitting(15, lambda number: number <= 6), largest_fitting(9, lambda number: False)
+    (6, 0)
     """
     low, high = 0, limit
     while low < high:
@@ -60,7 +60,7 @@ def largest(limit: int, fits: Callable[[int], bool]) -> int:
     return low
 
 
-def _holds(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) -> bool:
+def _fits_in_memory(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) -> bool:
     """Whether one training step fits into memory, beside the slices cached on the device."""
     device = trainer.strategy.root_device
     model.zero_grad(set_to_none=True)
@@ -79,7 +79,7 @@ def _holds(batch_size: int, trainer: pl.Trainer, model: Any, datamodule: Any) ->
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        with eager(model.compiled):  # otherwise every batch size would be compiled
+        with force_eager(model.compiled):  # otherwise every batch size would be compiled
             one_batch.fit(model, train_dataloaders=DataLoader([batch], batch_size=None))  # type: ignore[arg-type]
         del beside
     except RuntimeError as error:

@@ -16,7 +16,7 @@ from mri_cyclegan.filesystem import atomic_write_text
 class MetricsFile(CSVLogger):
     """CSV logger that keeps the rows up to the checkpoint on resume; Lightning's would delete the file."""
 
-    goes_on = True
+    purge_pending = True
 
     @property
     @rank_zero_experiment
@@ -33,9 +33,9 @@ class MetricsFile(CSVLogger):
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:  # type: ignore[override]
         """Append a row; before the first one, drop rows logged after the checkpoint, which are logged again."""
-        if self.goes_on and step is not None and self._path.is_file():
-            _forget(self._path, step)
-        self.goes_on = False
+        if self.purge_pending and step is not None and self._path.is_file():
+            _drop_rows_from(self._path, step)
+        self.purge_pending = False
         super().log_metrics(dict(metrics), step)
 
 
@@ -67,7 +67,7 @@ def _write(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
     atomic_write_text(path, text.getvalue())
 
 
-def _forget(path: Path, step: int) -> None:
+def _drop_rows_from(path: Path, step: int) -> None:
     """Drop rows from ``step`` on, and an incomplete last line."""
     names, rows = _read(path)
     if not names:

@@ -88,13 +88,13 @@ class Optimization:
         schedules: list[dict[str, Any]] = []
         for name, networks, rate in zip(("generators", "discriminators"), sides, self.learning_rates, strict=True):
             weights = [weight for network in networks for weight in network.parameters()]
-            optimizer = torch.optim.Adam(weights, lr=rate, betas=self.betas, fused=_fused(trainer))
-            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._factor(trainer))
+            optimizer = torch.optim.Adam(weights, lr=rate, betas=self.betas, fused=_use_fused_adam(trainer))
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._lr_factor(trainer))
             optimizers.append(optimizer)
             schedules.append({"scheduler": schedule, "name": f"learning_rate/{name}"})
         return optimizers, schedules
 
-    def set_rates(self, schedules: Any, factor: float, trainer: Any) -> None:
+    def set_learning_rates(self, schedules: Any, factor: float, trainer: Any) -> None:
         """Set the configured learning rates and betas, since loading a checkpoint restores those it was saved with.
 
         Args:
@@ -102,7 +102,7 @@ class Optimization:
             factor: on both configured rates.
             trainer: gives the current epoch.
         """
-        now = self._factor(trainer)(trainer.current_epoch)
+        now = self._lr_factor(trainer)(trainer.current_epoch)
         for schedule, configured in zip(schedules, self.learning_rates, strict=True):
             rate = configured * factor
             schedule.base_lrs = [rate] * len(schedule.base_lrs)
@@ -118,9 +118,9 @@ class Optimization:
         """
         for state in states:
             for group in state["param_groups"]:
-                group.update(fused=_fused(trainer), foreach=None)
+                group.update(fused=_use_fused_adam(trainer), foreach=None)
 
-    def _factor(self, trainer: Any) -> Callable[[int], float]:
+    def _lr_factor(self, trainer: Any) -> Callable[[int], float]:
         return constant_then_falling(trainer.max_epochs or 0, self.constant_share, self.schedule)
 
     def prepare_gradients(self, optimizer: torch.optim.Optimizer) -> Tensor | None:
@@ -149,23 +149,23 @@ class Optimization:
             optimizer.found_inf = skipped  # type: ignore[attr-defined]
         return skipped
 
-    def average_of(self, generator: nn.Module) -> AveragedNetwork | None:
+    def make_ema(self, generator: nn.Module) -> AveragedNetwork | None:
         """Moving average of a generator, or None if averaging is off."""
         return None if self.ema_decay is None else AveragedNetwork(generator, self.ema_decay, self.ema_warmup)
 
-    def generators_learn(self, batch_index: int) -> bool:
+    def updates_generators(self, batch_index: int) -> bool:
         """Whether the generators learn from this batch of an epoch, not only the discriminators."""
         return batch_index // self.accumulate_batches % self.num_discriminator_steps == 0
 
-    def starts_group(self, batch_index: int) -> bool:
+    def starts_accumulation(self, batch_index: int) -> bool:
         """Whether a batch is the first of a group of accumulated batches."""
         return batch_index % self.accumulate_batches == 0
 
-    def ends_group(self, batch_index: int) -> bool:
+    def ends_accumulation(self, batch_index: int) -> bool:
         """Whether a batch fills its group of accumulated batches; the last batch of an epoch ends its group, too."""
-        return self.starts_group(batch_index + 1)
+        return self.starts_accumulation(batch_index + 1)
 
 
-def _fused(trainer: Any) -> bool:
+def _use_fused_adam(trainer: Any) -> bool:
     """Whether to use fused Adam; not with float16, where it would unscale gradients itself, after clipping."""
     return trainer.precision != "16-mixed"

@@ -16,7 +16,7 @@ class TensorBoardEvents(TensorBoardLogger):
     fail. So Lightning gets a dummy until :meth:`open` is called.
     """
 
-    goes_on = True
+    purge_pending = True
     is_open = False
 
     @property
@@ -31,10 +31,10 @@ class TensorBoardEvents(TensorBoardLogger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:  # type: ignore[override]
         """Add points; before the first ones, tell TensorBoard to discard earlier points from that step on."""
         self.open()
-        if self.goes_on and step is not None and len(list(Path(self.log_dir).glob("events.*"))) > 1:
+        if self.purge_pending and step is not None and len(list(Path(self.log_dir).glob("events.*"))) > 1:
             # As torch's writer does with ``purge_step``, which would have to be known when the writer is created.
             writer = self.experiment.file_writer
             writer.add_event(Event(step=step, file_version="brain.Event:2"))
             writer.add_event(Event(step=step, session_log=SessionLog(status=SessionLog.START)))
-        self.goes_on = False
+        self.purge_pending = False
         super().log_metrics(dict(metrics), step)

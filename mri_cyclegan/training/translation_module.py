@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mri_cyclegan.directions import DIRECTIONS
 from mri_cyclegan.slice_stack import centre_slice
-from mri_cyclegan.training.compilation import eager
+from mri_cyclegan.training.compilation import force_eager
 from mri_cyclegan.training.ema import AveragedNetwork
 from mri_cyclegan.training.validation_metrics import PairedMetrics
 
@@ -60,7 +60,7 @@ class TranslationModule(pl.LightningModule):
         network = self.translator_ab if direction == "ab" else self.translator_ba
         was_training = network.training
         network.eval()
-        with eager(self.compiled):  # otherwise each batch size would be compiled
+        with force_eager(self.compiled):  # otherwise each batch size would be compiled
             fake = network(image)
         network.train(was_training)
         return fake

@@ -61,7 +61,7 @@ def mean_intensity(training_targets: Sequence[TrainingVolume]) -> Translator:
 
 
 @torch.inference_mode()
-def measure(
+def score_translators(
     methods: Mapping[str, Mapping[str, Translator]],
     batches: Iterable[Mapping[str, Tensor]],
     num_cases: int,
@@ -101,7 +101,7 @@ def measure(
 
 
 def mean_over_subjects(scores: Scores) -> Means:
-    """Mean over subjects of the scores that :func:`measure` returns."""
+    """Mean over subjects of the scores that :func:`score_translators` returns."""
     return {
         method: {
             direction: {metric: fmean(values) for metric, values in of_direction.items()}

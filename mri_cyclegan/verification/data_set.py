@@ -17,12 +17,12 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.integrity import find_duplicates, find_mixed_formats
 from mri_cyclegan.data.layouts import LayoutSettings, Scan, find_scans, require_both_contrasts
-from mri_cyclegan.data.pairs import find_pairs, left_over
+from mri_cyclegan.data.pairs import find_pairs, find_unpaired_scans
 from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
 from mri_cyclegan.data.splits.participants import MISSING, read_column
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.verification.examination import Examined, Facts, examine, facts_as_json
+from mri_cyclegan.verification.examination import ScanExamination, ScanMeasurements, examine, metadata_as_json
 from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
 
 REPORT_VERSION = 1
@@ -43,7 +43,7 @@ class Verification:
         findings: errors first, then warnings, each sorted by path.
         fingerprints: contrast to its fingerprint; contrasts without a usable scan are missing.
         proposal: settings that fit the scans; None unless both contrasts have a usable scan.
-        reading: non-default read options that were used, as overrides for the training command.
+        read_overrides: non-default read options that were used, as overrides for the training command.
         split_column: column of ``participants.tsv`` that assigns subjects to train, val and test; None without one.
         num_pairs: pairs of scans from one subject and session, one per contrast, on the same grid.
         seconds: run time.
@@ -54,11 +54,11 @@ class Verification:
     root: Path
     settings: LayoutSettings
     left_out: list[Path]
-    examined: list[Examined]
+    examined: list[ScanExamination]
     findings: list[Finding]
     fingerprints: dict[str, ContrastFingerprint]
     proposal: Proposal | None
-    reading: list[str]
+    read_overrides: list[str]
     split_column: str | None
     num_pairs: int
     seconds: float
@@ -82,8 +82,8 @@ class Verification:
 
     def examples(self) -> list[tuple[str, str]]:
         """Example files, as paths relative to the root, each with the subject inferred for it."""
-        chosen = _spread_over(self.examined, self.contrasts)
-        return [(one.scan.path.relative_to(self.root).as_posix(), _whose(one.scan)) for one in chosen]
+        chosen = _example_scans(self.examined, self.contrasts)
+        return [(one.scan.path.relative_to(self.root).as_posix(), _subject_label(one.scan)) for one in chosen]
 
     def overrides(self) -> list[str]:
         """Overrides for the training command: the location of the data set, and the proposed settings."""
@@ -95,7 +95,7 @@ class Verification:
             where.append(f"data.contrasts=[{','.join(map(quote_value, self.contrasts))}]")
         if self.split_column:
             where.append(f"data.split_column={quote_value(self.split_column)}")
-        return where + self.reading + self.proposal.overrides()
+        return where + self.read_overrides + self.proposal.overrides()
 
     def as_json(self) -> dict[str, Any]:
         """Content of ``verify.json``."""
@@ -117,7 +117,7 @@ class Verification:
             "seconds": round(self.seconds, 2),
             "num_bytes": self.num_bytes,
             "peak_memory_bytes": self.peak_memory_bytes,
-            "scans": [facts_as_json(one) for one in self.examined],
+            "scans": [metadata_as_json(one) for one in self.examined],
         }
 
 
@@ -141,7 +141,7 @@ def verify(
         scans,
         min(num_processes, 1 + num_bytes // BYTES_PER_PROCESS),
         "Reading scans",
-        lambda scan: (Examined(scan, [_killed(scan.path)]), 0),
+        lambda scan: (ScanExamination(scan, [_killed(scan.path)]), 0),
     )
     peak_bytes = max([_peak_memory_bytes(), *(peak for _, peak in examined)])
     looked_at = [one for one, _ in examined]
@@ -163,7 +163,7 @@ def verify(
         findings=sorted([*findings, *together, *(finding for one in looked_at for finding in one.findings)]),
         fingerprints={name: fingerprint(looked_at, name) for name, some in zip(contrasts, facts, strict=True) if some},
         proposal=propose(facts, _are_pictures(scans)) if all(facts) else None,
-        reading=_reading(options),
+        read_overrides=_read_option_overrides(options),
         split_column=split_column,
         num_pairs=aligned,
         seconds=perf_counter() - start,
@@ -176,7 +176,7 @@ def _are_pictures(scans: Sequence[Scan]) -> bool:
     return all(scan.path.name.lower().endswith(PICTURE_SUFFIXES) for scan in scans)
 
 
-def _reading(options: ReadOptions) -> list[str]:
+def _read_option_overrides(options: ReadOptions) -> list[str]:
     settings = {
         "volume_index": options.volume_index,
         "nonfinite": None if options.nonfinite == "raise" else options.nonfinite,
@@ -200,7 +200,7 @@ def _split_column(root: Path) -> str | None:
     return next((name for name, found in values.items() if found and found <= {"train", "val", "test"}), None)
 
 
-def _check_parts(root: Path, column: str | None, examined: list[Examined]) -> list[Finding]:
+def _check_parts(root: Path, column: str | None, examined: list[ScanExamination]) -> list[Finding]:
     """An error if the split column has no row for a subject, or contradictory ones, as training would raise."""
     if column is None:
         return []
@@ -212,7 +212,7 @@ def _check_parts(root: Path, column: str | None, examined: list[Examined]) -> li
     return []
 
 
-def _examine_in_process(scan: Any, options: ReadOptions) -> tuple[Examined, int]:
+def _examine_in_process(scan: Any, options: ReadOptions) -> tuple[ScanExamination, int]:
     return examine(scan, options), _peak_memory_bytes()
 
 
@@ -226,7 +226,7 @@ def _killed(path: Path) -> Finding:
     return Finding("error", path, problem, "Use fewer processes (--jobs), or crop the scan.")
 
 
-def _check_contrasts(root: Path, settings: LayoutSettings, examined: list[Examined]) -> list[Finding]:
+def _check_contrasts(root: Path, settings: LayoutSettings, examined: list[ScanExamination]) -> list[Finding]:
     """Check for both contrasts, with and without unfit scans, a lone subject, mixed formats and duplicates."""
     findings = []
     try:
@@ -244,11 +244,11 @@ def _check_contrasts(root: Path, settings: LayoutSettings, examined: list[Examin
     return findings + find_duplicates({one.scan: one.facts.voxel_hash for one in examined if one.facts})
 
 
-def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str]) -> tuple[int, list[Finding]]:
+def _check_pairs(root: Path, examined: list[ScanExamination], contrasts: Sequence[str]) -> tuple[int, list[Finding]]:
     """Number of pairs on one grid, and findings about scans without a partner or on different grids."""
     facts = {one.scan: one.facts for one in examined if one.facts}
     pairs = find_pairs(list(facts), contrasts, lambda scan: (facts[scan].shape, np.array(facts[scan].affine)))
-    findings = left_over(list(facts), contrasts, pairs, root)
+    findings = find_unpaired_scans(list(facts), contrasts, pairs, root)
     apart = [pair for pair in pairs if pair.difference]
     for a, b, _ in apart:
         problem = f"on another grid than {b.path.name}: {_grid(facts[a])} and {_grid(facts[b])}"
@@ -262,12 +262,12 @@ def _check_pairs(root: Path, examined: list[Examined], contrasts: Sequence[str])
     return len(pairs) - len(apart), findings
 
 
-def _whose(scan: Scan) -> str:
+def _subject_label(scan: Scan) -> str:
     known = "" if scan.is_subject_known else "?"
     return " ".join(filter(None, (scan.subject, scan.session))) + known
 
 
-def _spread_over(examined: Sequence[Examined], contrasts: Sequence[str]) -> list[Examined]:
+def _example_scans(examined: Sequence[ScanExamination], contrasts: Sequence[str]) -> list[ScanExamination]:
     """First, middle and last scan of each contrast."""
     chosen = []
     for contrast in contrasts:
@@ -276,6 +276,6 @@ def _spread_over(examined: Sequence[Examined], contrasts: Sequence[str]) -> list
     return chosen
 
 
-def _grid(facts: Facts) -> str:
+def _grid(facts: ScanMeasurements) -> str:
     shape, spacing = (" × ".join(f"{size:.3g}" for size in sizes) for sizes in (facts.shape, facts.spacing_mm))
     return f"{shape} voxels of {spacing} mm {facts.orientation}"

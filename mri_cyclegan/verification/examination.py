@@ -18,7 +18,7 @@ from mri_cyclegan.data.volume import ReadOptions, Volume
 
 # World axes in the order of a canonical (RAS+) array, and the axis normal to each plane.
 AXES = ("left-right", "posterior-anterior", "inferior-superior")
-NORMAL_OF = {"sagittal": 0, "coronal": 1, "axial": 2}
+NORMAL_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 PERCENTILES = (0.5, 25, 50, 75, 99.5)
 NUM_HEIGHTS = 20
@@ -30,7 +30,7 @@ THUMBNAIL_PIXELS = 112
 
 
 @dataclass(frozen=True)
-class Facts:
+class ScanMeasurements:
     """Measurements of one scan; triples follow :data:`AXES` unless stated otherwise.
 
     Attributes:
@@ -75,7 +75,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Examined:
+class ScanExamination:
     """Result of :func:`examine`.
 
     Attributes:
@@ -87,26 +87,26 @@ class Examined:
 
     scan: Scan
     findings: list[Finding] = field(default_factory=list)
-    facts: Facts | None = None
+    facts: ScanMeasurements | None = None
     thumbnail: str = ""
 
 
-def examine(scan: Scan, options: ReadOptions) -> Examined:
+def examine(scan: Scan, options: ReadOptions) -> ScanExamination:
     """Read and describe a scan in full; problems with it become findings, never exceptions."""
     try:
         volume = read_volume(scan.path, options)
         facts, picture, warnings = _describe(volume)
     except UnfitFile as error:
-        return Examined(scan, [error.finding])
+        return ScanExamination(scan, [error.finding])
     except MemoryError:
         problem, remedy = "does not fit into memory", "Crop or resample it, or use a larger machine."
-        return Examined(scan, [Finding("error", scan.path, problem, remedy)])
+        return ScanExamination(scan, [Finding("error", scan.path, problem, remedy)])
     except ValueError as error:
-        return Examined(scan, [EmptyScan(scan.path, str(error), "It is left out.").finding])
-    return Examined(scan, [*volume.warnings, *(warning.of(scan.path) for warning in warnings)], facts, picture)
+        return ScanExamination(scan, [EmptyScan(scan.path, str(error), "It is left out.").finding])
+    return ScanExamination(scan, [*volume.warnings, *(warning.of(scan.path) for warning in warnings)], facts, picture)
 
 
-def _describe(volume: Volume) -> tuple[Facts, str, tuple[ImageWarning, ...]]:
+def _describe(volume: Volume) -> tuple[ScanMeasurements, str, tuple[ImageWarning, ...]]:
     found = find_foreground(volume.array)
     array, spacing = _canonical(volume, found.array)
     mask, _ = _canonical(volume, found.mask)
@@ -118,7 +118,7 @@ def _describe(volume: Volume) -> tuple[Facts, str, tuple[ImageWarning, ...]]:
     low, high, cut = _bounds(head, np.array(array.shape), np.array(steps), spacing)
     percentiles = np.percentile(coarse[head], PERCENTILES)
     lowest, highest = float(volume.array.min()), float(volume.array.max())
-    facts = Facts(
+    facts = ScanMeasurements(
         shape=volume.array.shape,
         spacing_mm=volume.spacing_mm,
         orientation="".join(nibabel.aff2axcodes(volume.affine)),
@@ -131,11 +131,11 @@ def _describe(volume: Volume) -> tuple[Facts, str, tuple[ImageWarning, ...]]:
         percentiles=tuple(map(float, percentiles)),
         histogram=tuple(map(int, np.histogram(coarse[head], NUM_BINS, (lowest, highest))[0])),
         intensity_range=(lowest, highest),
-        foreground_profile={plane: _profile(head, axis) for plane, axis in NORMAL_OF.items()},
+        foreground_profile={plane: _profile(head, axis) for plane, axis in NORMAL_AXIS.items()},
         affine=volume.affine.tolist(),
         voxel_hash=voxel_hash(volume),
     )
-    middle = [int(step * np.flatnonzero(_any_but(head, axis)).mean()) for axis, step in enumerate(steps)]
+    middle = [int(step * np.flatnonzero(_shows_head_along(head, axis)).mean()) for axis, step in enumerate(steps)]
     window = min(max(0.0, lowest), float(percentiles[0])), float(percentiles[-1])
     return facts, _thumbnail(array, spacing, middle, window), found.warnings
 
@@ -149,7 +149,7 @@ def _canonical(volume: Volume, image: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return array, spacing
 
 
-def _any_but(head: np.ndarray, axis: int) -> np.ndarray:
+def _shows_head_along(head: np.ndarray, axis: int) -> np.ndarray:
     return np.asarray(head.any(axis=tuple(other for other in range(3) if other != axis)))
 
 
@@ -158,7 +158,7 @@ def _bounds(
 ) -> tuple[tuple[float, ...], tuple[float, ...], tuple[bool, ...]]:
     low, high, cut = [], [], []
     for axis in range(3):
-        shown = np.flatnonzero(_any_but(head, axis))
+        shown = np.flatnonzero(_shows_head_along(head, axis))
         first, last = shown[0] * steps[axis], min(shown[-1] * steps[axis] + steps[axis], shape[axis])
         low.append(float((first - shape[axis] / 2) * spacing[axis]))
         high.append(float((last - shape[axis] / 2) * spacing[axis]))
@@ -195,7 +195,7 @@ def _thumbnail(array: np.ndarray, spacing: np.ndarray, middle: list[int], window
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-def facts_as_json(examined: Examined) -> dict[str, Any]:
+def metadata_as_json(examined: ScanExamination) -> dict[str, Any]:
     """A scan's facts and findings as plain JSON values, without the thumbnail."""
     scan = examined.scan
     return {

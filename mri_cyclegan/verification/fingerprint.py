@@ -11,18 +11,18 @@ import numpy as np
 from scipy.stats import rankdata
 
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.verification.examination import AXES, NORMAL_OF, Examined, Facts
+from mri_cyclegan.verification.examination import AXES, NORMAL_AXIS, ScanExamination, ScanMeasurements
 
 # Proposed image sizes are a multiple of this, so that a U-Net can halve them at least five times.
 SIDE_MULTIPLE = 32
 MAX_SIDE = 512
-DEEPEST = 8
+MAX_DEPTH = 8
 
 # A scan votes for a plane if its slices are this many times thicker than its in-plane pixels.
 THICK_SLICES = 1.5
 
 # Slices with less foreground than this share of the fullest slice add little to training.
-LEAST_FOREGROUND = 0.25
+MIN_FOREGROUND_SHARE = 0.25
 
 # Framing gives two contrasts away if the head's median extent differs by more than this share …
 FRAMING_DIFFERENCE = 0.1
@@ -68,7 +68,7 @@ class Proposal:
         plane: plane in which most scans were acquired; axial if their voxels are about isotropic.
         spacing_mm: pixel size of the coarser contrast, so that neither is upsampled; None for pictures.
         image_size: multiple of :data:`SIDE_MULTIPLE` that holds every head, at most :data:`MAX_SIDE`.
-        depth: largest U-Net depth that the image size allows, at most :data:`DEEPEST`.
+        depth: largest U-Net depth that the image size allows, at most :data:`MAX_DEPTH`.
         slice_range: relative heights of the head between which slices of both contrasts show enough foreground.
     """
 
@@ -90,7 +90,7 @@ class Proposal:
         ]
 
 
-def fingerprint(examined: Sequence[Examined], contrast: str) -> ContrastFingerprint:
+def fingerprint(examined: Sequence[ScanExamination], contrast: str) -> ContrastFingerprint:
     """Summarize the usable scans of a contrast, of which there must be at least one."""
     fit = [one for one in examined if one.facts is not None and one.scan.contrast == contrast]
     facts = [one.facts for one in fit if one.facts is not None]
@@ -104,11 +104,11 @@ def fingerprint(examined: Sequence[Examined], contrast: str) -> ContrastFingerpr
         head_mm=_medians([one.head_mm for one in facts]),
         num_cut=tuple(int(count) for count in np.sum([one.head_is_cut for one in facts], axis=0)),
         percentiles=_medians([one.percentiles for one in facts]),
-        foreground_profile={plane: _medians([one.foreground_profile[plane] for one in facts]) for plane in NORMAL_OF},
+        foreground_profile={plane: _medians([one.foreground_profile[plane] for one in facts]) for plane in NORMAL_AXIS},
     )
 
 
-def propose(facts_by_contrast: Sequence[Sequence[Facts]], pictures: bool) -> Proposal:
+def propose(facts_by_contrast: Sequence[Sequence[ScanMeasurements]], pictures: bool) -> Proposal:
     """Propose settings that fit both contrasts.
 
     Args:
@@ -117,7 +117,7 @@ def propose(facts_by_contrast: Sequence[Sequence[Facts]], pictures: bool) -> Pro
     """
     every = [facts for of_contrast in facts_by_contrast for facts in of_contrast]
     plane = _plane(every)
-    rows, columns = (axis for axis in range(3) if axis != NORMAL_OF[plane])
+    rows, columns = (axis for axis in range(3) if axis != NORMAL_AXIS[plane])
     if pictures:
         spacing = None
         pixels = max(max(one.canonical_shape[rows], one.canonical_shape[columns]) for one in every)
@@ -129,12 +129,12 @@ def propose(facts_by_contrast: Sequence[Sequence[Facts]], pictures: bool) -> Pro
         spacing = round(max(medians), 2)
         pixels = math.ceil(max(one.head_mm[axis] for one in every for axis in (rows, columns)) / spacing)
     size = min(MAX_SIDE, SIDE_MULTIPLE * math.ceil(pixels / SIDE_MULTIPLE))
-    depth = max(depth for depth in range(1, DEEPEST + 1) if size % 2**depth == 0)
+    depth = max(depth for depth in range(1, MAX_DEPTH + 1) if size % 2**depth == 0)
     return Proposal(plane, spacing, size, depth, _slice_range(facts_by_contrast, plane))
 
 
 def compare_framing(
-    root: Path, contrasts: Sequence[str], facts_by_contrast: Sequence[Sequence[Facts]]
+    root: Path, contrasts: Sequence[str], facts_by_contrast: Sequence[Sequence[ScanMeasurements]]
 ) -> list[Finding]:
     """Return a warning for each axis along which the head's extent clearly differs between the contrasts."""
     findings = []
@@ -163,12 +163,12 @@ def _medians(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:
     return tuple(float(value) for value in np.median(np.array(rows), axis=0))
 
 
-def _plane(facts: Sequence[Facts]) -> str:
+def _plane(facts: Sequence[ScanMeasurements]) -> str:
     """Plane in which most scans were acquired: that of their single slice, or of their thickest slices."""
     votes: Counter[str] = Counter({"axial": 0})
     for one in facts:
-        thickness = {plane: one.canonical_spacing_mm[axis] for plane, axis in NORMAL_OF.items()}
-        single = [plane for plane, axis in NORMAL_OF.items() if one.canonical_shape[axis] == 1]
+        thickness = {plane: one.canonical_spacing_mm[axis] for plane, axis in NORMAL_AXIS.items()}
+        single = [plane for plane, axis in NORMAL_AXIS.items() if one.canonical_shape[axis] == 1]
         thickest = max(thickness, key=lambda plane: thickness[plane])
         others = [size for plane, size in thickness.items() if plane != thickest]
         if len(single) == 1:
@@ -180,11 +180,11 @@ def _plane(facts: Sequence[Facts]) -> str:
     return votes.most_common(1)[0][0]
 
 
-def _slice_range(facts_by_contrast: Sequence[Sequence[Facts]], plane: str) -> tuple[float, float]:
+def _slice_range(facts_by_contrast: Sequence[Sequence[ScanMeasurements]], plane: str) -> tuple[float, float]:
     enough = np.ones(len(facts_by_contrast[0][0].foreground_profile[plane]), dtype=bool)
     for facts in facts_by_contrast:
         profile = np.median([one.foreground_profile[plane] for one in facts], axis=0)
-        enough &= profile >= LEAST_FOREGROUND * profile.max()
+        enough &= profile >= MIN_FOREGROUND_SHARE * profile.max()
     shown = np.flatnonzero(enough) / (len(enough) - 1)
     if len(shown) < 2:
         return (0.0, 1.0)

@@ -87,7 +87,7 @@ def _findings_table(verification: Verification) -> Table:
 
 def _examples_table(verification: Verification) -> Table:
     """Subjects inferred for example files: a wrong one can put a person into two parts of the split."""
-    table = Table(title="Who is who, for example (? where no name tells)", expand=True)
+    table = Table(title="Subjects, for example (? if unknown)", expand=True)
     table.add_column("file", ratio=3, overflow="fold")
     table.add_column("subject", ratio=1, overflow="fold")
     for file, subject in verification.examples():

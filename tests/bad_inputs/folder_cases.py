@@ -11,7 +11,7 @@ from bad_inputs.affine_cases import stored_as
 from bad_inputs.case import Case, content
 from bad_inputs.heads import head, nifti, packed, sound_scan, write, write_bids
 
-SEARCHED = "Searched for T1w/**/*.nii[.gz] and T2w/**/*.nii[.gz]"
+SEARCH_PATHS = "Searched for T1w/**/*.nii[.gz] and T2w/**/*.nii[.gz]"
 MEND = "Mend the link"
 PERMIT = "permission"
 
@@ -59,14 +59,14 @@ INCOMPLETE = [
         "empty folder",
         nothing,
         base=nothing,
-        says=("both contrasts are needed, found 0 of T1w, 0 of T2w", SEARCHED, "the folder holds nothing"),
+        says=("both contrasts are needed, found 0 of T1w, 0 of T2w", SEARCH_PATHS, "the folder holds nothing"),
     ),
     incomplete(
         "only one contrast",
         without("T2w"),
         says=(
             "both contrasts are needed, found 4 of T1w, 0 of T2w",
-            SEARCHED,
+            SEARCH_PATHS,
             "the folder holds T1w",
             "data.contrasts",
         ),
@@ -74,7 +74,7 @@ INCOMPLETE = [
     incomplete(
         "empty contrast folder",
         lambda root: (shutil.rmtree(root / "T2w"), (root / "T2w").mkdir()),
-        says=("found 4 of T1w, 0 of T2w", SEARCHED, "the folder holds T1w, T2w"),
+        says=("found 4 of T1w, 0 of T2w", SEARCH_PATHS, "the folder holds T1w, T2w"),
     ),
     incomplete(
         "only one contrast, BIDS",

@@ -348,7 +348,7 @@ def test_a_disk_that_fills_up_leaves_no_half_written_slices(tmp_path, sound_case
 
 
 def test_hashes_that_cannot_be_remembered_do_not_matter(tmp_path, sound_case, compose_case, monkeypatch):
-    monkeypatch.setattr(source_hash, "SETTLED_S", -60.0)
+    monkeypatch.setattr(source_hash, "MIN_FILE_AGE_S", -60.0)
     monkeypatch.setattr(source_hash, "atomic_write_text", full_disk)
     datamodule = instantiate(compose_case(sound_case, cache=tmp_path / "cache").data)
     datamodule.prepare_data()

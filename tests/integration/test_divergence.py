@@ -1,4 +1,4 @@
-"""Numbers that go wrong: told with their slices, gone back from, and in the end a diagnosis."""
+"""Numbers that go wrong: reported with their slices, rolled back, and in the end a diagnosis."""
 
 import csv
 
@@ -65,7 +65,10 @@ def test_after_a_row_of_them_it_goes_back_with_half_the_learning_rate(
     spoil_weights(2)
     config = compose_run(tmp_path, *toy_overrides, *QUICK)
     train(config)
-    assert f"2 steps in a row: going back to {tmp_path}/checkpoints/last.ckpt, with 0.5 times" in caplog.text
+    assert (
+        f"2 consecutive steps were skipped: rolling back to {tmp_path}/checkpoints/last.ckpt, with 0.5 times"
+        in caplog.text
+    )
     assert np.isfinite(column(tmp_path, "loss/generators_epoch")).all()
     assert_finite(tmp_path / "checkpoints" / "last.ckpt")
     # Constant for two epochs, then to 2/3 and 1/3.
@@ -93,7 +96,9 @@ def test_a_run_that_goes_on_stays_slow_unless_its_rates_change(
     assert "times those configured" not in caplog.text
     train(compose_run(tmp_path / "run", *words, "trainer.max_epochs=3", "resume=auto"))
     assert column(tmp_path / "run", RATE)[-1] == configured / 2
-    assert "Learning rates are 0.5 times those configured: training has gone back 1 times, of at most 2" in caplog.text
+    assert (
+        "Learning rates are 0.5 times those configured: training was rolled back 1 times, of at most 2" in caplog.text
+    )
     lower = f"optimization.learning_rate_generators={configured / 4}"
     train(compose_run(tmp_path / "run", *words, "trainer.max_epochs=4", "resume=auto", lower))
     assert column(tmp_path / "run", RATE)[-1] == configured / 4
@@ -129,13 +134,13 @@ def test_it_stops_with_a_diagnosis_when_going_back_does_not_help(tmp_path, compo
     assert "Going back to a good checkpoint 2 times did not help, at last with 0.25 times the configured" in message
     assert "epoch 4, batch 2" in message and "_T1w.nii.gz" in message
     assert "Weights of not finite: generator_ba" in message
-    assert f"{tmp_path}/checkpoints/last.ckpt is from before: resume=auto goes on from it" in message
+    assert f"{tmp_path}/checkpoints/last.ckpt is from before: resume=auto resumes from it" in message
     assert_finite(tmp_path / "checkpoints" / "last.ckpt")
 
 
 def test_it_stops_at_once_where_there_is_nothing_to_go_back_to(tmp_path, compose_run, toy_overrides, spoil_weights):
     spoil_weights(0)
-    with pytest.raises(Diverged, match=r"There is no checkpoint yet to go back to\. .*learning_rate_generators"):
+    with pytest.raises(Diverged, match=r"There is no checkpoint yet to roll back to\. .*learning_rate_generators"):
         train(compose_run(tmp_path, *toy_overrides, *QUICK))
     assert not list((tmp_path / "checkpoints").glob("*"))
 

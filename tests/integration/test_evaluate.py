@@ -23,7 +23,7 @@ from mri_cyclegan.data.intensities import scale_intensities
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.evaluation.protocol import METRICS, PROTOCOL_VERSION
 from mri_cyclegan.evaluation.run_evaluation import Options, evaluate_runs
-from mri_cyclegan.evaluation.run_metrics import RunMeasuring
+from mri_cyclegan.evaluation.run_metrics import RunMetrics
 from mri_cyclegan.inference.model import load_model, save_model
 
 METHODS = ["CycleGAN", "copy", "mean image", "histogram matching", "oracle look-up table"]
@@ -317,7 +317,7 @@ def test_only_the_plain_evaluation_of_a_run_has_the_plain_name():
 def test_an_interrupted_evaluation_continues_where_it_stopped(toy_run, tmp_path, monkeypatch):
     run_dir, _, _ = toy_run
     measured = []
-    measure = RunMeasuring.__call__
+    measure = RunMetrics.__call__
 
     def watched(self, subject):
         if len(measured) == 1 and not resumed:
@@ -326,7 +326,7 @@ def test_an_interrupted_evaluation_continues_where_it_stopped(toy_run, tmp_path,
         return measure(self, subject)
 
     resumed = False
-    monkeypatch.setattr(RunMeasuring, "__call__", watched)
+    monkeypatch.setattr(RunMetrics, "__call__", watched)
     with pytest.raises(KeyboardInterrupt):
         evaluate_runs([run_dir], tmp_path, Options())
     resumed = True

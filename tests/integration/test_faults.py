@@ -152,7 +152,7 @@ def test_prepared_slices_that_vanish(tmp_path, compose_run, own_data, in_second_
         run_job(train, compose_run(tmp_path / "run", *words, "trainer.max_epochs=3"), in_sweep=False)
     assert stop.value.code == 1
     assert "slices.npy: the prepared slices of " in caplog.text and "are gone or damaged" in caplog.text
-    assert "They are prepared anew when the command is started again." in caplog.text
+    assert "They are prepared again when the command is repeated." in caplog.text
     assert RESUME.format(tmp_path / "run") in caplog.text and "DataLoader worker" not in caplog.text
     assert_whole(tmp_path / "run")
     train(compose_run(tmp_path / "run", *words, "resume=auto", "trainer.max_epochs=3"))
@@ -189,7 +189,7 @@ def test_lost_processes_and_files(tmp_path, own_data):
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 1
     assert "slices.npy: the prepared slices of " in output and "are gone or damaged" in output
-    assert "They are prepared anew when the command is started again." in output
+    assert "They are prepared again when the command is repeated." in output
     assert RESUME.format(run_dir) in output and "Traceback" not in output and "DataLoader worker" not in output
     assert_whole(run_dir)
 

@@ -495,8 +495,8 @@ def test_doubts_are_told_and_kept(model, tmp_path, command):
 
 
 def test_visible_flicker_is_told(model, tmp_path, command, monkeypatch):
-    monkeypatch.setattr(flicker, "VISIBLE", -1.0)
-    monkeypatch.setattr(flicker, "RATIO", -1.0)
+    monkeypatch.setattr(flicker, "MIN_VISIBLE_JUMP", -1.0)
+    monkeypatch.setattr(flicker, "MIN_RATIO_TO_SOURCE", -1.0)
     status, output = command(model, save(tmp_path / "a_T1w.nii.gz"), tmp_path / "out")
     assert status == 0
     assert "brightness jumps by 0." in output

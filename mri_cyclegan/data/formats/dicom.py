@@ -14,7 +14,7 @@ from mri_cyclegan.data.formats.dicom_checks import check_image, is_enhanced
 from mri_cyclegan.data.formats.dicom_conversion import convert_series
 from mri_cyclegan.data.formats.dicom_files import series_files
 from mri_cyclegan.data.formats.dicom_image import ImageHeader, read_header, stored_values
-from mri_cyclegan.data.formats.dicom_placement import SeveralImages, place_slices
+from mri_cyclegan.data.formats.dicom_placement import MultipleVolumes, place_slices
 from mri_cyclegan.data.volume import MAX_VOXELS, ReadOptions, Volume
 
 
@@ -37,7 +37,7 @@ def series_shape(folder: Path, options: ReadOptions) -> tuple[tuple[int, int, in
     Raises:
         UnfitFile: as in :func:`read_series`, for problems visible in the headers.
     """
-    found = _stacked_or_converted(folder, options)
+    found = _stack_or_convert(folder, options)
     return (found.shape if isinstance(found, _Stack) else found.array.shape), found.affine
 
 
@@ -59,7 +59,7 @@ def read_series(folder: Path, options: ReadOptions) -> Volume:
     Reference:
         DICOM PS3.3, C.7.6.2 (image plane) and C.7.6.3 (image pixels).
     """
-    found = _stacked_or_converted(folder, options)
+    found = _stack_or_convert(folder, options)
     if not isinstance(found, _Stack):
         return found
     array = np.empty(found.shape[::-1], np.float32)
@@ -69,7 +69,7 @@ def read_series(folder: Path, options: ReadOptions) -> Volume:
     return Volume(array.T, found.affine, tuple(found.warnings))
 
 
-def _stacked_or_converted(folder: Path, options: ReadOptions) -> _Stack | Volume:
+def _stack_or_convert(folder: Path, options: ReadOptions) -> _Stack | Volume:
     """Read one series of the folder: checked images in slice order, or a volume if dcm2niix has to convert them."""
     paths = series_files(folder)
     if not paths:
@@ -80,14 +80,14 @@ def _stacked_or_converted(folder: Path, options: ReadOptions) -> _Stack | Volume
         return convert_series(folder, headers, options)
     try:
         return _stack(folder, headers)
-    except SeveralImages as reason:
+    except MultipleVolumes as reason:
         return convert_series(folder, headers, options, reason)
 
 
 def _stack(folder: Path, headers: list[ImageHeader]) -> _Stack:
     for header in headers:
         check_image(header)
-        _check_alike(header, headers[0])
+        _check_same_geometry(header, headers[0])
     num_voxels = headers[0].integer("Rows") * headers[0].integer("Columns") * len(headers)
     if num_voxels > MAX_VOXELS:
         raise UnfitFile(folder, f"{num_voxels} voxels; expected {MAX_VOXELS} at most", "Crop or resample the series.")
@@ -125,7 +125,7 @@ def _one_series(folder: Path, headers: list[ImageHeader], chosen_uids: tuple[str
     raise UnfitFile(folder, problem, "Name one in data.series_uids=[…], or move each into a folder of its own.")
 
 
-def _check_alike(header: ImageHeader, first: ImageHeader) -> None:
+def _check_same_geometry(header: ImageHeader, first: ImageHeader) -> None:
     for keyword in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
         values, expected = header.numbers[keyword], first.numbers[keyword]
         if not np.allclose(values, expected, rtol=0, atol=1e-3):

@@ -3,7 +3,14 @@
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.formats.dicom_image import COPY, EXPORT, RANGES, ImageHeader, refusing, undecodable
+from mri_cyclegan.data.formats.dicom_image import (
+    COPY,
+    EXPORT,
+    RANGES,
+    ImageHeader,
+    pydicom_errors_as_unfit,
+    undecodable_error,
+)
 
 # Enhanced MR, and Legacy Converted Enhanced MR made of single-frame images: each frame has its own position.
 ENHANCED = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")
@@ -52,7 +59,7 @@ def check_enhanced(header: ImageHeader) -> None:
     _check_pixels(header, header.integer("NumberOfFrames"))
 
 
-def check_place(header: ImageHeader) -> None:
+def check_geometry(header: ImageHeader) -> None:
     """Raise unless the image has a valid position, pixel spacing and orientation.
 
     Raises:
@@ -115,13 +122,13 @@ def _check_pixels(header: ImageHeader, num_frames: int) -> None:
 
 
 def _is_compressed(header: ImageHeader) -> bool:
-    with refusing(header.path):
+    with pydicom_errors_as_unfit(header.path):
         from pydicom.pixels import get_decoder
 
         try:
             decoder = get_decoder(header.syntax)
         except NotImplementedError:
-            raise undecodable(header.path, header.syntax) from None
+            raise undecodable_error(header.path, header.syntax) from None
         if not decoder.is_available:
-            raise undecodable(header.path, header.syntax)
+            raise undecodable_error(header.path, header.syntax)
         return decoder.is_encapsulated

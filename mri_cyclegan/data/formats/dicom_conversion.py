@@ -25,7 +25,7 @@ TIMEOUT_S = 600
 PLACE_TOLERANCE = 0.25
 
 # dcm2niix only warns about this, although the images then have different intensity scales.
-GRAVE = "Intensity slope/intercept varies"
+SCALE_WARNING = "Intensity slope/intercept varies"
 
 _EXPORT = "Export the series again, or convert it by hand and look at what comes out."
 _CHOOSE = "Set data.volume_index to choose one, or keep the images of one in a folder of its own."
@@ -54,7 +54,7 @@ def convert_series(
         UnfitFile: dcm2niix is missing or fails, its output is incomplete, or no image was chosen.
     """
     grid = grid_of(folder, headers)
-    program = _program(folder, reason)
+    program = _find_dcm2niix(folder, reason)
     with tempfile.TemporaryDirectory(prefix="mri_cyclegan_dicom_") as scratch:
         outputs = _convert(folder, program, headers, Path(scratch))
         try:
@@ -69,7 +69,7 @@ def convert_series(
     return Volume(volume.array, volume.affine, tuple(replace(warning, path=folder) for warning in volume.warnings))
 
 
-def _program(folder: Path, reason: UnfitFile | None) -> str:
+def _find_dcm2niix(folder: Path, reason: UnfitFile | None) -> str:
     try:
         import dcm2niix
     except ModuleNotFoundError:
@@ -100,15 +100,15 @@ def _convert(folder: Path, program: str, headers: list[ImageHeader], scratch: Pa
         )
     except subprocess.TimeoutExpired as error:
         raise UnfitFile(folder, f"dcm2niix did not end within {TIMEOUT_S} s", _EXPORT) from error
-    if GRAVE in done.stdout + done.stderr:
-        raise UnfitFile(folder, f"dcm2niix says: {GRAVE} between its images", _EXPORT)
-    outputs = sorted(map(_described, target.glob("*.nii")), key=lambda one: (one.echo_time_ms, one.path.name))
+    if SCALE_WARNING in done.stdout + done.stderr:
+        raise UnfitFile(folder, f"dcm2niix says: {SCALE_WARNING} between its images", _EXPORT)
+    outputs = sorted(map(_read_output, target.glob("*.nii")), key=lambda one: (one.echo_time_ms, one.path.name))
     if done.returncode or not outputs:
         raise UnfitFile(folder, f"dcm2niix made no image of it (status {done.returncode})", _EXPORT)
     return outputs
 
 
-def _described(path: Path) -> _Output:
+def _read_output(path: Path) -> _Output:
     try:
         sidecar = json.loads(path.with_suffix(".json").read_text(encoding="utf-8", errors="replace"))
         echo_time_ms = 1000 * float(sidecar["EchoTime"])

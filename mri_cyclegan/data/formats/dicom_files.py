@@ -8,7 +8,7 @@ from mri_cyclegan.data.formats.mgh import MGH_SUFFIXES
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 
-START = bytes(128) + b"DICM"  # the preamble may hold anything, but nearly always holds zeros
+PREAMBLE_AND_MARK = bytes(128) + b"DICM"  # the preamble may hold anything, but nearly always holds zeros
 NUM_START_BYTES = 1024  # enough to recognize a DICOM file
 
 _SUFFIXES = (".dcm", ".ima", ".dcm.gz", ".ima.gz")
@@ -55,7 +55,7 @@ def series_files(folder: Path) -> list[Path]:
 def _kind(path: Path) -> str:
     """Return ``"dicom"``, ``"doubtful"``, or ``""`` for anything else."""
     name = path.name.lower()
-    if name.startswith(".") or name == "dicomdir" or name.endswith(_OTHERS) or _is_no_file(path):
+    if name.startswith(".") or name == "dicomdir" or name.endswith(_OTHERS) or _is_not_regular_file(path):
         return ""
     if name.endswith(_SUFFIXES):
         return "dicom"
@@ -66,10 +66,10 @@ def _kind(path: Path) -> str:
         return "doubtful"
     if is_marked(start) or begins_data_set(start):
         return "dicom"
-    return "doubtful" if START.startswith(start) else ""
+    return "doubtful" if PREAMBLE_AND_MARK.startswith(start) else ""
 
 
-def _is_no_file(path: Path) -> bool:
+def _is_not_regular_file(path: Path) -> bool:
     """Whether it is not a regular file; False for a broken or inaccessible link, which may stand for a slice."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)

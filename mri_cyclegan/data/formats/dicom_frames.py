@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.formats.dicom_checks import check_enhanced, check_place, is_enhanced
-from mri_cyclegan.data.formats.dicom_image import EXPORT, ImageHeader, opened
+from mri_cyclegan.data.formats.dicom_checks import check_enhanced, check_geometry, is_enhanced
+from mri_cyclegan.data.formats.dicom_image import EXPORT, ImageHeader, open_dicom
 from mri_cyclegan.data.formats.dicom_placement import SAME_PLACE_MM, even_step, image_axes, stack_affine
 
 # Functional group to the tag in it that describes a frame's geometry.
-PLACES = {
+FRAME_GEOMETRY_TAGS = {
     "PlanePositionSequence": "ImagePositionPatient",
     "PlaneOrientationSequence": "ImageOrientationPatient",
     "PixelMeasuresSequence": "PixelSpacing",
@@ -73,18 +73,18 @@ def _frames_of(header: ImageHeader) -> list[ImageHeader]:
     """Return one header per frame, as if each frame were a separate image."""
     if not is_enhanced(header):
         return [header]
-    with opened(header.path) as file:
-        places = _read_places(file)
+    with open_dicom(header.path) as file:
+        places = _read_frame_geometry(file)
     count = header.integer("NumberOfFrames")
     if len(places) != count:
         raise UnfitFile(header.path, f"{count} frames, but the places of {len(places)}", EXPORT)
     frames = [replace(header, numbers={**header.numbers, **place}) for place in places]
     for frame in frames:
-        check_place(frame)
+        check_geometry(frame)
     return frames
 
 
-def _read_places(file: io.BufferedReader) -> list[dict[str, tuple[float, ...]]]:
+def _read_frame_geometry(file: io.BufferedReader) -> list[dict[str, tuple[float, ...]]]:
     """Read each frame's geometry tags from its own functional groups, or else from the shared ones."""
     from pydicom import dcmread
 
@@ -94,7 +94,7 @@ def _read_places(file: io.BufferedReader) -> list[dict[str, tuple[float, ...]]]:
     return [
         {
             keyword: tuple(map(float, (frame if sequence in frame else shared)[sequence][0][keyword].value))
-            for sequence, keyword in PLACES.items()
+            for sequence, keyword in FRAME_GEOMETRY_TAGS.items()
         }
         for frame in frames
     ]

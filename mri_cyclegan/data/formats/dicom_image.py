@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.formats.dicom_files import NUM_START_BYTES, START, begins_data_set, is_explicit, is_marked
+from mri_cyclegan.data.formats.dicom_files import (
+    NUM_START_BYTES,
+    PREAMBLE_AND_MARK,
+    begins_data_set,
+    is_explicit,
+    is_marked,
+)
 
 # Keyword to number of values, minimum and maximum (lengths in mm); within them every affine is finite and invertible.
 RANGES: dict[str, tuple[int, float, float]] = {
@@ -101,7 +107,7 @@ class _ClippedReader(io.BufferedReader):
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def pydicom_errors_as_unfit(path: Path) -> Iterator[None]:
     """Silence pydicom, and turn its exceptions into UnfitFile without their text, which may quote the file."""
     logger = logging.getLogger("pydicom")
     level = logger.level
@@ -126,13 +132,13 @@ def refusing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[io.BufferedReader]:
+def open_dicom(path: Path) -> Iterator[io.BufferedReader]:
     """Open a file for pydicom, which trusts any length the file claims and may raise any exception.
 
     Raises:
         UnfitFile: the file is broken or cannot be read.
     """
-    with refusing(path), _ClippedReader(io.FileIO(path)) as file:
+    with pydicom_errors_as_unfit(path), _ClippedReader(io.FileIO(path)) as file:
         yield file
 
 
@@ -142,7 +148,7 @@ def read_header(path: Path) -> ImageHeader:
     Raises:
         UnfitFile: the file is not DICOM, or ends before its SeriesInstanceUID.
     """
-    with refusing(path):
+    with pydicom_errors_as_unfit(path):
         from pydicom import pixels, uid  # noqa: F401 - version 2 has no pixels
         from pydicom.filereader import read_dataset
         from pydicom.tag import Tag
@@ -152,7 +158,7 @@ def read_header(path: Path) -> ImageHeader:
             meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
             syntax = "".join(_values(meta, "TransferSyntaxUID", _text, "")) or implied_syntax
             if syntax == uid.DeflatedExplicitVRLittleEndian:  # else pydicom would inflate it to any size
-                raise undecodable(path, syntax)
+                raise undecodable_error(path, syntax)
             dataset = read_dataset(
                 file,
                 is_implicit_VR=syntax == uid.ImplicitVRLittleEndian,
@@ -175,7 +181,7 @@ def _find_start(path: Path, file: io.BufferedReader) -> str:
     if start[:2] == b"\x1f\x8b":
         raise UnfitFile(path, "a compressed DICOM file", "Decompress the files of the series with gunzip.")
     if is_marked(start):
-        file.seek(len(START))
+        file.seek(len(PREAMBLE_AND_MARK))
         return ""
     if not begins_data_set(start):
         raise UnfitFile(path, "no DICM mark at byte 128: truncated, or not a DICOM file", COPY)
@@ -225,7 +231,7 @@ def _find_pixels(file: io.BufferedReader, dataset: Any) -> tuple[int, int, str]:
     return offset, length, "OW" if implicit else head[4:6].decode("ascii", "replace")
 
 
-def undecodable(path: Path, syntax: str) -> UnfitFile:
+def undecodable_error(path: Path, syntax: str) -> UnfitFile:
     """Return the error for pixels in a transfer syntax that cannot be decoded."""
     from pydicom.uid import UID
 
@@ -242,7 +248,7 @@ def stored_values(header: ImageHeader) -> np.ndarray:
     Raises:
         UnfitFile: the pixels cannot be decoded.
     """
-    with refusing(header.path):
+    with pydicom_errors_as_unfit(header.path):
         from pydicom.pixels import get_decoder
 
         with _ClippedReader(io.FileIO(header.path)) as file:

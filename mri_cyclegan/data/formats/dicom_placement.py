@@ -11,7 +11,7 @@ from mri_cyclegan.data.formats.dicom_image import EXPORT, REPEATS, ImageHeader
 SAME_PLACE_MM = 0.01
 
 
-class SeveralImages(UnfitFile):
+class MultipleVolumes(UnfitFile):
     """A complete series that is more than one volume: it holds several echoes, phases or repetitions."""
 
 
@@ -26,7 +26,7 @@ def place_slices(folder: Path, headers: list[ImageHeader]) -> tuple[list[ImageHe
         Headers in slice order, voxel to RAS+ affine in mm, and warnings about the slice positions.
 
     Raises:
-        SeveralImages: several images of different kinds share a position.
+        MultipleVolumes: several images of different kinds share a position.
         UnfitFile: slices are missing, duplicated or unevenly spaced.
     """
     axes, normal = image_axes(headers[0].numbers["ImageOrientationPatient"])
@@ -38,7 +38,7 @@ def place_slices(folder: Path, headers: list[ImageHeader]) -> tuple[list[ImageHe
     else:
         depths = positions @ normal
         if np.diff(depths).min() < SAME_PLACE_MM:
-            raise _repeated(folder, headers, depths)
+            raise _repeated_error(folder, headers, depths)
         step, warnings = even_step(folder, positions, normal)
     return headers, stack_affine(axes, headers[0].numbers["PixelSpacing"], step, positions[0]), warnings
 
@@ -91,8 +91,8 @@ def even_step(folder: Path, positions: np.ndarray, normal: np.ndarray) -> tuple[
     unevenness = SAME_PLACE_MM + 0.02 * np.linalg.norm(step)
     tolerance = unevenness + rounding
     off_line = np.linalg.norm(positions[0] + np.arange(len(positions))[:, None] * step - positions, axis=1)
-    if off_line.max() > tolerance or gaps.max() > 1.5 * _usual(gaps):
-        raise _uneven(folder, depths, gaps, off_line.max(), tolerance)
+    if off_line.max() > tolerance or gaps.max() > 1.5 * _lower_median(gaps):
+        raise _uneven_error(folder, depths, gaps, off_line.max(), tolerance)
     shift = float(np.linalg.norm(step - (step @ normal) * normal))
     if shift <= unevenness + rounding / len(gaps):
         return step, []
@@ -109,12 +109,12 @@ def _rounding_mm(positions: np.ndarray) -> float:
     return 0.0
 
 
-def _usual(gaps: np.ndarray) -> float:
+def _lower_median(gaps: np.ndarray) -> float:
     """Return the lower median: missing slices only widen gaps."""
     return float(np.sort(gaps)[(len(gaps) - 1) // 2])
 
 
-def _repeated(folder: Path, headers: list[ImageHeader], depths: np.ndarray) -> UnfitFile:
+def _repeated_error(folder: Path, headers: list[ImageHeader], depths: np.ndarray) -> UnfitFile:
     pairs = np.flatnonzero(np.diff(depths) < SAME_PLACE_MM)
     places = sorted({f"{depths[index]:.2f}" for index in pairs}, key=float)
     listing = ", ".join(places[:6]) + (", …" if len(places) > 6 else "")
@@ -129,11 +129,13 @@ def _repeated(folder: Path, headers: list[ImageHeader], depths: np.ndarray) -> U
         return UnfitFile(folder, problem, f"Remove the copies, such as one of {first} and {second}.")
     remedy = "Keep one of them, or convert the series with dcm2niix, which takes them apart."
     problem += f"; {', '.join(differing)} differ: echoes, phases or repetitions share the series"
-    return SeveralImages(folder, problem, remedy)
+    return MultipleVolumes(folder, problem, remedy)
 
 
-def _uneven(folder: Path, depths: np.ndarray, gaps: np.ndarray, off_line: float, tolerance: np.floating) -> UnfitFile:
-    usual = _usual(gaps)
+def _uneven_error(
+    folder: Path, depths: np.ndarray, gaps: np.ndarray, off_line: float, tolerance: np.floating
+) -> UnfitFile:
+    usual = _lower_median(gaps)
     worst = int(np.abs(gaps - usual).argmax())
     if abs(gaps[worst] - usual) <= tolerance:
         problem = f"slices lie up to {off_line:.2f} mm off the line from the first to the last"

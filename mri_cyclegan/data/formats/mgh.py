@@ -9,13 +9,20 @@ from nibabel.freesurfer.mghformat import DATA_OFFSET, MGHHeader
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.affine import affine_warnings, assumed_affine, require_invertible
-from mri_cyclegan.data.formats.stored_voxels import AGAIN, StoredVoxels, locate_volume, open_stream, read_voxels, scaled
+from mri_cyclegan.data.formats.stored_voxels import (
+    AGAIN,
+    StoredVoxels,
+    apply_scaling,
+    locate_volume,
+    open_stream,
+    read_voxels,
+)
 from mri_cyclegan.data.volume import ReadOptions, Volume
 
 MGH_SUFFIXES = (".mgh", ".mgz")
 
 # Maximum bytes after the voxels: a few sequence parameters, and notes such as command lines and a color table.
-MAX_NOTES = 2**20
+MAX_TRAILER_BYTES = 2**20
 
 _VERSION = b"\0\0\0\1"
 _AGAIN = "Convert it again, e.g. with mri_convert."
@@ -31,7 +38,7 @@ def read_mgh(path: Path, options: ReadOptions) -> Volume:
         content, stored = _read_layout(path, file, options)
         affine, warnings = _affine(path, content, stored.shape, options)
         array = read_voxels(path, file, stored)
-    return Volume(scaled(path, array, 1.0, 0.0), affine, tuple(warnings))
+    return Volume(apply_scaling(path, array, 1.0, 0.0), affine, tuple(warnings))
 
 
 def mgh_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
@@ -58,16 +65,16 @@ def _read_layout(path: Path, file: BinaryIO, options: ReadOptions) -> tuple[byte
         dtype = MGHHeader(content, check=False).get_data_dtype()
     except KeyError as error:
         raise UnfitFile(path, f"unknown voxel type {code}", _AGAIN) from error
-    return content, locate_volume(path, file, tuple(shape), dtype, DATA_OFFSET, options, MAX_NOTES)
+    return content, locate_volume(path, file, tuple(shape), dtype, DATA_OFFSET, options, MAX_TRAILER_BYTES)
 
 
 def _affine(
     path: Path, content: bytes, shape: tuple[int, int, int], options: ReadOptions
 ) -> tuple[np.ndarray, list[Finding]]:
     header = MGHHeader(content, check=False)
-    (is_placed,) = struct.unpack_from(">h", content, 28)  # goodRASFlag as stored: nibabel sets it
+    (has_good_ras,) = struct.unpack_from(">h", content, 28)  # goodRASFlag as stored: nibabel sets it
     warnings = []
-    if is_placed:
+    if has_good_ras:
         spacing = np.asarray(header["delta"], dtype=np.float64)
         if not (np.isfinite(spacing).all() and (spacing > 0).all()):
             problem = f"voxel sizes {tuple(map(float, spacing))} mm; expected numbers above 0"

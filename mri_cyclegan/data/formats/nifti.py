@@ -12,11 +12,11 @@ from mri_cyclegan.data.formats.nifti_header import (
     STARTS,
     check_magic,
     data_offset,
-    full_shape,
+    header_shape,
     read_content,
     voxel_type,
 )
-from mri_cyclegan.data.formats.stored_voxels import StoredVoxels, locate_volume, open_stream, read_voxels, scaled
+from mri_cyclegan.data.formats.stored_voxels import StoredVoxels, apply_scaling, locate_volume, open_stream, read_voxels
 from mri_cyclegan.data.volume import ReadOptions, Volume
 from mri_cyclegan.filesystem import atomic_file
 
@@ -36,7 +36,7 @@ def read_nifti(path: Path, options: ReadOptions) -> Volume:
         header, stored = _read_layout(path, file, options)
         affine, warnings = voxel_affine(path, header, stored.shape, options)
         array = read_voxels(path, file, stored)
-    array = scaled(path, array, float(header["scl_slope"]), float(header["scl_inter"]))
+    array = apply_scaling(path, array, float(header["scl_slope"]), float(header["scl_inter"]))
     return Volume(array, affine, tuple(warnings))
 
 
@@ -69,6 +69,6 @@ def _read_layout(path: Path, file: BinaryIO, options: ReadOptions) -> tuple[niba
     content, endianness = read_content(path, file)
     check_magic(path, content, _MAGIC, _PAIR)
     header = HEADERS[len(content)](content, endianness, check=False)
-    shape, dtype = full_shape(path, header), voxel_type(path, header)
+    shape, dtype = header_shape(path, header), voxel_type(path, header)
     offset = data_offset(path, header, least=len(content) + 4)
     return header, locate_volume(path, file, shape, dtype, offset, options)

@@ -7,7 +7,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
-from mri_cyclegan.data.formats.affine import affine_warnings, assumed_affine, by, require_invertible
+from mri_cyclegan.data.formats.affine import affine_warnings, assumed_affine, format_spacing, require_invertible
 from mri_cyclegan.data.volume import ReadOptions
 
 # How much rounding may push a quaternion's squared length above 1; the rotation is still accurate to half a degree.
@@ -19,7 +19,7 @@ def voxel_affine(
     header: nibabel.Nifti1Header,
     shape: tuple[int, int, int],
     options: ReadOptions,
-    unplaced: str = "neither sform nor qform is set",
+    missing_orientation_reason: str = "neither sform nor qform is set",
 ) -> tuple[np.ndarray, list[Finding]]:
     """Return the affine to RAS+ mm (sform, else qform, else ``assume_orientation``) and warnings about it.
 
@@ -28,7 +28,7 @@ def voxel_affine(
         header: header as nibabel reads it.
         shape: shape of the volume.
         options: ``assume_orientation`` is used if neither is set.
-        unplaced: why neither is set, as a clause for messages.
+        missing_orientation_reason: why neither is set, as a clause for messages.
 
     Raises:
         UnfitFile: the affine is unknown or broken.
@@ -49,7 +49,7 @@ def voxel_affine(
     elif qform is not None:
         affine = qform
     else:
-        affine, warning = assumed_affine(path, unplaced, spacing, shape, options)
+        affine, warning = assumed_affine(path, missing_orientation_reason, spacing, shape, options)
         warnings.append(warning)
     require_invertible(path, affine)
     affine = np.asarray(affine, dtype=np.float64)
@@ -106,6 +106,8 @@ def _disagreements(
             warnings.append((problem, "Harmless after a registration; else convert it again."))
     existing = np.linalg.norm(affine[:3, :3], axis=0)[: len(spacing)]
     if not np.allclose(existing, spacing, rtol=0.02):
-        problem = f"pixdim says {by(spacing)} mm, the affine {by(existing)} mm; the affine is used"
+        problem = (
+            f"pixdim says {format_spacing(spacing)} mm, the affine {format_spacing(existing)} mm; the affine is used"
+        )
         warnings.append((problem, "Convert it again, or correct pixdim."))
     return [Finding("warning", path, problem, remedy) for problem, remedy in warnings]

@@ -56,7 +56,7 @@ def check_magic(path: Path, content: bytes, expected: Mapping[int, bytes], hints
         raise UnfitFile(path, f"bad magic {magic!r}{hint}; expected {wanted!r}", "Convert it again.")
 
 
-def full_shape(path: Path, header: nibabel.Nifti1Header) -> tuple[int, ...]:
+def header_shape(path: Path, header: nibabel.Nifti1Header) -> tuple[int, ...]:
     """Return the sizes of all axes.
 
     Raises:

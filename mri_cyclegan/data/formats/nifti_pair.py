@@ -15,17 +15,17 @@ from mri_cyclegan.data.formats.nifti_header import (
     STARTS,
     check_magic,
     data_offset,
-    full_shape,
+    header_shape,
     read_content,
     voxel_type,
 )
 from mri_cyclegan.data.formats.stored_voxels import (
     AGAIN,
     StoredVoxels,
+    apply_scaling,
     locate_volume,
     open_stream,
     read_voxels,
-    scaled,
     skip,
 )
 from mri_cyclegan.data.volume import ReadOptions, Volume
@@ -48,7 +48,7 @@ class _Header(NamedTuple):
     fields: nibabel.Nifti1Header
     slope: float
     intercept: float
-    unplaced: str
+    missing_orientation_reason: str
 
 
 def pair_files(path: Path) -> list[Path]:
@@ -87,9 +87,9 @@ def read_pair(path: Path, options: ReadOptions) -> Volume:
     header = _read_header(header_path)
     with open_stream(image_path, "voxels", _ANYTHING) as file:
         stored = _locate(header_path, image_path, file, header.fields, options)
-        affine, warnings = voxel_affine(path, header.fields, stored.shape, options, header.unplaced)
+        affine, warnings = voxel_affine(path, header.fields, stored.shape, options, header.missing_orientation_reason)
         array = read_voxels(image_path, file, stored)
-    return Volume(scaled(header_path, array, header.slope, header.intercept), affine, tuple(warnings))
+    return Volume(apply_scaling(header_path, array, header.slope, header.intercept), affine, tuple(warnings))
 
 
 def pair_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
@@ -102,13 +102,13 @@ def pair_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], 
     header = _read_header(header_path)
     with open_stream(image_path, "voxels", _ANYTHING) as file:
         stored = _locate(header_path, image_path, file, header.fields, options)
-    return stored.shape, voxel_affine(path, header.fields, stored.shape, options, header.unplaced)[0]
+    return stored.shape, voxel_affine(path, header.fields, stored.shape, options, header.missing_orientation_reason)[0]
 
 
 def _locate(
     header_path: Path, image_path: Path, file: BinaryIO, header: nibabel.Nifti1Header, options: ReadOptions
 ) -> StoredVoxels:
-    shape, dtype = full_shape(header_path, header), voxel_type(header_path, header)
+    shape, dtype = header_shape(header_path, header), voxel_type(header_path, header)
     return locate_volume(image_path, file, shape, dtype, data_offset(header_path, header, least=0), options)
 
 
@@ -122,8 +122,8 @@ def _read_header(path: Path) -> _Header:
     magic = content[MAGIC_AT[len(content)] :][:3]
     if len(content) == 540 or magic in (b"ni1", b"n+1"):
         check_magic(path, content, _MAGIC, _SINGLE)
-        unplaced = "neither sform nor qform is set"
-        return _Header(fields, float(fields["scl_slope"]), float(fields["scl_inter"]), unplaced)
+        missing_orientation_reason = "neither sform nor qform is set"
+        return _Header(fields, float(fields["scl_slope"]), float(fields["scl_inter"]), missing_orientation_reason)
     # Analyze has other fields where NIfTI stores the orientation.
     fields["sform_code"] = fields["qform_code"] = 0
     slope, intercept = Spm2AnalyzeHeader(content, endianness, check=False).get_slope_inter()

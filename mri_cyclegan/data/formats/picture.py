@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mri_cyclegan.data.findings import Finding, UnfitFile
-from mri_cyclegan.data.formats.png_whole import check_whole
+from mri_cyclegan.data.formats.png_integrity import check_png_integrity
 from mri_cyclegan.data.volume import ReadOptions, Volume
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -30,7 +30,7 @@ def read_picture(path: Path, options: ReadOptions) -> Volume:
     warnings: tuple[Finding, ...] = ()
     with _open(path) as picture:
         if picture.format == "PNG":
-            check_whole(path)
+            check_png_integrity(path)
         else:
             warnings = (Finding("warning", path, "JPEG is lossy", "Export the slices as PNG."),)
         # Pillow returns only the high bytes of 16-bit pictures that are not plain gray.

@@ -8,14 +8,14 @@ from mri_cyclegan.data.formats.mgh import MGH_SUFFIXES, mgh_shape, read_mgh
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES, nifti_shape, read_nifti
 from mri_cyclegan.data.formats.nifti_pair import HEADER_SUFFIXES, PAIR_SUFFIXES, pair_files, pair_shape, read_pair
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES, picture_shape, read_picture
-from mri_cyclegan.plugins import plugins
+from mri_cyclegan.plugins import load_plugins
 
 FORMATS = (
     Format("NIfTI", NIFTI_SUFFIXES, read_nifti, nifti_shape),
     Format("NIfTI pair", PAIR_SUFFIXES, read_pair, pair_shape, companions=HEADER_SUFFIXES, source_files=pair_files),
     Format("FreeSurfer", MGH_SUFFIXES, read_mgh, mgh_shape),
     Format("picture", PICTURE_SUFFIXES, read_picture, picture_shape, is_picture=True),
-    *plugins("formats", Format).values(),
+    *load_plugins("formats", Format).values(),
 )
 DICOM_SERIES = Format("DICOM", (), read_series, series_shape, source_files=series_files)
 

@@ -172,7 +172,7 @@ def skip(file: BinaryIO, num_bytes: int) -> int:
     return num_read
 
 
-def scaled(path: Path, array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+def apply_scaling(path: Path, array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     """Return ``slope`` * stored value + ``intercept``, (X, Y, Z) float32; a slope of 0 or NaN means "not scaled".
 
     Raises:

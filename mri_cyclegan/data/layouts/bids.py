@@ -8,10 +8,10 @@ from pathlib import Path
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.registry import strip_suffix
-from mri_cyclegan.data.formats.unread import left_out
-from mri_cyclegan.data.layouts.entities import NO_IMAGES, FilterValue, entities, passes
-from mri_cyclegan.data.layouts.reachability import unreachable
-from mri_cyclegan.data.layouts.scan import Found, Scan, nfc, part_named
+from mri_cyclegan.data.formats.unsupported import skipped_image_findings
+from mri_cyclegan.data.layouts.entities import NON_MAGNITUDE_PARTS, FilterValue, entities, matches_filter
+from mri_cyclegan.data.layouts.reachability import access_findings
+from mri_cyclegan.data.layouts.scan import Found, Scan, normalize_unicode, split_part_named
 from mri_cyclegan.data.layouts.settings import LayoutSettings
 from mri_cyclegan.data.walking import is_folder, walk
 
@@ -40,7 +40,7 @@ def find_bids(root: Path, settings: LayoutSettings) -> Found:
     roots = [("", root.parent)] if is_bids_subject(root) else _roots(root)
     for part, folder in roots:
         for subject in [root] if is_bids_subject(root) else _subjects(folder):
-            found.findings.extend(unreachable(subject))
+            found.findings.extend(access_findings(subject))
             if is_folder(subject):
                 _find_of_subject(subject, part, settings, found, refused)
     for (reason, remedy), paths in refused.items():
@@ -55,7 +55,7 @@ def _roots(root: Path) -> list[tuple[str, Path]]:
     """Return the data set's folder or, if it has no subjects, one folder per part of a split; each with its part."""
     if any(root.glob("sub-*")) or not is_folder(root):
         return [("", root)]
-    parts = [(part_named(folder.name), folder) for folder in sorted(root.iterdir()) if is_folder(folder)]
+    parts = [(split_part_named(folder.name), folder) for folder in sorted(root.iterdir()) if is_folder(folder)]
     return [(part, folder) for part, folder in parts if part and any(folder.glob("sub-*"))] or [("", root)]
 
 
@@ -71,10 +71,10 @@ def _find_of_subject(
     for folder, files in walk(subject, found.findings, _is_bids_folder):
         for path in files:
             if _is_bids_folder(path.relative_to(subject).parts):  # named like a folder: perhaps a broken link
-                found.findings.extend(unreachable(path))
+                found.findings.extend(access_findings(path))
         if folder.name != "anat":
             continue
-        found.findings.extend(left_out(files, NIFTI_SUFFIXES))
+        found.findings.extend(skipped_image_findings(files, NIFTI_SUFFIXES))
         session = folder.parent.name if folder.parent != subject else ""
         for path in files:
             for contrast, name in names.items():
@@ -84,15 +84,17 @@ def _find_of_subject(
                 of_scan = entities(strip_suffix(path.name))
                 if refusal := _why_refused(contrast, of_scan, wanted):
                     refused[refusal].append(path)
-                elif not passes(of_scan, wanted):
+                elif not matches_filter(of_scan, wanted):
                     found.left_out.append(path)
                 else:
-                    found.scans.append(Scan(nfc(subject.name), nfc(session), contrast, path, part))
+                    found.scans.append(
+                        Scan(normalize_unicode(subject.name), normalize_unicode(session), contrast, path, part)
+                    )
 
 
 def _why_refused(contrast: str, of_scan: Mapping[str, str], wanted: Mapping[str, FilterValue]) -> Refusal | None:
     """Return why a scan is not a plain image of its contrast; None if it is one, or the filter asks for it."""
-    if of_scan.get("part") in NO_IMAGES:
+    if of_scan.get("part") in NON_MAGNITUDE_PARTS:
         return f"part-{of_scan['part']} is the phase or one component of a signal, no image", ""
     if "ce" in of_scan and "ce" not in wanted:
         remedy = f"To use such scans as {contrast}, set 'data.bids_filters={{{contrast}: {{ce: {of_scan['ce']}}}}}'."
@@ -100,7 +102,7 @@ def _why_refused(contrast: str, of_scan: Mapping[str, str], wanted: Mapping[str,
     return None
 
 
-def undecided(root: Path, scans: Sequence[Scan], settings: LayoutSettings) -> list[Finding]:
+def ambiguous_scan_warnings(root: Path, scans: Sequence[Scan], settings: LayoutSettings) -> list[Finding]:
     """Warn about each contrast with several scans in a session, and suggest a filter that chooses among them."""
     findings = []
     for contrast in settings.contrasts:

@@ -8,12 +8,12 @@ from pathlib import Path
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES, VOLUME_SUFFIXES
-from mri_cyclegan.data.formats.unread import left_out
+from mri_cyclegan.data.formats.unsupported import skipped_image_findings
 from mri_cyclegan.data.layouts.bids import is_bids
 from mri_cyclegan.data.layouts.contrast_names import known_contrasts
-from mri_cyclegan.data.layouts.numbers import identifies
+from mri_cyclegan.data.layouts.numbers import has_subject_number
 from mri_cyclegan.data.layouts.pattern_proposal import propose_patterns
-from mri_cyclegan.data.layouts.scan import PART_NAMES, part_named
+from mri_cyclegan.data.layouts.scan import PART_NAMES, split_part_named
 from mri_cyclegan.data.layouts.settings import LayoutSettings
 from mri_cyclegan.data.walking import is_folder, walk
 
@@ -23,7 +23,7 @@ _PART_AND_CONTRAST = re.compile(
 )
 
 
-def layout_of(
+def layout_from_options(
     root: Path,
     layout: str | None,
     contrasts: Sequence[str] | None,
@@ -68,13 +68,13 @@ def detect_layout(root: Path, layout: str | None = None, contrasts: Sequence[str
         if layout is None and len(found) == 1:
             return LayoutSettings(found.pop(), chosen)
         if layout is not None:
-            return LayoutSettings(layout, chosen or _only_two(kinds, layout) or BIDS_CONTRASTS)
-    nested = _nested(root)
-    if nested and not all(identifies(folder.name) for folder in nested):  # else each is one subject's folder
+            return LayoutSettings(layout, chosen or _only_two_folders(kinds, layout) or BIDS_CONTRASTS)
+    nested = _nested_data_sets(root)
+    if nested and not all(has_subject_number(folder.name) for folder in nested):  # else each is one subject's folder
         raise ValueError(f"{root} holds data sets. Verify one of them:{''.join(nested.values())}")
     if proposed := propose_patterns(root):
         return proposed if contrasts is None else replace(proposed, contrasts=tuple(contrasts))
-    if two := _only_two(kinds, layout):
+    if two := _only_two_folders(kinds, layout):
         return LayoutSettings(kinds[two[0]], two)
     raise ValueError(f"{root} is no data set: {_explain(root, kinds)}")
 
@@ -87,19 +87,19 @@ def _contrasts_with_kinds(root: Path) -> dict[str, str]:
     """Map the name of each folder that may hold a contrast, also below folders of split parts, to its layout."""
     kinds: dict[str, str] = {}
     for folder in _folders(root):
-        if part_named(folder.name):
+        if split_part_named(folder.name):
             named = [(below.name, below) for below in _folders(folder)]
         elif match := _PART_AND_CONTRAST.fullmatch(folder.name):
             named = [(match["contrast"], folder)]
         else:
             named = [(folder.name, folder)]
         for name, of_contrast in named:
-            if name not in kinds and (kind := _kind_of(of_contrast)):
+            if name not in kinds and (kind := _layout_of_first_image(of_contrast)):
                 kinds[name] = kind
     return kinds
 
 
-def _kind_of(folder: Path) -> str | None:
+def _layout_of_first_image(folder: Path) -> str | None:
     """Return the layout that the first image below a folder indicates."""
     for found, files in walk(folder, []):
         for path in files:
@@ -127,14 +127,14 @@ def _named_contrasts(kinds: dict[str, str], layout: str | None) -> tuple[str, ..
     return chosen if len({kinds[name] for name in chosen}) == 1 else ()
 
 
-def _only_two(kinds: dict[str, str], layout: str | None) -> tuple[str, ...]:
+def _only_two_folders(kinds: dict[str, str], layout: str | None) -> tuple[str, ...]:
     """Return the only two folders with images of one kind, unless numbers in their names indicate two subjects."""
     names = [name for name, kind in kinds.items() if layout in (None, kind)]
     alike = len(names) == 2 and len({kinds[name] for name in names}) == 1
-    return tuple(names) if alike and not any(map(identifies, names)) else ()
+    return tuple(names) if alike and not any(map(has_subject_number, names)) else ()
 
 
-def _nested(root: Path) -> dict[Path, str]:
+def _nested_data_sets(root: Path) -> dict[Path, str]:
     """Map each subfolder that is itself a data set (BIDS or one folder per contrast) to a line that says so."""
     nested = {}
     for folder in _folders(root):
@@ -156,6 +156,6 @@ def _explain(root: Path, kinds: dict[str, str]) -> str:
             f"it holds images in {', '.join(kinds)}. Name the two contrasts' folders with --contrasts A,B, or their "
             "files with --pattern-a and --pattern-b."
         )
-    if unread := [finding for _, files in walk(root, []) for finding in left_out(files, IMAGE_SUFFIXES)]:
+    if unread := [finding for _, files in walk(root, []) for finding in skipped_image_findings(files, IMAGE_SUFFIXES)]:
         return f"it holds images that are not read. {unread[0]}"
     return "no images were found in it. Expected BIDS (sub-*/anat), or one folder per contrast."

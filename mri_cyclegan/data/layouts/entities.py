@@ -23,7 +23,7 @@ KEYS = ("acq", "ce", "desc", "dir", "echo", "flip", "inv", "mt", "part", "rec", 
 EXAMPLE = "Example: data.bids_filters={T1w: {acq: highres, run: 1}}."
 
 # Values of part- for phase images or one component of a complex signal, which are not anatomical images.
-NO_IMAGES = ("phase", "real", "imag")
+NON_MAGNITUDE_PARTS = ("phase", "real", "imag")
 
 
 def entities(stem: str) -> dict[str, str]:
@@ -36,15 +36,17 @@ def entities(stem: str) -> dict[str, str]:
     return {key: value for key, value in pairs if key != "sub"}
 
 
-def passes(found: Mapping[str, str], wanted: Mapping[str, FilterValue]) -> bool:
+def matches_filter(found: Mapping[str, str], wanted: Mapping[str, FilterValue]) -> bool:
     """Whether the entities of a scan have the wanted values; numbers are compared without leading zeros.
 
-    >>> passes({"run": "01"}, {"run": 1}), passes({}, {"acq": None}), passes({"acq": "a"}, {"acq": ["b", "c"]})
-    (True, True, False)
+    >>> matches_filter({"run": "01"}, {"run": 1}), matches_filter({}, {"acq": None})
+    (True, True)
+    >>> matches_filter({"acq": "a"}, {"acq": ["b", "c"]})
+    False
     """
     for key, value in wanted.items():
         allowed = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        if _plain(found.get(key)) not in [_plain(one) for one in allowed]:
+        if _normalize_number(found.get(key)) not in [_normalize_number(one) for one in allowed]:
             return False
     return True
 
@@ -85,6 +87,6 @@ def parse_filters(text: str | None) -> dict[str, Any]:
     return filters
 
 
-def _plain(value: object) -> object:
+def _normalize_number(value: object) -> object:
     text = None if value is None else str(value)
     return str(int(text)) if text is not None and re.fullmatch(r"\d+", text) else text

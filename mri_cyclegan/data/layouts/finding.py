@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.data.layouts.bids import find_bids, undecided
+from mri_cyclegan.data.layouts.bids import ambiguous_scan_warnings, find_bids
 from mri_cyclegan.data.layouts.folders import find_in_folders
 from mri_cyclegan.data.layouts.patterns import find_by_pattern
 from mri_cyclegan.data.layouts.scan import Found, Scan
@@ -25,7 +25,7 @@ def find_scans(root: str | Path, settings: LayoutSettings) -> Found:
     _require_folder(root)
     if settings.layout == "bids":
         found = find_bids(root, settings)
-        found.findings.extend(undecided(root, found.scans, settings))
+        found.findings.extend(ambiguous_scan_warnings(root, found.scans, settings))
     elif settings.layout == "pattern":
         found = find_by_pattern(root, settings)
     else:

@@ -7,12 +7,12 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.dicom import series_files
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.formats.registry import VOLUME_SUFFIXES
-from mri_cyclegan.data.formats.unread import left_out
-from mri_cyclegan.data.layouts.reachability import read_first_byte, unreachable
-from mri_cyclegan.data.layouts.scan import PART_NAMES, Found, part_named
+from mri_cyclegan.data.formats.unsupported import skipped_image_findings
+from mri_cyclegan.data.layouts.reachability import access_findings, require_openable
+from mri_cyclegan.data.layouts.scan import PART_NAMES, Found, split_part_named
 from mri_cyclegan.data.layouts.settings import LayoutSettings
+from mri_cyclegan.data.layouts.subject_assignment import build_scans
 from mri_cyclegan.data.layouts.subjects import Place
-from mri_cyclegan.data.layouts.whose import scans_of
 from mri_cyclegan.data.walking import is_folder, walk
 
 # Layout to the suffixes of its files; a DICOM folder is recognized by its content.
@@ -30,10 +30,10 @@ def find_in_folders(root: Path, settings: LayoutSettings) -> Found:
         for part, folder in contrast_folders(root, contrast):
             for path in _scan_paths(settings.layout, folder, findings):
                 relative = path.relative_to(folder)
-                below = "" if part or len(relative.parts) < 2 else part_named(relative.parts[0])
+                below = "" if part or len(relative.parts) < 2 else split_part_named(relative.parts[0])
                 place = Place(contrast, PurePath(*relative.parts[1:]) if below else relative, settings.layout == "png")
                 entries.append((path, part or below, place))
-    return scans_of(root, entries, settings, findings)
+    return build_scans(root, entries, settings, findings)
 
 
 def contrast_folders(root: Path, contrast: str) -> list[tuple[str, Path]]:
@@ -53,7 +53,7 @@ def contrast_folders(root: Path, contrast: str) -> list[tuple[str, Path]]:
 def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[Path]:
     """Yield image files, or folders with a DICOM series, below a contrast's folder."""
     if not is_folder(folder):
-        findings += unreachable(folder)
+        findings += access_findings(folder)
         return
     for found, files in walk(folder, findings):
         if layout == "dicom" and series_files(found):
@@ -63,10 +63,10 @@ def _scan_paths(layout: str, folder: Path, findings: list[Finding]) -> Iterator[
                 problem = "DICOM files lie directly in the contrast's folder, so their subject is unknown"
                 findings.append(Finding("error", folder, problem, "Give each series a folder of its own in it."))
             continue
-        findings += left_out(files, SUFFIXES[layout])
+        findings += skipped_image_findings(files, SUFFIXES[layout])
         for path in files:
             if path.name.lower().endswith(SUFFIXES[layout]):
                 yield path
             else:
                 # An unreadable file may be DICOM, even the whole series.
-                findings += unreachable(path, look=read_first_byte if layout == "dicom" else Path.stat)
+                findings += access_findings(path, look=require_openable if layout == "dicom" else Path.stat)

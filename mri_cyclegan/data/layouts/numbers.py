@@ -52,7 +52,7 @@ def split_number(name: str, is_slice: bool) -> NumberedName | None:
     return _without(name, word.start(), word.end(), word.group())
 
 
-def identifies(text: str) -> bool:
+def has_subject_number(text: str) -> bool:
     """Whether a number in the text may identify a subject; a field strength such as ``3T`` cannot."""
     return any(map(str.isdigit, _FIELD_STRENGTH.sub("", text)))
 
@@ -63,7 +63,7 @@ def leading_identifier(text: str) -> str:
     >>> leading_identifier("case_001_brain"), leading_identifier("002_S_0295")
     ('case_001', '002')
     """
-    match = next((match for match in _WORD.finditer(text) if identifies(match.group())), None)
+    match = next((match for match in _WORD.finditer(text) if has_subject_number(match.group())), None)
     return "" if match is None else text[: match.end()]
 
 

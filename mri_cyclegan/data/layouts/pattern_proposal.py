@@ -18,7 +18,7 @@ from mri_cyclegan.data.layouts.settings import LayoutSettings
 from mri_cyclegan.data.walking import walk
 
 # Name of each contrast in SYNONYMS, in the same order.
-_TITLES = ("T1w", "T2w", "T1c", "FLAIR", "PD")
+_CONTRAST_NAMES = ("T1w", "T2w", "T1c", "FLAIR", "PD")
 
 # Fraction of all combinations of subject and name ending that must exist for the endings to mean kinds of image.
 MIN_FILLED = 0.5
@@ -52,7 +52,7 @@ def _by_contrast(paths: Sequence[PurePosixPath]) -> dict[str, list[PurePosixPath
         for part in (strip_suffix(path.name), *reversed(path.parent.parts)):
             if known := known_contrasts(part):
                 if len(known) == 1:
-                    groups[_TITLES[known.pop()]].append(path)
+                    groups[_CONTRAST_NAMES[known.pop()]].append(path)
                 break
     return dict(groups)
 
@@ -65,7 +65,7 @@ def _by_channel(paths: Sequence[PurePosixPath], root: Path) -> dict[str, list[Pu
         if match := _CHANNEL.search(strip_suffix(path.name)):
             name = named.get(int(match[1]), match[1])
             known = known_contrasts(name)
-            groups[_TITLES[known.pop()] if len(known) == 1 else name].append(path)
+            groups[_CONTRAST_NAMES[known.pop()] if len(known) == 1 else name].append(path)
     return dict(groups)
 
 

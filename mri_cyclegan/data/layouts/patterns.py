@@ -6,11 +6,11 @@ from pathlib import Path, PurePath
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES
-from mri_cyclegan.data.formats.unread import left_out
-from mri_cyclegan.data.layouts.scan import Found, part_named
+from mri_cyclegan.data.formats.unsupported import skipped_image_findings
+from mri_cyclegan.data.layouts.scan import Found, split_part_named
 from mri_cyclegan.data.layouts.settings import LayoutSettings
+from mri_cyclegan.data.layouts.subject_assignment import build_scans
 from mri_cyclegan.data.layouts.subjects import Place
-from mri_cyclegan.data.layouts.whose import scans_of
 from mri_cyclegan.data.walking import walk
 
 
@@ -39,13 +39,13 @@ def find_by_pattern(root: Path, settings: LayoutSettings) -> Found:
             if not path.name.lower().endswith(IMAGE_SUFFIXES):
                 passed_over.append(path)
                 continue
-            part = part_named(relative.parts[0]) if len(relative.parts) > 1 else ""
+            part = split_part_named(relative.parts[0]) if len(relative.parts) > 1 else ""
             folders = [name for name in relative.parts[bool(part) : -1] if name not in literal[matches[0]]]
             is_picture = path.name.lower().endswith(PICTURE_SUFFIXES)
             place = Place(settings.contrasts[matches[0]], PurePath(*folders, path.name), is_picture)
             entries.append((path, part, place))
-        findings += left_out(passed_over, IMAGE_SUFFIXES)
-    return scans_of(root, entries, settings, findings)
+        findings += skipped_image_findings(passed_over, IMAGE_SUFFIXES)
+    return build_scans(root, entries, settings, findings)
 
 
 def path_matcher(pattern: str) -> re.Pattern[str]:

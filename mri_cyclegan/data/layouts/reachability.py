@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mri_cyclegan.data.findings import Finding
-from mri_cyclegan.data.reading import unreadable
+from mri_cyclegan.data.reading import unreadable_error
 
 
-def unreachable(path: Path, look: Callable[[Path], object] = Path.stat) -> list[Finding]:
+def access_findings(path: Path, look: Callable[[Path], object] = Path.stat) -> list[Finding]:
     """Return a finding if a path exists but cannot be accessed, for example a broken link.
 
     Args:
@@ -18,10 +18,10 @@ def unreachable(path: Path, look: Callable[[Path], object] = Path.stat) -> list[
         look(path)
     except OSError as error:
         if not isinstance(error, FileNotFoundError) or path.is_symlink():
-            return [unreadable(path, error).finding]
+            return [unreadable_error(path, error).finding]
     return []
 
 
-def read_first_byte(path: Path) -> None:
+def require_openable(path: Path) -> None:
     """Raise OSError if a file may not be read."""
     path.open("rb").close()

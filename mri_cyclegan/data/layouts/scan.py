@@ -40,14 +40,16 @@ class Scan:
     @property
     def stem(self) -> str:
         """File name without extension and contrast: equal for two contrasts acquired or registered together."""
-        return strip_contrast(nfc(strip_suffix(self.path.name)), self.contrast)
+        return strip_contrast(normalize_unicode(strip_suffix(self.path.name)), self.contrast)
 
     @property
     def place(self) -> tuple[str, ...]:
         """Folders and stem, without contrasts: equal for two contrasts stored side by side."""
         contrasts = (self.contrast, *(family[0] for family in SYNONYMS))
         parts = (*self.path.parent.parts, strip_suffix(self.path.name))
-        stripped = ("" if part == self.contrast else strip_contrast(nfc(part), *contrasts) for part in parts)
+        stripped = (
+            "" if part == self.contrast else strip_contrast(normalize_unicode(part), *contrasts) for part in parts
+        )
         # strip_contrast keeps names that are only a contrast; drop them, so that "T1w" and "T2w" are one place, too.
         known = {name for family in SYNONYMS for name in family}
         return tuple("" if part.lower() in known else part for part in stripped)
@@ -67,15 +69,15 @@ class Found(NamedTuple):
     left_out: list[Path] = []  # noqa: RUF012
 
 
-def nfc(name: str) -> str:
+def normalize_unicode(name: str) -> str:
     """Return a name in Unicode's composed form: some file systems decompose letters such as ``é``."""
     return unicodedata.normalize("NFC", name)
 
 
-def part_named(folder: str) -> str:
+def split_part_named(folder: str) -> str:
     """Return the part of a split that a folder's name stands for; empty if none.
 
-    >>> part_named("Training"), part_named("T1w")
+    >>> split_part_named("Training"), split_part_named("T1w")
     ('train', '')
     """
     return next((part for part, names in PART_NAMES.items() if folder.lower() in names), "")

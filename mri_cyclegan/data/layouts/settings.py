@@ -7,14 +7,14 @@ from typing import Any
 from mri_cyclegan.data.layouts.entities import FilterValue, checked_filters
 
 # Layout to the paths searched for below the data set's folder.
-SEARCHED = {
+SEARCH_PATHS = {
     "bids": "sub-*/[ses-*/]anat/*_{contrast}.nii[.gz]",
     "folder": "{contrast}/**/*.nii[.gz]",
     "png": "{contrast}/**/*.png or *.jpg",
     "dicom": "{contrast}/<subject>/**/ with DICOM files",
     "pattern": "{pattern}",
 }
-LAYOUTS = tuple(SEARCHED)
+LAYOUTS = tuple(SEARCH_PATHS)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class LayoutSettings:
         """Return the paths searched for, of contrast a and contrast b."""
         patterns = self.patterns or ("", "")
         return [
-            SEARCHED[self.layout].format(contrast=contrast, pattern=pattern)
+            SEARCH_PATHS[self.layout].format(contrast=contrast, pattern=pattern)
             for contrast, pattern in zip(self.contrasts, patterns, strict=True)
         ]
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from mri_cyclegan.data.formats.registry import strip_suffix
 from mri_cyclegan.data.layouts.contrast_names import SEPARATORS, names_of, strip_contrast
-from mri_cyclegan.data.layouts.numbers import identifies, leading_identifier, split_number
-from mri_cyclegan.data.layouts.scan import nfc
+from mri_cyclegan.data.layouts.numbers import has_subject_number, leading_identifier, split_number
+from mri_cyclegan.data.layouts.scan import normalize_unicode
 
 REMEDY = r"Set data.subject_pattern to a regular expression whose group is the subject, such as '(sub-\d+)'."
 
@@ -78,7 +78,7 @@ class _Name:
     is_known: bool = True
 
 
-def identify(
+def assign_subjects(
     places: Sequence[Place], contrasts: Sequence[str], pattern: str | None, names_identify: bool | None
 ) -> Identities:
     """Assign a subject to each scan, considering all scans of a data set together.
@@ -101,9 +101,9 @@ def identify(
     names = [_name_of(place, contrasts) for place in places]
     if names_identify is False:
         return Identities([Identity(f"{name.contrast}/{name.text}", name.session, False) for name in names], [])
-    names, warnings = _without_markers(_without_channels(names, contrasts), contrasts)
-    names = _one_spelling(_without_numbers(names, names_identify))
-    warnings += [*_many_scans(names, places), *_alike(names)]
+    names, warnings = _drop_contrast_words(_without_channels(names, contrasts), contrasts)
+    names = _unify_case(_without_numbers(names, names_identify))
+    warnings += [*_many_scans_warnings(names, places), *_shared_prefix_warnings(names)]
     return Identities([_identity(name, names_identify) for name in names], warnings)
 
 
@@ -114,7 +114,7 @@ def _identity(name: _Name, names_identify: bool | None) -> Identity:
 
 
 def _by_pattern(place: Place, pattern: str) -> Identity:
-    relative = nfc(str(place.relative))
+    relative = normalize_unicode(str(place.relative))
     try:
         match = re.search(pattern, relative)
     except re.error as error:
@@ -129,32 +129,34 @@ def _by_pattern(place: Place, pattern: str) -> Identity:
 
 def _session(place: Place) -> str:
     parts = (*place.relative.parts[:-1], strip_suffix(place.relative.name))
-    found = (_VISIT.search(nfc(part)) for part in parts)
+    found = (_VISIT.search(normalize_unicode(part)) for part in parts)
     return next((match[1] for match in found if match), "")
 
 
-def _plain(part: str, contrasts: Sequence[str]) -> str:
+def _strip_contrast_and_visit(part: str, contrasts: Sequence[str]) -> str:
     """Return a folder or file name without contrasts and visits."""
     return strip_contrast(_VISIT.sub("", part).strip(SEPARATORS) or part, *contrasts)
 
 
 def _name_of(place: Place, contrasts: Sequence[str]) -> _Name:
-    folders = [nfc(part) for part in place.relative.parts[:-1]]
-    stem = nfc(strip_suffix(place.relative.name))
+    folders = [normalize_unicode(part) for part in place.relative.parts[:-1]]
+    stem = normalize_unicode(strip_suffix(place.relative.name))
     for part in (*folders, stem):
         if match := re.search(r"(?<![^\W_])sub-[^\W_]+", part):
             return _Name(place.contrast, match.group(), _session(place), is_entity=True)
     names = {name for contrast in contrasts for name in names_of(contrast)}
-    stripped = [(folder, _plain(folder, contrasts)) for folder in folders]
+    stripped = [(folder, _strip_contrast_and_visit(folder, contrasts)) for folder in folders]
     candidates = [
         text
         for folder, text in stripped
-        if text.lower() not in names and not _NO_SUBJECT.fullmatch(text) and (folder == text or identifies(text))
+        if text.lower() not in names
+        and not _NO_SUBJECT.fullmatch(text)
+        and (folder == text or has_subject_number(text))
     ]
-    folder = next(filter(identifies, candidates), next(iter(candidates), None))
+    folder = next(filter(has_subject_number, candidates), next(iter(candidates), None))
     if folder is not None:
         return _Name(place.contrast, folder, _session(place))
-    text = _plain(stem, contrasts)
+    text = _strip_contrast_and_visit(stem, contrasts)
     return _Name(place.contrast, text, _session(place), is_stem=True, is_picture=place.is_picture)
 
 
@@ -169,7 +171,7 @@ def _without_channels(names: list[_Name], contrasts: Sequence[str]) -> list[_Nam
     return [name if name.is_entity else replace(name, text=_CHANNEL.sub("", name.text)) for name in names]
 
 
-def _without_markers(names: list[_Name], contrasts: Sequence[str]) -> tuple[list[_Name], list[str]]:
+def _drop_contrast_words(names: list[_Name], contrasts: Sequence[str]) -> tuple[list[_Name], list[str]]:
     """Drop words found in all names of one contrast and none of the other, if the contrasts then share names."""
     of_contrast = [
         [name for name in names if name.contrast == contrast and not name.is_entity] for contrast in contrasts
@@ -198,7 +200,7 @@ def _without_numbers(names: list[_Name], names_identify: bool | None) -> list[_N
     for parts in split:
         if parts is not None:
             numbers[parts.rest.casefold()].add(parts.number)
-    identifying = {rest for rest in numbers if identifies(rest)}
+    identifying = {rest for rest in numbers if has_subject_number(rest)}
     several = len(identifying) >= 2
     named = several or len({rest for rest in numbers if rest}) >= _MIN_BEGINNINGS
     result = []
@@ -214,7 +216,7 @@ def _without_numbers(names: list[_Name], names_identify: bool | None) -> list[_N
     return result
 
 
-def _one_spelling(names: list[_Name]) -> list[_Name]:
+def _unify_case(names: list[_Name]) -> list[_Name]:
     """Replace spellings that differ only in case by the first of them in sorted order."""
     spelling: dict[str, str] = {}
     for text in sorted({name.text for name in names if name.is_known}):
@@ -222,12 +224,14 @@ def _one_spelling(names: list[_Name]) -> list[_Name]:
     return [replace(name, text=spelling.get(name.text.casefold(), name.text)) for name in names]
 
 
-def _many_scans(names: Sequence[_Name], places: Sequence[Place]) -> list[str]:
+def _many_scans_warnings(names: Sequence[_Name], places: Sequence[Place]) -> list[str]:
     """Warn about folders without a number in their name that hold many numbered scans of a contrast."""
     stems: dict[str, set[str]] = defaultdict(set)
     for name, place in zip(names, places, strict=True):
         text = strip_suffix(place.relative.name)
-        if not (name.is_stem or name.is_entity or place.is_picture or identifies(name.text)) and identifies(text):
+        if not (
+            name.is_stem or name.is_entity or place.is_picture or has_subject_number(name.text)
+        ) and has_subject_number(text):
             stems[f"{name.text} ({name.contrast})"].add(text)
     many = sorted(folder for folder, found in stems.items() if len(found) >= _MANY_SCANS)
     return (
@@ -235,7 +239,7 @@ def _many_scans(names: Sequence[_Name], places: Sequence[Place]) -> list[str]:
     )
 
 
-def _alike(names: Sequence[_Name]) -> list[str]:
+def _shared_prefix_warnings(names: Sequence[_Name]) -> list[str]:
     """Warn about subjects whose names begin with the same identifier, if only few do."""
     subjects: dict[str, set[str]] = defaultdict(set)
     for name in names:

@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.participants import listing
 from mri_cyclegan.data.splits.settings import SplitSettings
 
 # Cell (stratum) of a subject: the contrasts it has, and its value of data.stratify_by.
-Cell = tuple[str, str]
+Stratum = tuple[str, str]
 
 
 def draw_parts(
@@ -41,19 +41,21 @@ def draw_parts(
         ValueError: there are more folds than candidates.
     """
     groups = _candidates(scans, contrasts, paired)
-    cell_of = _cells(scans, value_of or {})
+    stratum_of = _strata(scans, value_of or {})
     part_of: dict[str, str] = {}
     shares, purpose = {"test": settings.test_share, "val": settings.val_share}, "part"
     if settings.num_folds is not None:
-        part_of = dict.fromkeys(_tested(set().union(*(group for group, _ in groups)), cell_of, settings), "test")
+        part_of = dict.fromkeys(
+            _test_subjects_of_fold(set().union(*(group for group, _ in groups)), stratum_of, settings), "test"
+        )
         # A different hash than for the folds: otherwise the same subjects would validate in every fold but their own.
         shares, purpose = {"val": settings.val_share}, "val"
     tested = set(part_of)
     for group, num_kept in groups:
         hash_of = {subject: unit_hash(subject, purpose, settings.split_seed) for subject in group - tested}
         ranked = sorted(hash_of, key=lambda subject: (hash_of[subject], subject))
-        place_of = hash_of if value_of is None else _places_in_cells(ranked, cell_of, settings.split_seed)
-        part_of |= _draw(ranked, place_of, shares, num_kept)
+        place_of = hash_of if value_of is None else _quantiles_in_strata(ranked, stratum_of, settings.split_seed)
+        part_of |= _assign_parts(ranked, place_of, shares, num_kept)
     return part_of
 
 
@@ -72,21 +74,23 @@ def _candidates(scans: Sequence[Scan], contrasts: Sequence[str], paired: Collect
     return [(both, sum(subjects <= both for subjects in owners))]
 
 
-def _cells(scans: Sequence[Scan], value_of: Mapping[str, str]) -> dict[str, Cell]:
+def _strata(scans: Sequence[Scan], value_of: Mapping[str, str]) -> dict[str, Stratum]:
     contrasts_of: dict[str, set[str]] = defaultdict(set)
     for scan in scans:
         contrasts_of[scan.subject].add(scan.contrast)
     return {subject: ("+".join(sorted(had)), value_of.get(subject, "")) for subject, had in contrasts_of.items()}
 
 
-def _by_cell(ranked: Sequence[str], cell_of: Mapping[str, Cell]) -> dict[Cell, list[str]]:
-    cells: dict[Cell, list[str]] = defaultdict(list)
+def _group_by_stratum(ranked: Sequence[str], stratum_of: Mapping[str, Stratum]) -> dict[Stratum, list[str]]:
+    cells: dict[Stratum, list[str]] = defaultdict(list)
     for subject in ranked:
-        cells[cell_of[subject]].append(subject)
+        cells[stratum_of[subject]].append(subject)
     return dict(sorted(cells.items()))
 
 
-def _tested(candidates: Collection[str], cell_of: Mapping[str, Cell], settings: SplitSettings) -> set[str]:
+def _test_subjects_of_fold(
+    candidates: Collection[str], stratum_of: Mapping[str, Stratum], settings: SplitSettings
+) -> set[str]:
     """Test subjects of ``settings.fold``.
 
     Each cell is divided into one block of consecutive ranks per fold. The folds that get one subject more rotate from
@@ -96,31 +100,31 @@ def _tested(candidates: Collection[str], cell_of: Mapping[str, Cell], settings: 
     if settings.num_folds > len(candidates):
         raise ValueError(
             f"data.num_folds={settings.num_folds}: more folds than subjects to test; there are {len(candidates)}: "
-            f"{name_some(candidates)}. Lower data.num_folds, or add subjects with both contrasts."
+            f"{listing(candidates)}. Lower data.num_folds, or add subjects with both contrasts."
         )
     ranked = sorted(candidates, key=lambda subject: (unit_hash(subject, "part", settings.split_seed), subject))
     fold_of: dict[str, int] = {}
-    for members in _by_cell(ranked, cell_of).values():
+    for members in _group_by_stratum(ranked, stratum_of).values():
         first = len(fold_of)
         folds = sorted((first + index) % settings.num_folds for index in range(len(members)))
         fold_of |= dict(zip(members, folds, strict=True))
     return {subject for subject, fold in fold_of.items() if fold == settings.fold}
 
 
-def _places_in_cells(ranked: Sequence[str], cell_of: Mapping[str, Cell], seed: int) -> dict[str, float]:
+def _quantiles_in_strata(ranked: Sequence[str], stratum_of: Mapping[str, Stratum], seed: int) -> dict[str, float]:
     """Quantile of each subject's rank in its cell, in [0, 1).
 
     Each cell adds its own pseudorandom fraction of a rank: many cells that are each too small to give a part any
     subject then still give it the right share together.
     """
     place_of: dict[str, float] = {}
-    for cell, members in _by_cell(ranked, cell_of).items():
+    for cell, members in _group_by_stratum(ranked, stratum_of).items():
         start = unit_hash(":".join(cell), "cell", seed)
         place_of |= {subject: (rank + start) / len(members) for rank, subject in enumerate(members)}
     return place_of
 
 
-def _draw(
+def _assign_parts(
     ranked: Sequence[str], place_of: Mapping[str, float], shares: dict[str, float], num_kept: int
 ) -> dict[str, str]:
     """Part of each drawn subject by its place in [0, 1); at least ``num_kept`` subjects stay undrawn, if possible."""

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.participants import listing
 
 _OTHER_RULES = "data.split_file, data.split_column or data.num_folds"
 
 
-def folders_of(scans: Sequence[Scan]) -> tuple[str, ...]:
+def parts_with_folders(scans: Sequence[Scan]) -> tuple[str, ...]:
     """Parts that the data set has folders for; empty if it has none."""
     parts = {scan.part for scan in scans}
     return tuple(part for part in ("train", "val", "test") if part in parts)
 
 
-def parts_of_folders(scans: Sequence[Scan]) -> dict[str, str]:
+def part_by_subject(scans: Sequence[Scan]) -> dict[str, str]:
     """Part of each subject, from the folder of its scans.
 
     Raises:
@@ -24,7 +24,7 @@ def parts_of_folders(scans: Sequence[Scan]) -> dict[str, str]:
     if outside:
         raise ValueError(
             f"{len(outside)} scans lie in no part's folder, such as {outside[0]}, but others in those of "
-            f"{', '.join(folders_of(scans))}. Move them into one, or let {_OTHER_RULES} decide."
+            f"{', '.join(parts_with_folders(scans))}. Move them into one, or let {_OTHER_RULES} decide."
         )
     part_of: dict[str, str] = {}
     torn = set()
@@ -33,7 +33,7 @@ def parts_of_folders(scans: Sequence[Scan]) -> dict[str, str]:
             torn.add(scan.subject)
     if torn:
         raise ValueError(
-            f"{name_some(torn)}: in the folders of two parts, so what is tested would be trained on. Keep each subject "
+            f"{listing(torn)}: in the folders of two parts, so what is tested would be trained on. Keep each subject "
             f"in one of them, or let {_OTHER_RULES} decide."
         )
     return part_of

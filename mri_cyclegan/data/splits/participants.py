@@ -4,7 +4,7 @@ import csv
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from mri_cyclegan.data.layouts.scan import nfc
+from mri_cyclegan.data.layouts.scan import normalize_unicode
 
 MISSING = "n/a"
 
@@ -34,7 +34,7 @@ def read_column(participants: Path, column: str, key: str, subjects: Iterable[st
     wanted = set(subjects)
     value_of: dict[str, str] = {}
     for row in rows:
-        subject, value = (nfc((row[name] or "").strip()) for name in ("participant_id", column))
+        subject, value = (normalize_unicode((row[name] or "").strip()) for name in ("participant_id", column))
         if subject not in wanted and f"sub-{subject}" in wanted:
             subject = f"sub-{subject}"
         value = MISSING if value.lower() in ("", MISSING) else value
@@ -46,13 +46,13 @@ def read_column(participants: Path, column: str, key: str, subjects: Iterable[st
     lacking = sorted(wanted - value_of.keys())
     if lacking:
         raise ValueError(
-            f"{participants}: no row for {name_some(lacking)}. {asked} needs one for every subject of the data set; "
+            f"{participants}: no row for {listing(lacking)}. {asked} needs one for every subject of the data set; "
             f"its value may be {MISSING}."
         )
     return value_of
 
 
-def name_some(subjects: Collection[str]) -> str:
+def listing(subjects: Collection[str]) -> str:
     """List the first ten names, and how many more there are."""
     names = sorted(subjects)
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

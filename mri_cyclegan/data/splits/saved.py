@@ -82,6 +82,6 @@ def _refuse_double_parts(path: Path, parts: dict[str, set[str]]) -> None:
             if name in seen and (seen[name], part) != ("train_a", "train_b"):
                 raise ValueError(
                     f"{path}: subject {name} is in both {seen[name]} and {part}; a subject has one part. "
-                    "Correct the file, or set data.split_file=null to draw anew."
+                    "Correct the file, or set data.split_file=null to draw a new split."
                 )
             seen[name] = part

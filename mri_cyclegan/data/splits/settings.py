@@ -71,16 +71,18 @@ class SplitSettings:
         return ", ".join(f"data.{name}={value}" for name, value in self.rule().items() if name in names)
 
     def _refuse_conflicts(self) -> None:
-        ways = self._set_of("split_file", "split_column", "num_folds")
-        if len(ways) > 1:
-            raise ValueError(f"{' and '.join(ways)}: each alone decides who is where. Set all but one to null.")
-        if self.stratify_by is not None and self.num_folds is None and ways:
+        exclusive_keys = self._keys_that_are_set("split_file", "split_column", "num_folds")
+        if len(exclusive_keys) > 1:
             raise ValueError(
-                f"data.stratify_by={self.stratify_by} has no effect with {ways[0]}, which draws nothing. "
+                f"{' and '.join(exclusive_keys)}: each alone decides who is where. Set all but one to null."
+            )
+        if self.stratify_by is not None and self.num_folds is None and exclusive_keys:
+            raise ValueError(
+                f"data.stratify_by={self.stratify_by} has no effect with {exclusive_keys[0]}, which draws nothing. "
                 "Set one of them to null."
             )
 
-    def _set_of(self, *names: str) -> list[str]:
+    def _keys_that_are_set(self, *names: str) -> list[str]:
         return [f"data.{name}={getattr(self, name)}" for name in names if getattr(self, name) is not None]
 
     def _check_folds(self) -> None:

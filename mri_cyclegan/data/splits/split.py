@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.splits.drawing import draw_parts, unit_hash
-from mri_cyclegan.data.splits.part_folders import folders_of, parts_of_folders
-from mri_cyclegan.data.splits.participants import MISSING, name_some, read_column
+from mri_cyclegan.data.splits.part_folders import part_by_subject, parts_with_folders
+from mri_cyclegan.data.splits.participants import MISSING, listing, read_column
 from mri_cyclegan.data.splits.saved import LEFT_OUT, PARTS, read_split_file
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.filesystem import atomic_write_text
@@ -57,7 +57,7 @@ class Split:
         shared = self.subjects_in_both_domains()
         if shared and not self.settings.allow_paired_subjects:
             raise ValueError(
-                f"Subjects {name_some(shared)} give both contrasts to training, which is then not unpaired. "
+                f"Subjects {listing(shared)} give both contrasts to training, which is then not unpaired. "
                 "Set data.allow_paired_subjects=true if that is meant."
             )
 
@@ -70,7 +70,7 @@ class Split:
         """Sentences that say why training is not unpaired, or not known to be; empty if it is."""
         count = len(self.subjects_in_both_domains())
         shared = f"{count} subject{'s give' if count > 1 else ' gives'} both contrasts to training." if count else ""
-        unknown = "" if self.is_identity_known else "Whose scans these are is not known for all of them."
+        unknown = "" if self.is_identity_known else "The subject is not known for all scans."
         return " ".join(filter(None, (shared, unknown)))
 
     @property
@@ -98,7 +98,7 @@ class Split:
         atomic_write_text(Path(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def divide(
+def split_subjects(
     scans: Sequence[Scan],
     contrasts: Sequence[str],
     settings: SplitSettings,
@@ -118,10 +118,10 @@ def divide(
         ValueError: the settings, the data set and the files named by the settings contradict each other.
     """
     if settings.split_file is not None:
-        split = _as_saved(scans, contrasts, settings)
+        split = _split_from_file(scans, contrasts, settings)
     elif settings.split_column is not None:
         split = _assemble(scans, contrasts, settings, _parts_of_column(scans, settings, participants))
-    elif settings.num_folds is None and folders_of(scans):
+    elif settings.num_folds is None and parts_with_folders(scans):
         split = _as_in_folders(scans, contrasts, settings, participants, paired)
     else:
         strata = _strata(scans, settings, participants)
@@ -137,7 +137,7 @@ def divide(
     if split.left_out:
         counts = len(split.left_out), len(_subjects(scans))
         rule = settings.deciding_keys(split.part_folders)
-        log.warning("Left out (%s): %d of %d subjects, %s.", rule, *counts, name_some(split.left_out))
+        log.warning("Left out (%s): %d of %d subjects, %s.", rule, *counts, listing(split.left_out))
     return split
 
 
@@ -172,8 +172,8 @@ def _as_in_folders(
     paired: Collection[str],
 ) -> Split:
     """Split by the data set's folders; without a validation folder, draw validation from the training subjects."""
-    part_of = parts_of_folders(scans)
-    folders = folders_of(scans)
+    part_of = part_by_subject(scans)
+    folders = parts_with_folders(scans)
     if "val" not in folders and settings.val_share > 0:
         training = [scan for scan in scans if part_of[scan.subject] == "train"]
         strata = _strata(scans, settings, participants)
@@ -181,15 +181,15 @@ def _as_in_folders(
     return replace(_assemble(scans, contrasts, settings, part_of), part_folders=folders)
 
 
-def _as_saved(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings) -> Split:
+def _split_from_file(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSettings) -> Split:
     assert settings.split_file is not None
     path = Path(settings.split_file).expanduser()
     saved = read_split_file(path, contrasts)
     unknown = _subjects(scans) - set().union(*saved.values())
     if unknown:
         raise ValueError(
-            f"{path}: no part for {name_some(unknown)}, which the data set holds. Add them to a list under 'subjects' "
-            f"({', '.join(saved)}), or set data.split_file=null to draw anew."
+            f"{path}: no part for {listing(unknown)}, which the data set holds. Add them to a list under 'subjects' "
+            f"({', '.join(saved)}), or set data.split_file=null to draw a new split."
         )
     parts = {part: [scan for scan in scans if scan.subject in saved[part]] for part in PARTS}
     for part, contrast in zip(("train_a", "train_b"), contrasts, strict=True):
@@ -197,7 +197,7 @@ def _as_saved(scans: Sequence[Scan], contrasts: Sequence[str], settings: SplitSe
     gone = {name for part in PARTS for name in saved[part] - _subjects(parts[part])}
     if gone:
         counts = len(gone), len(set().union(*saved.values()))
-        log.warning("Scans are not there of %d of %d subjects in %s: %s.", *counts, path, name_some(gone))
+        log.warning("Scans are not there of %d of %d subjects in %s: %s.", *counts, path, listing(gone))
     train_a, train_b, val, test = (parts[part] for part in PARTS)
     left_out = sorted(saved[LEFT_OUT] & _subjects(scans))
     return Split(contrasts, settings, train_a, train_b, val, test, left_out)
@@ -212,12 +212,12 @@ def _assemble(
         parts[part_of.get(scan.subject, "train")].append(scan)
     train_a, train_b = ([scan for scan in parts["train"] if scan.contrast == contrast] for contrast in contrasts)
     if not settings.allow_paired_subjects:
-        train_a, train_b = _one_domain_each(train_a, train_b, settings.split_seed)
+        train_a, train_b = _assign_one_domain(train_a, train_b, settings.split_seed)
     left_out = sorted(_subjects(parts[LEFT_OUT]))
     return Split(contrasts, settings, train_a, train_b, parts["val"], parts["test"], left_out)
 
 
-def _one_domain_each(scans_a: list[Scan], scans_b: list[Scan], seed: int) -> tuple[list[Scan], list[Scan]]:
+def _assign_one_domain(scans_a: list[Scan], scans_b: list[Scan], seed: int) -> tuple[list[Scan], list[Scan]]:
     """Keep each subject that has both contrasts in only one of the two lists, chosen by its hash."""
     both = _subjects(scans_a) & _subjects(scans_b)
     ranked = sorted(both, key=lambda subject: unit_hash(subject, "domain", seed))

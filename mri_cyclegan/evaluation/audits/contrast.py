@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
-from mri_cyclegan.evaluation.audits.levels import level_above, most_serious
+from mri_cyclegan.evaluation.audits.levels import highest_level, level_above
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 NAME = "Contrast"
@@ -34,7 +34,7 @@ RED_DRIFT = 0.15
 MEANING = {
     Level.GREEN: "Bright and dark are where they should be, and as bright and dark as they should be.",
     Level.AMBER: "Some intensities are shifted or out of order. Do not compare the output's intensities with real "
-    "scans before you know which; where tissues are labelled, their means tell. A longer training may help.",
+    "scans before you know which; where tissues are labeled, compare their means. A longer training may help.",
     Level.RED: "The output's intensities are wrong: inverted, without contrast, or far off. Do not use this direction. "
     "Raise model.lambda_identity, or try another seed.",
 }
@@ -82,7 +82,7 @@ def assess_contrast(measured: Sequence[Mapping[str, Any]], direction: str) -> Au
     correlations = [_rank_correlation(record["classes"]) for record in measured]
     correlation, worst = fmean(correlations), int(np.argmin(correlations))
     drift = fmean(abs(means["output"] - means["target"]) for r in measured for means in r["classes"].values())
-    level = most_serious(_level_of_correlation(correlation), level_above(drift, AMBER_DRIFT, RED_DRIFT))
+    level = highest_level(_level_of_correlation(correlation), level_above(drift, AMBER_DRIFT, RED_DRIFT))
     kinds = " and ".join(sorted({record["kind"] for record in measured}))
     lowest = f"lowest: {measured[worst]['subject']}, {correlations[worst]:.2f}"
     figure = f"rank correlation of {kinds} {correlation:.2f} ({lowest}), mean drift {drift:.3f}"

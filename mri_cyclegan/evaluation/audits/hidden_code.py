@@ -30,7 +30,7 @@ NOISE = 0.01
 
 # Gain allowed to a reverse generator without a hidden code: between tissues, T1w changes up to about twice as much as
 # T2w, so perturbations are amplified by as much. Without this, every nearly perfect cycle would be flagged.
-HONEST_GAIN = 2.0
+ALLOWED_GAIN = 2.0
 
 # PSNR lost beyond that allowance. In a perfect cycle these are gains of 2.8 and 4, more than between any two tissues. A
 # code in the lowest of 8 bits needs a gain of 255, a code that spans 5 of the 255 levels a gain of 50.
@@ -45,9 +45,9 @@ DESCRIPTIONS = {"quantised": "8 bits", "blurred": "blur", "noisy": "noise"}
 
 MEANING = {
     Level.GREEN: "The way back reads the source from what the output shows, not from a code hidden in it.",
-    Level.AMBER: "The way back leans on details of the output that nobody can see. Lower model.lambda_cycle, and trust "
+    Level.AMBER: "The way back relies on details of the output that are invisible. Lower model.lambda_cycle, and trust "
     "the paired figures rather than the cycle's.",
-    Level.RED: "The cycle closes through an invisible code: a change of the output that nobody can see destroys it. "
+    Level.RED: "The cycle closes through an invisible code: an invisible change of the output destroys it. "
     "A low cycle loss says nothing here. Lower model.lambda_cycle or change the architecture, and train again.",
     Level.UNKNOWN: "The cycle does not close, so no hidden code is read either, and no loss of one can be measured. "
     "Train longer, or raise model.lambda_cycle.",
@@ -88,7 +88,7 @@ def measure_hidden_code(slices: Tensor, foreground: Tensor, there: Translate, ba
 
 
 def assess_hidden_code(measured: Sequence[Mapping[str, Any]], direction: str) -> Audit:
-    """Assess the PSNR lost beyond what a reverse generator of gain :data:`HONEST_GAIN` would lose.
+    """Assess the PSNR lost beyond what a reverse generator of gain :data:`ALLOWED_GAIN` would lose.
 
     With gain g and no hidden code, the squared error is that of the clean cycle plus g² times the change of the fake.
     The plain drop in PSNR would flag honest cycles that close almost perfectly, where any change costs many dB.
@@ -129,7 +129,7 @@ def _perturb(fake: Tensor) -> dict[str, Tensor]:
 
 def _excess_db(record: Mapping[str, Any], name: str) -> float:
     clean_error = 10 ** (-record["clean"] / 10)
-    honest_psnr = -10 * math.log10(clean_error + HONEST_GAIN**2 * record["changes"][name])
+    honest_psnr = -10 * math.log10(clean_error + ALLOWED_GAIN**2 * record["changes"][name])
     return honest_psnr - record[name]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
-from mri_cyclegan.evaluation.audits.regions import box_around, grown
+from mri_cyclegan.evaluation.audits.regions import bounding_box, dilate
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 NAME = "Invented regions"
@@ -29,7 +29,7 @@ TOLERANCE_MM = 2.0
 
 # More than gray and white matter differ, and ten times the remaining noise. On T1w, white matter is too close to 1 for
 # a spot in it to be brighter by this much.
-BRIGHTER_BY = 0.25
+MIN_EXCESS_INTENSITY = 0.25
 
 # A ball of 5.8 mm diameter: smaller spots are hard to tell from folds that are sharper than the truth's.
 MIN_ML = 0.1
@@ -63,13 +63,13 @@ def measure_invented_regions(images: SubjectImages) -> dict[str, Any]:
     if images.target is None or not images.foreground.any():
         return {}
     spacing_mm = images.spacing_mm
-    box = box_around(images.foreground, 3 * SMOOTHING_MM, spacing_mm)
+    box = bounding_box(images.foreground, 3 * SMOOTHING_MM, spacing_mm)
     searched = images.foreground[box]
     if images.lesions is not None:
-        searched = searched & ~grown(images.lesions[box], MASK_MARGIN_MM, spacing_mm)
+        searched = searched & ~dilate(images.lesions[box], MASK_MARGIN_MM, spacing_mm)
     output, truth = (_smooth(image[box], spacing_mm) for image in (images.output, images.target))
     nearby = ndimage.maximum_filter(truth, size=_neighbourhood(spacing_mm))
-    numbers, _ = ndimage.label((output - nearby > BRIGHTER_BY) & searched)
+    numbers, _ = ndimage.label((output - nearby > MIN_EXCESS_INTENSITY) & searched)
     sizes = np.bincount(numbers.ravel())[1:]
     counted = sizes[sizes >= _min_num_voxels(len(images.output), spacing_mm)]
     voxel_ml = float(np.prod(spacing_mm)) / 1000
@@ -90,7 +90,7 @@ def assess_invented_regions(measured: Sequence[Mapping[str, Any]], direction: st
     """
     measured = [record for record in measured if record and record["searched_ml"] > 0]
     if not measured:
-        return Audit(NAME, direction, Level.UNKNOWN, "no pairs", "Only a truth tells what is invented.")
+        return Audit(NAME, direction, Level.UNKNOWN, "no pairs", "Invented regions show only beside the true image.")
     rates = [100 * record["num_regions"] / record["searched_ml"] for record in measured]
     num_regions = sum(record["num_regions"] for record in measured)
     level = Level.RED if median(rates) > RED_PER_100_ML else Level.AMBER if num_regions else Level.GREEN

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
-from mri_cyclegan.evaluation.audits.regions import box_around, grown, padded
+from mri_cyclegan.evaluation.audits.regions import bounding_box, dilate, expand_box
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 NAME = "Lesions"
@@ -72,15 +72,15 @@ def measure_lesions(images: SubjectImages) -> dict[str, Any]:
     if images.lesions is None or not images.lesions.any():
         return {"subject": images.subject, "lesions": None if images.lesions is None else []}
     reach_mm = _ring_width_mm(images.spacing_mm)
-    box = box_around(images.lesions, reach_mm, images.spacing_mm)
+    box = bounding_box(images.lesions, reach_mm, images.spacing_mm)
     numbers, _ = ndimage.label(images.lesions[box], np.ones((3, 3, 3)))
     tissue = images.foreground[box] & (numbers == 0)
     pictures = {"truth": images.target[box], "output": images.output[box]}
     lesions = []
     for number, own in enumerate(ndimage.find_objects(numbers), start=1):
-        around = padded(own, reach_mm, images.spacing_mm)
+        around = expand_box(own, reach_mm, images.spacing_mm)
         inside = numbers[around] == number
-        ring = grown(inside, reach_mm, images.spacing_mm) & tissue[around]
+        ring = dilate(inside, reach_mm, images.spacing_mm) & tissue[around]
         if np.count_nonzero(ring) >= MIN_RING_VOXELS:
             ratios = _contrast_to_noise({name: picture[around] for name, picture in pictures.items()}, inside, ring)
             lesions.append({"ml": _volume_ml(inside, images.spacing_mm), **ratios})
@@ -96,7 +96,7 @@ def assess_lesions(measured: Sequence[Mapping[str, Any]], direction: str) -> Aud
     """
     paired = [record for record in measured if record]
     masked = [record for record in paired if record["lesions"] is not None]
-    kept = [_kept_shares(record["lesions"]) for record in masked]
+    kept = [_contrast_ratios(record["lesions"]) for record in masked]
     shares = [share for of_pair in kept for share in of_pair]
     if not shares:
         figure = "no visible lesions" if masked else "no mask given" if paired else "no pairs"
@@ -156,6 +156,6 @@ def _contrast_to_noise(pictures: Mapping[str, np.ndarray], inside: np.ndarray, r
     }
 
 
-def _kept_shares(lesions: Sequence[Mapping[str, float]]) -> list[float]:
+def _contrast_ratios(lesions: Sequence[Mapping[str, float]]) -> list[float]:
     """Contrast in the output over contrast in the truth, for each lesion visible in the truth."""
     return [one["output"] / one["truth"] for one in lesions if abs(one["truth"]) >= VISIBLE_CNR]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mri_cyclegan.data.splits.participants import name_some
+from mri_cyclegan.data.splits.participants import listing
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
 
 NAME = "Pairing"
@@ -39,17 +39,17 @@ def _meaning(shared: set[str], seen: set[str], is_known: bool) -> str:
     sentences = []
     if seen:
         sentences.append(
-            f"The training has seen {name_some(seen)}: its figures are those of training, not of new subjects. "
+            f"The training has seen {listing(seen)}: its figures are those of training, not of new subjects. "
             "Evaluate other subjects."
         )
     if shared:
         sentences.append(
-            f"Training had both contrasts of {name_some(shared)}: it was not unpaired, and is not to be reported as "
+            f"Training had both contrasts of {listing(shared)}: it was not unpaired, and is not to be reported as "
             "that. Set data.allow_paired_subjects=false and train again."
         )
     if not is_known:
         sentences.append(
-            "Whose scans these are is not known for all of them, so one person may be in training and in test. "
+            "The subject is not known for all scans, so one person may be in training and in test. "
             "Set data.subject_pattern and train again."
         )
     return " ".join(sentences) or "No subject feeds both training domains, and no evaluated subject was trained on."

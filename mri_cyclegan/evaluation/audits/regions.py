@@ -9,7 +9,7 @@ from scipy import ndimage
 Box = tuple[slice, ...]
 
 
-def box_around(mask: np.ndarray, margin_mm: float, spacing_mm: Sequence[float]) -> Box:
+def bounding_box(mask: np.ndarray, margin_mm: float, spacing_mm: Sequence[float]) -> Box:
     """Bounding box of a mask plus a margin; indexing with it clips it to the array.
 
     Args:
@@ -17,16 +17,16 @@ def box_around(mask: np.ndarray, margin_mm: float, spacing_mm: Sequence[float]) 
         margin_mm: margin on every side, in mm.
         spacing_mm: distance between neighboring slices, rows and columns.
     """
-    return padded(ndimage.find_objects(mask.view(np.uint8))[0], margin_mm, spacing_mm)
+    return expand_box(ndimage.find_objects(mask.view(np.uint8))[0], margin_mm, spacing_mm)
 
 
-def padded(box: Box, margin_mm: float, spacing_mm: Sequence[float]) -> Box:
+def expand_box(box: Box, margin_mm: float, spacing_mm: Sequence[float]) -> Box:
     """A box plus a margin on every side; it is clipped at the array's first voxel, but may end beyond its last."""
     margins = (math.ceil(margin_mm / spacing) for spacing in spacing_mm)
     return tuple(slice(max(0, s.start - margin), s.stop + margin) for s, margin in zip(box, margins, strict=True))
 
 
-def grown(mask: np.ndarray, distance_mm: float, spacing_mm: Sequence[float]) -> np.ndarray:
+def dilate(mask: np.ndarray, distance_mm: float, spacing_mm: Sequence[float]) -> np.ndarray:
     """Dilate a mask: add all voxels whose center is within a distance of the center of a mask voxel.
 
     Args:
@@ -40,6 +40,6 @@ def grown(mask: np.ndarray, distance_mm: float, spacing_mm: Sequence[float]) -> 
     result = np.zeros_like(mask)
     if mask.any():
         # Only within the box: a distance map of the whole volume would take seconds.
-        box = box_around(mask, distance_mm, spacing_mm)
+        box = bounding_box(mask, distance_mm, spacing_mm)
         result[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing_mm) <= distance_mm
     return result

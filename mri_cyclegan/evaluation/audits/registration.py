@@ -9,8 +9,8 @@ from mri_cyclegan.evaluation.audits.audit import Audit, Level
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 # T1w and T2w foregrounds of one registered head have a Dice of 0.95 to 0.99; a brain shifted by 5 mm, about 0.93.
-AMBER_BELOW = 0.93
-RED_BELOW = 0.85
+AMBER_DICE = 0.93
+RED_DICE = 0.85
 
 
 def measure_registration(images: SubjectImages) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def assess_registration(measured: Sequence[dict[str, Any]], direction: str) -> A
         return Audit("Registration", direction, Level.UNKNOWN, "not measured", reason)
     worst = min(measured, key=lambda one: one["dice"])
     mean = float(np.mean([one["dice"] for one in measured]))
-    level = Level.RED if worst["dice"] < RED_BELOW else Level.AMBER if worst["dice"] < AMBER_BELOW else Level.GREEN
+    level = Level.RED if worst["dice"] < RED_DICE else Level.AMBER if worst["dice"] < AMBER_DICE else Level.GREEN
     meaning = {
         Level.GREEN: "Source and truth show the head in the same place.",
         Level.AMBER: "Some truths may lie beside their sources. Look at the worst subject, and register it if so.",

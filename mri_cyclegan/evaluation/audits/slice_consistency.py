@@ -90,23 +90,24 @@ def assess_slice_consistency(
     assessed = paired or measured
     ratio = fmean(record["output"] for record in assessed) / fmean(targets)
     level, meaning = _assessment(ratio)
-    figure = f"neighbouring slices differ {ratio:.2f} times as much as real ones; {_farthest(assessed, fmean(targets))}"
+    worst = _describe_worst_subject(assessed, fmean(targets))
+    figure = f"neighbouring slices differ {ratio:.2f} times as much as real ones; {worst}"
     return Audit(NAME, direction, level, figure, meaning, {"ratio": ratio})
 
 
-def _farthest(assessed: Sequence[Mapping[str, Any]], mean_target: float) -> str:
+def _describe_worst_subject(assessed: Sequence[Mapping[str, Any]], mean_target: float) -> str:
     """Text that names the subject whose ratio is farthest from 1."""
     ratios = [(record["output"] / (record["target"] or mean_target), record["subject"]) for record in assessed]
-    ratio, subject = max(ratios, key=lambda pair: _farness(pair[0]))
+    ratio, subject = max(ratios, key=lambda pair: _deviation_from_one(pair[0]))
     return f"farthest from 1: {subject}, {ratio:.2f}"
 
 
-def _farness(ratio: float) -> float:
+def _deviation_from_one(ratio: float) -> float:
     return max(ratio, 1 / ratio) if ratio > 0 else float("inf")
 
 
 def _assessment(ratio: float) -> tuple[Level, str]:
-    if _farness(ratio) <= GREEN_RATIO:
+    if _deviation_from_one(ratio) <= GREEN_RATIO:
         return Level.GREEN, "Neighbouring slices of the output fit each other as real ones do."
-    level = Level.AMBER if _farness(ratio) <= AMBER_RATIO else Level.RED
+    level = Level.AMBER if _deviation_from_one(ratio) <= AMBER_RATIO else Level.RED
     return level, (SMOOTH if ratio < 1 else FLICKER)[level]

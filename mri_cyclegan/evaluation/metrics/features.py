@@ -68,7 +68,7 @@ def load_feature_network(path: Path) -> nn.Module:
     except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(
             f"{path.name}: not the weights of {FEATURE_NETWORK}; expected its state dict (IMAGENET1K_V1, 104 MB). "
-            "Fetch it anew, or leave out --feature-weights to evaluate without FID and KID."
+            "Download it again, or leave out --feature-weights to evaluate without FID and KID."
         ) from error
     network.fc = nn.Identity()
     return network.eval().requires_grad_(False)

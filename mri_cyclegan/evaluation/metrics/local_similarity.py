@@ -15,7 +15,7 @@ MAX_SCALES = 5
 C1, C2 = 0.01**2, 0.03**2
 
 
-class SimilarityTo:
+class SSIMComponents:
     """Compares predictions with one target, whose local statistics are computed once.
 
     Args:
@@ -57,7 +57,7 @@ def num_scales(shape: Sequence[int]) -> int:
     return max(fitting, default=1)
 
 
-def halved(images: np.ndarray) -> np.ndarray:
+def downsample_2x(images: np.ndarray) -> np.ndarray:
     """Means of blocks of 2 × 2 pixels, (…, H, W) to (…, H // 2, W // 2)."""
     height, width = (max(1, side // 2) for side in images.shape[-2:])
     images = images[..., : 2 * height, : 2 * width]

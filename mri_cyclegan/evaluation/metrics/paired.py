@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mri_cyclegan.evaluation.metrics.local_similarity import SimilarityTo, halved, num_scales
+from mri_cyclegan.evaluation.metrics.local_similarity import SSIMComponents, downsample_2x, num_scales
 from mri_cyclegan.evaluation.protocol import METRICS
 
 # Cap, reported for zero error: JSON has no infinity, and near 100 dB the only difference is float32 rounding.
@@ -22,7 +22,7 @@ CHUNK = 16
 Values = dict[str, dict[str, dict[str, float]]]
 
 
-class _Scale(NamedTuple):
+class _TargetScale(NamedTuple):
     """A chunk of the target at one scale.
 
     Attributes:
@@ -30,7 +30,7 @@ class _Scale(NamedTuple):
         weights: (R, N · H · W), for each of R regions, the share of each pixel that lies in it.
     """
 
-    similarity_to_target: SimilarityTo
+    similarity_to_target: SSIMComponents
     weights: np.ndarray
 
 
@@ -73,7 +73,7 @@ def measure_paired(
         scales = _scales(exact, masks[:, part].astype(np.float64), count)
         totals += [scales[0].weights @ (exact**2).ravel(), *(scale.weights.sum(axis=1) for scale in scales)]
         for method, prediction in predictions.items():
-            sums[method] += _sums(prediction[part].astype(np.float64), exact, scales)
+            sums[method] += _region_sums(prediction[part].astype(np.float64), exact, scales)
     alone = {name: metric.measure for name, metric in METRICS.items() if metric.measure is not None}
     values: Values = {}
     for method, prediction in predictions.items():
@@ -86,21 +86,21 @@ def measure_paired(
     return values
 
 
-def _scales(target: np.ndarray, weights: np.ndarray, count: int) -> list[_Scale]:
+def _scales(target: np.ndarray, weights: np.ndarray, count: int) -> list[_TargetScale]:
     scales = []
     for _ in range(count):
-        scales.append(_Scale(SimilarityTo(target), weights.reshape(len(weights), -1)))
-        target, weights = halved(target), halved(weights)
+        scales.append(_TargetScale(SSIMComponents(target), weights.reshape(len(weights), -1)))
+        target, weights = downsample_2x(target), downsample_2x(weights)
     return scales
 
 
-def _sums(prediction: np.ndarray, target: np.ndarray, scales: list[_Scale]) -> np.ndarray:
+def _region_sums(prediction: np.ndarray, target: np.ndarray, scales: list[_TargetScale]) -> np.ndarray:
     """Sums over each region of, in this order, squared error, absolute error, SSIM, and the map of each scale."""
     error = prediction - target
     maps = []
     for scale in scales:
         maps.append(scale.similarity_to_target(prediction))
-        prediction = halved(prediction)
+        prediction = downsample_2x(prediction)
     ssim = maps[0][0] * maps[0][1]
     by_scale = [contrast_structure for _, contrast_structure in maps[:-1]] + [maps[-1][0] * maps[-1][1]]
     sums = [scales[0].weights @ image.ravel() for image in (error**2, np.abs(error), ssim)]

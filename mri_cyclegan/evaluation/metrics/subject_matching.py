@@ -14,10 +14,10 @@ REDUCED_SPACING_MM = 4.0
 MIN_REDUCED_VOXELS = 64**3
 
 # Sources of other subjects that each output is compared with: enough for a hard test, more only take more time.
-MAX_RIVALS = 50
+MAX_OTHER_SUBJECTS = 50
 
 
-def reduced(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+def downsample(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
     """Reduce a volume to means of blocks of about 4 mm, small enough to keep in memory for every subject.
 
     Voxels at the end of an axis that do not fill a whole block are dropped.
@@ -45,8 +45,8 @@ def subject_matching(
     not count as a match.
 
     Args:
-        outputs: volumes from :func:`reduced`.
-        sources: the sources of the outputs, also from :func:`reduced`, in the same order.
+        outputs: volumes from :func:`downsample`.
+        sources: the sources of the outputs, also from :func:`downsample`, in the same order.
         subjects: subject of each output. Only other subjects' sources are rivals, at most 50 of them.
 
     Returns:
@@ -56,7 +56,7 @@ def subject_matching(
     images = [(source / np.float32(255), foreground_mask(source)) for source in sources]
     num_matched, chances = 0, []
     for own, output in enumerate(outputs):
-        rivals = _rivals(own, subjects)
+        rivals = _other_subjects(own, subjects)
         similarity, *others = _similarities(output, [images[own], *(images[rival] for rival in rivals)])
         num_matched += similarity > max(others, default=0.0)
         chances.append(1 / (1 + len(rivals)))
@@ -67,10 +67,10 @@ def subject_matching(
     }
 
 
-def _rivals(own: int, subjects: Sequence[str]) -> list[int]:
+def _other_subjects(own: int, subjects: Sequence[str]) -> list[int]:
     """Indices of other subjects' images, evenly spaced if there are too many."""
     others = [position for position, subject in enumerate(subjects) if subject != subjects[own]]
-    return [others[place] for place in evenly_spaced(len(others), MAX_RIVALS)]
+    return [others[place] for place in evenly_spaced(len(others), MAX_OTHER_SUBJECTS)]
 
 
 def _similarities(output: np.ndarray, sources: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
@@ -78,8 +78,8 @@ def _similarities(output: np.ndarray, sources: Sequence[tuple[np.ndarray, np.nda
     image, head = output / np.float32(255), foreground_mask(output)
     similarities = []
     for source, source_head in sources:
-        mask = head | _centred(source_head, head.shape)
-        similarities.append(normalized_mutual_information(image, _centred(source, head.shape), mask))
+        mask = head | _center_crop_or_pad(source_head, head.shape)
+        similarities.append(normalized_mutual_information(image, _center_crop_or_pad(source, head.shape), mask))
     return similarities
 
 
@@ -92,7 +92,7 @@ def _block_means(array: np.ndarray, axis: int, size: int) -> np.ndarray:
     return np.moveaxis(blocks.mean(axis=1), 0, axis)
 
 
-def _centred(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _center_crop_or_pad(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Center-crop or zero-pad to a shape."""
     padding = [
         (max(0, new - old) // 2, (max(0, new - old) + 1) // 2) for old, new in zip(array.shape, shape, strict=True)

@@ -32,7 +32,7 @@ def measure_uncertainty(std: np.ndarray, error: np.ndarray, mask: np.ndarray) ->
     bins = np.array_split(np.argsort(std, kind="stable"), NUM_BINS)
     return {
         "spearman": _rank_correlation(std, error),
-        "calibration": [_row(std, error, voxels) for voxels in bins],
+        "calibration": [_calibration_bin(std, error, voxels) for voxels in bins],
     }
 
 
@@ -53,7 +53,7 @@ def _rank_correlation(std: np.ndarray, error: np.ndarray) -> float:
     return float(stats.spearmanr(std, error).statistic)
 
 
-def _row(std: np.ndarray, error: np.ndarray, voxels: np.ndarray) -> dict[str, float]:
+def _calibration_bin(std: np.ndarray, error: np.ndarray, voxels: np.ndarray) -> dict[str, float]:
     return {
         "spread": float(std[voxels].mean()),
         "error": float(error[voxels].mean()),

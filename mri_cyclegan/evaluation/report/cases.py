@@ -17,7 +17,7 @@ from mri_cyclegan.evaluation.subjects.images import SubjectImages
 # Largest panel, (rows, columns) in pixels; larger slices are averaged down to it.
 MAX_PANEL = (192, 256)
 # A small slice is enlarged by a whole factor, the largest that exceeds MAX_PANEL by no more than this factor.
-ENLARGED = 1.125
+MAX_OVERSIZE = 1.125
 
 # Errors of at least this size get the last color of the map.
 MAX_ERROR = 0.5
@@ -68,7 +68,7 @@ def slice_strips(images: SubjectImages, max_slices: int = 24) -> tuple[list[int]
     worth_seeing = images.foreground | (images.output > VISIBLE)
     if images.source_foreground is not None:
         worth_seeing |= images.source_foreground
-    rows, columns = _window_around(np.asarray(worth_seeing[numbers].any(axis=0)))
+    rows, columns = _crop_window(np.asarray(worth_seeing[numbers].any(axis=0)))
     strips = []
     for number in numbers:
         source, output, target = (
@@ -114,7 +114,7 @@ def error_colours(num_colours: int = 17) -> list[str]:
     return [to_hex(colour) for colour in matplotlib.colormaps[ERROR_COLOURS](np.linspace(0, 1, num_colours))]
 
 
-def _window_around(shown: np.ndarray) -> tuple[slice, ...]:
+def _crop_window(shown: np.ndarray) -> tuple[slice, ...]:
     """Rows and columns of the bounding box of a 2-D mask plus a margin; everything if the mask is empty."""
     window = []
     for size, seen in zip(shown.shape, (shown.any(axis=1), shown.any(axis=0)), strict=True):
@@ -137,6 +137,6 @@ def _resized(picture: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray
     rows, columns = np.array(picture.shape) * spacing_mm / min(spacing_mm)
     factor = min(MAX_PANEL[0] / rows, MAX_PANEL[1] / columns)
     if factor >= 1:
-        factor = float(int(factor * ENLARGED))
+        factor = float(int(factor * MAX_OVERSIZE))
     size = tuple(max(1, round(side * factor)) for side in (rows, columns))
     return resize_local_mean(picture.astype(np.float64), size)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mri_cyclegan.evaluation.protocol import WHY_OTHERWISE
+from mri_cyclegan.evaluation.protocol import WHY_TRAINING_METRICS_DIFFER
 from mri_cyclegan.evaluation.report.figures import bias_and_limit, bland_altman, box_plot, calibration_curve, svg_uri
-from mri_cyclegan.evaluation.report.tables import measured_subjects, number
+from mri_cyclegan.evaluation.report.tables import format_number, subject_measurements
 from mri_cyclegan.pictures import learning_curves
 
 
@@ -37,7 +37,7 @@ def distributions(evaluation: Mapping[str, Any], direction: str) -> list[Illustr
         if values := _values(evaluation, direction, metric):
             label = about["label"] + (f" ({about['unit']})" if about["unit"] else "")
             better = "higher" if about["higher_is_better"] else "lower"
-            alt = f"Box plot of {label}, {better} is better. " + _medians(values, about["digits"])
+            alt = f"Box plot of {label}, {better} is better. " + _describe_medians(values, about["digits"])
             shown.append(Illustration(label, svg_uri(box_plot(values, f"{label}, {better} is better")), alt))
     return shown
 
@@ -45,7 +45,7 @@ def distributions(evaluation: Mapping[str, Any], direction: str) -> list[Illustr
 def agreement(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
     """Bland–Altman plot of the tissues' mean intensities; None without tissue labels."""
     pairs: dict[str, list[tuple[float, float]]] = {}
-    for measured in measured_subjects(evaluation, direction):
+    for measured in subject_measurements(evaluation, direction):
         for tissue, means in measured.get("tissues", {}).items():
             pairs.setdefault(tissue, []).append((means["target"], means["output"]))
     if not pairs:
@@ -53,8 +53,10 @@ def agreement(evaluation: Mapping[str, Any], direction: str) -> Illustration | N
     words = []
     for tissue, values in pairs.items():
         bias, limit = bias_and_limit(np.array([output - target for target, output in values]))
-        ends = [] if limit is None else [number(end, 3, signed=True) for end in (bias - limit, bias + limit)]
-        words.append(f"{tissue} {number(bias, 3, signed=True)} ({' to '.join(ends) or 'one subject: no limits'})")
+        ends = [] if limit is None else [format_number(end, 3, signed=True) for end in (bias - limit, bias + limit)]
+        words.append(
+            f"{tissue} {format_number(bias, 3, signed=True)} ({' to '.join(ends) or 'one subject: no limits'})"
+        )
     note = "Bias and 95 % limits of agreement: " + "; ".join(words) + "."
     alt = f"Bland–Altman plot of mean tissue intensities, output minus truth. {note}"
     return Illustration("Tissue intensities, Bland–Altman", svg_uri(bland_altman(pairs)), alt, note)
@@ -73,7 +75,7 @@ def calibration(evaluation: Mapping[str, Any], direction: str) -> Illustration |
     )
     note = (
         f"Uncertainty from {evaluation['uncertainty']['kind']}; its rank correlation with the error is "
-        f"{number(measured['spearman'], 2)}."
+        f"{format_number(measured['spearman'], 2)}."
     )
     return Illustration("Uncertainty against error", svg_uri(calibration_curve(points)), alt, note)
 
@@ -88,23 +90,23 @@ def learning(history: Sequence[Mapping[str, float]]) -> Illustration | None:
         if (values := [row[name] for row in history if name in row])
     ]
     alt = f"Losses and validation metrics over {len(history)} epochs. " + "; ".join(words)
-    note = WHY_OTHERWISE if words else ""
+    note = WHY_TRAINING_METRICS_DIFFER if words else ""
     return Illustration("Learning curves", svg_uri(learning_curves(history, {})), alt, note)
 
 
 def _values(evaluation: Mapping[str, Any], direction: str, metric: str) -> dict[str, list[float]]:
     """Method to one metric of each paired subject, over the foreground; empty without pairs."""
-    paired = [measured["metrics"] for measured in measured_subjects(evaluation, direction) if measured["metrics"]]
+    paired = [measured["metrics"] for measured in subject_measurements(evaluation, direction) if measured["metrics"]]
     return {
         method: [metrics[method]["foreground"][metric] for metrics in paired]
         for method in evaluation["summary"][direction]
     }
 
 
-def _medians(values: Mapping[str, Sequence[float]], digits: int) -> str:
+def _describe_medians(values: Mapping[str, Sequence[float]], digits: int) -> str:
     words = [
-        f"{method}: median {number(median(numbers), digits)}, "
-        f"from {number(min(numbers), digits)} to {number(max(numbers), digits)}"
+        f"{method}: median {format_number(median(numbers), digits)}, "
+        f"from {format_number(min(numbers), digits)} to {format_number(max(numbers), digits)}"
         for method, numbers in values.items()
     ]
     return "; ".join(words) + "."

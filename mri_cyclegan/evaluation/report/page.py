@@ -7,17 +7,17 @@ from typing import Any
 
 from mri_cyclegan.evaluation.audits.audit import Level, legend
 from mri_cyclegan.evaluation.baselines import COPY
-from mri_cyclegan.evaluation.evaluated_subjects import described
+from mri_cyclegan.evaluation.evaluated_subjects import describe_subjects
 from mri_cyclegan.evaluation.report.cases import MAX_ERROR, Case, error_colours
 from mri_cyclegan.evaluation.report.illustrations import agreement, calibration, distributions, learning
 from mri_cyclegan.evaluation.report.results import gains, results
 from mri_cyclegan.evaluation.report.tables import (
-    flattened,
-    measured_subjects,
-    number,
+    flatten,
+    format_number,
     pairing_note,
     scales_note,
     sorted_audits,
+    subject_measurements,
 )
 from mri_cyclegan.filesystem import atomic_write_text
 from mri_cyclegan.html import environment
@@ -40,7 +40,7 @@ def write_report(
     directions = list(evaluation["directions"])
     names = [subject["subject"] for subject in evaluation["subjects"]]
     pages = environment()
-    pages.filters["number"] = number
+    pages.filters["number"] = format_number
     page = pages.get_template("report.html").render(
         evaluation=evaluation,
         created=datetime.fromisoformat(evaluation["created"]),
@@ -50,10 +50,10 @@ def write_report(
             for direction in directions
         },
         num_paired={
-            direction: sum(bool(one["metrics"]) for one in measured_subjects(evaluation, direction))
+            direction: sum(bool(one["metrics"]) for one in subject_measurements(evaluation, direction))
             for direction in directions
         },
-        evaluated=described(evaluation["part"], names, evaluation["chose_epoch"]),
+        evaluated=describe_subjects(evaluation["part"], names, evaluation["chose_epoch"]),
         gains={direction: gains(evaluation, direction, "foreground") for direction in directions},
         scales_note=scales_note(evaluation),
         pairing_note=pairing_note(evaluation),
@@ -61,19 +61,21 @@ def write_report(
         levels=list(reversed(Level)),
         legend=legend(),
         cases=cases,
-        panels={direction: [_panels(evaluation, direction, case) for case in cases[direction]] for direction in cases},
+        panels={
+            direction: [_panel_titles(evaluation, direction, case) for case in cases[direction]] for direction in cases
+        },
         error_colours=error_colours(),
         max_error=MAX_ERROR,
         distributions={direction: distributions(evaluation, direction) for direction in directions},
         agreement={direction: agreement(evaluation, direction) for direction in directions},
         calibration={direction: calibration(evaluation, direction) for direction in directions},
         learning=learning(history),
-        provenance=flattened(evaluation["provenance"]),
+        provenance=flatten(evaluation["provenance"]),
     )
     atomic_write_text(path, page)
 
 
-def _panels(evaluation: Mapping[str, Any], direction: str, case: Case) -> list[str]:
+def _panel_titles(evaluation: Mapping[str, Any], direction: str, case: Case) -> list[str]:
     """Titles of the panels in the case's pictures, from left to right."""
     source, target = evaluation["directions"][direction]
     is_paired = case.ssim is not None

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mri_cyclegan.evaluation.baselines import ORACLE
-from mri_cyclegan.evaluation.report.tables import number
+from mri_cyclegan.evaluation.report.tables import format_number
 
 
 @dataclass(frozen=True)
-class Cell:
+class Stratum:
     """One metric of one method, averaged over subjects.
 
     Attributes:
@@ -35,7 +35,7 @@ class Row:
 
     method: str
     kind: str
-    cells: list[Cell]
+    cells: list[Stratum]
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ def gains(evaluation: Mapping[str, Any], direction: str, region: str) -> list[Ga
         difference = round(model - baseline, about["digits"])
         gain = difference if about["higher_is_better"] else -difference
         word = "better" if gain > 0 else "worse" if gain < 0 else "equal"
-        shown.append(Gain(number(difference, about["digits"], signed=True), word))
+        shown.append(Gain(format_number(difference, about["digits"], signed=True), word))
     return shown
 
 
-def _cell(summary: Mapping[str, float | None], digits: int, is_best: bool) -> Cell:
-    mean, low, high = (number(summary[key], digits) for key in ("mean", "low", "high"))
-    return Cell(mean, "" if summary["low"] is None else f"{low} to {high}", is_best)
+def _cell(summary: Mapping[str, float | None], digits: int, is_best: bool) -> Stratum:
+    mean, low, high = (format_number(summary[key], digits) for key in ("mean", "low", "high"))
+    return Stratum(mean, "" if summary["low"] is None else f"{low} to {high}", is_best)
 
 
 def _best_baselines(evaluation: Mapping[str, Any], direction: str, region: str) -> dict[str, str]:

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mri_cyclegan.evaluation.audits.audit import Level
-from mri_cyclegan.evaluation.audits.levels import SERIOUSNESS
+from mri_cyclegan.evaluation.audits.levels import LEVELS_BY_SEVERITY
 
 NUM_SCALES = 5
 
 
-def number(value: float | None, digits: int, signed: bool = False) -> str:
+def format_number(value: float | None, digits: int, signed: bool = False) -> str:
     """Format a value with a number of decimals and a true minus sign; None is a dash.
 
-    >>> number(-0.125, 2), number(1.5, 1, signed=True), number(None, 2), number(-0.0001, 2)
+    >>> format_number(-0.125, 2), format_number(1.5, 1, signed=True), format_number(None, 2), format_number(-0.0001, 2)
     ('−0.12', '+1.5', '–', '0.00')
     """
     if value is None:
@@ -21,14 +21,14 @@ def number(value: float | None, digits: int, signed: bool = False) -> str:
     return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "−")
 
 
-def measured_subjects(evaluation: Mapping[str, Any], direction: str) -> list[Mapping[str, Any]]:
+def subject_measurements(evaluation: Mapping[str, Any], direction: str) -> list[Mapping[str, Any]]:
     """Measurements of each subject that has this direction."""
     return [subject["ways"][direction] for subject in evaluation["subjects"] if direction in subject["ways"]]
 
 
 def sorted_audits(evaluation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The audits, most serious first; equally serious ones keep their order."""
-    return sorted(evaluation["audits"], key=lambda audit: -SERIOUSNESS.index(Level(audit["level"])))
+    return sorted(evaluation["audits"], key=lambda audit: -LEVELS_BY_SEVERITY.index(Level(audit["level"])))
 
 
 def scales_note(evaluation: Mapping[str, Any]) -> str:
@@ -36,7 +36,7 @@ def scales_note(evaluation: Mapping[str, Any]) -> str:
     counts = {
         measured["num_scales"]
         for direction in evaluation["directions"]
-        for measured in measured_subjects(evaluation, direction)
+        for measured in subject_measurements(evaluation, direction)
         if measured["metrics"]
     }
     if not counts or min(counts) >= NUM_SCALES:
@@ -57,31 +57,32 @@ def pairing_note(evaluation: Mapping[str, Any]) -> str:
     shift, rotation = (max(move[name] for move in moves) for name in ("shift_mm", "rotation_degrees"))
     gained = [move["mutual_information"] - move["mutual_information_before"] for move in moves]
     return (
-        f"{note}, {len(moves)} of them after a rigid registration: moved by at most {number(shift, 1)} mm and "
-        f"{number(rotation, 1)}°, mutual information higher by {number(min(gained), 3)} to {number(max(gained), 3)}."
+        f"{note}, {len(moves)} of them after a rigid registration: moved by at most {format_number(shift, 1)} mm and "
+        f"{format_number(rotation, 1)}°, mutual information higher by {format_number(min(gained), 3)} to "
+        f"{format_number(max(gained), 3)}."
     )
 
 
-def flattened(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def flatten(content: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Flatten nested mappings to (key, value) rows of text, with keys joined by dots.
 
-    >>> flattened({"model": {"depth": 3, "sizes": [1, 2]}, "seed": None})
+    >>> flatten({"model": {"depth": 3, "sizes": [1, 2]}, "seed": None})
     [('model.depth', '3'), ('model.sizes', '1, 2'), ('seed', '–')]
     """
     rows: list[tuple[str, str]] = []
     for key, value in content.items():
         if isinstance(value, Mapping):
-            rows += flattened(value, f"{prefix}{key}.") or [(f"{prefix}{key}", "–")]
+            rows += flatten(value, f"{prefix}{key}.") or [(f"{prefix}{key}", "–")]
         else:
-            rows.append((f"{prefix}{key}", _plain(value)))
+            rows.append((f"{prefix}{key}", _as_text(value)))
     return rows
 
 
-def _plain(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
+        return ", ".join(f"{key} {_as_text(one)}" for key, one in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(_plain, value))
+        return ", ".join(map(_as_text, value))
     return str(value)

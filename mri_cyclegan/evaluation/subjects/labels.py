@@ -48,7 +48,7 @@ def find_labels(root: Path, subject: str, session: str, stem: str, ending: str) 
     fitting = []
     for path in root.glob(f"derivatives/*/{glob.escape(str(inside))}/*{ending}"):
         labels = _entities(path.name)
-        if _fit(labels, scan) if "sub" in scan else path.name.startswith(subject):
+        if _entities_match(labels, scan) if "sub" in scan else path.name.startswith(subject):
             fitting.append((-len(labels.items() & scan.items()), path.name, path))
     return min(fitting)[-1] if fitting else None
 
@@ -58,7 +58,7 @@ def _entities(name: str) -> dict[str, str]:
     return {entity: value for entity, value in pairs if entity in ENTITIES}
 
 
-def _fit(labels: dict[str, str], scan: dict[str, str]) -> bool:
+def _entities_match(labels: dict[str, str], scan: dict[str, str]) -> bool:
     return all(
         labels.get(entity) == scan.get(entity) or (entity in REPETITIONS and entity not in labels)
         for entity in ENTITIES

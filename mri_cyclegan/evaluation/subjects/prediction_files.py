@@ -11,11 +11,11 @@ from mri_cyclegan.data.findings import Finding, UnfitData
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.formats.registry import IMAGE_SUFFIXES
 from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suffix
-from mri_cyclegan.data.layouts.subjects import Place, identify
+from mri_cyclegan.data.layouts.subjects import Place, assign_subjects
 from mri_cyclegan.data.walking import walk
-from mri_cyclegan.evaluation.subjects.own_translations import is_own_std, own_source
+from mri_cyclegan.evaluation.subjects.own_translations import is_std_map, sidecar_source
 from mri_cyclegan.evaluation.subjects.records import record_key
-from mri_cyclegan.inference.names import PICTURE_OUTPUT, contrast_of_translation, truth_stems
+from mri_cyclegan.inference.names import PICTURE_OUTPUT, contrast_of_translation, ground_truth_stems
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
         ValueError: a folder does not exist or has no image.
         UnfitData: predictions without a target or source, or that share a target; lists each of them.
     """
-    predictions = {name: path for name, path in _files(prediction).items() if not is_own_std(path)}
+    predictions = {name: path for name, path in _files(prediction).items() if not is_std_map(path)}
     targets = _files(target, besides=prediction)
     sources = {} if source is None else _files(source, besides=prediction)
     cases, findings = [], []
     for name, path in predictions.items():
-        true = _partner(name, targets, is_target=True)
-        origin = sources.get(own_source(path) or "") or _partner(name, sources, is_target=False)
+        true = _match(name, targets, is_target=True)
+        origin = sources.get(sidecar_source(path) or "") or _match(name, sources, is_target=False)
         if true is None:
             findings.append(
                 Finding("error", path, f"no target for it in {target}", "Add it, or remove the prediction.")
@@ -90,18 +90,18 @@ def match_files(prediction: Path, target: Path, source: Path | None) -> list[Pre
         elif source is not None and origin is None:
             findings.append(Finding("error", path, f"no source for it in {source}", "Add it, or leave out --source."))
         else:
-            cases.append(PredictionFiles(*_whose(name), name, path, true, origin))
+            cases.append(PredictionFiles(*_subject_and_session(name), name, path, true, origin))
     findings += _shared_targets(cases)
     if findings:
         raise UnfitData(findings, len(predictions), "Files belong together by path, by sub- and ses-, or by name.")
-    return _with_heads(cases)
+    return _identify_picture_subjects(cases)
 
 
-def _with_heads(cases: Sequence[PredictionFiles]) -> list[PredictionFiles]:
+def _identify_picture_subjects(cases: Sequence[PredictionFiles]) -> list[PredictionFiles]:
     """Set the subject of pictures from their names, as in training, so that slices of one head count as one subject."""
     contrasts = {contrast for case in cases if (contrast := contrast_of_translation(case.place))} or {"T1w", "T2w"}
     places = [Place("", PurePath(f"{case.subject}{PICTURE_OUTPUT}"), is_picture=True) for case in cases]
-    found = identify(places, sorted(contrasts), None, None).identities
+    found = assign_subjects(places, sorted(contrasts), None, None).identities
     return [
         replace(case, subject=who.subject, session=who.session)
         if who.is_known and not _entities(case.place) and case.place.lower().endswith(PICTURE_SUFFIXES)
@@ -110,10 +110,10 @@ def _with_heads(cases: Sequence[PredictionFiles]) -> list[PredictionFiles]:
     ]
 
 
-def _whose(place: str) -> tuple[str, str]:
+def _subject_and_session(place: str) -> tuple[str, str]:
     """Subject and session from a relative path."""
     subject, _, session = _entities(place).partition("_")
-    return subject or truth_stems(place)[1] or strip_suffix(place), session
+    return subject or ground_truth_stems(place)[1] or strip_suffix(place), session
 
 
 def _shared_targets(cases: list[PredictionFiles]) -> list[Finding]:
@@ -150,25 +150,27 @@ def _files(folder: Path, besides: Path | None = None) -> dict[str, Path]:
     return {str(path.relative_to(folder)): path for path in sorted(paths)}
 
 
-def _partner(name: str, others: dict[str, Path], is_target: bool) -> Path | None:
+def _match(name: str, others: dict[str, Path], is_target: bool) -> Path | None:
     """The only file that matches a prediction, or None if none or several do."""
     if name in others:
         return others[name]
     contrast = contrast_of_translation(name)
     others = {other: path for other, path in others.items() if _may_be(other, contrast, is_target)}
     if contrast is not None:
-        stems = truth_stems(Path(name).name)  # with and without contrast: the folder may name it
+        stems = ground_truth_stems(Path(name).name)  # with and without contrast: the folder may name it
         named = [{other for other in others if _stem(other) == stem} for stem in stems]
         named.append({other for other in others if strip_contrast(_stem(other), contrast) == stems[1]})
     else:
         named = [{other for other in others if _stem(other) == _stem(name)}]
     for names in named:
-        found = [others[other] for other in names if not _contradict(name, other)]
+        found = [others[other] for other in names if not _entities_conflict(name, other)]
         if len(found) == 1:
             return found[0]
     whose = _entities(name)
     found = [
-        path for other, path in others.items() if whose and _entities(other) == whose and not _contradict(name, other)
+        path
+        for other, path in others.items()
+        if whose and _entities(other) == whose and not _entities_conflict(name, other)
     ]
     return found[0] if len(found) == 1 else None
 
@@ -184,7 +186,7 @@ def _may_be(other: str, contrast: str | None, is_target: bool) -> bool:
     return not (is_target and says_another)
 
 
-def _contradict(name: str, other: str) -> bool:
+def _entities_conflict(name: str, other: str) -> bool:
     """Whether a common entity of two BIDS names has different values, ``desc-`` aside."""
     first, second = (dict(re.findall(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)", _stem(one))) for one in (name, other))
     return any(first[key] != second[key] for key in first.keys() & second.keys() - {"desc"})

@@ -60,7 +60,7 @@ def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str], options: Read
     return sorted(subjects, key=lambda one: (one.name, one.session, one.scan, one.key))
 
 
-def unaligned(subjects: Sequence[Subject], options: ReadOptions, rule: str) -> dict[str, Finding]:
+def find_unaligned(subjects: Sequence[Subject], options: ReadOptions, rule: str) -> dict[str, Finding]:
     """Pairs whose headers say that they cannot be compared: key of the subject to the finding.
 
     Args:
@@ -77,6 +77,6 @@ def unaligned(subjects: Sequence[Subject], options: ReadOptions, rule: str) -> d
             except UnfitFile as error:
                 findings[subject.key] = error.finding
                 continue
-            if problem := Pair(a, b, difference).obstacle(rule):
+            if problem := Pair(a, b, difference).why_not_comparable(rule):
                 findings[subject.key] = Finding("error", b.path, f"not on the grid of {a.path}: {problem}", "")
     return findings

@@ -83,9 +83,9 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         for number in SIGNALS:
             # Lightning may handle SIGUSR1 itself, to requeue a SLURM job.
             if number != signal.SIGUSR1 or signal.getsignal(number) == signal.SIG_DFL:
-                signal.signal(number, self._note)
+                signal.signal(number, self._handle_signal)
 
-    def _note(self, number: int, frame: Any) -> None:
+    def _handle_signal(self, number: int, frame: Any) -> None:
         if number == signal.SIGINT == self.signal:
             raise KeyboardInterrupt
         self.signal = number
@@ -99,15 +99,15 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         Raises:
             Interrupted: a signal has arrived.
         """
-        if trainer.is_last_batch or not pl_module.optimization.ends_group(batch_idx):
+        if trainer.is_last_batch or not pl_module.optimization.ends_accumulation(batch_idx):
             return
         if trainer.world_size > 1 and (batch_idx + 1) % trainer.log_every_n_steps:
             return
         is_due = self.every_minutes is not None and monotonic() - self.saved_at > 60 * self.every_minutes
-        told = self._any(trainer, bool(self.signal))
-        if told or self._any(trainer, is_due):
+        interrupted = self._any_rank(trainer, bool(self.signal))
+        if interrupted or self._any_rank(trainer, is_due):
             self.save(trainer, pl_module)
-        if told:
+        if interrupted:
             raise Interrupted(self.signal or signal.SIGTERM)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -117,7 +117,7 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
             Interrupted: a signal has arrived.
         """
         self.save(trainer, pl_module)
-        if self._any(trainer, bool(self.signal)):
+        if self._any_rank(trainer, bool(self.signal)):
             raise Interrupted(self.signal or signal.SIGTERM)
 
     def save(self, trainer: Any, pl_module: Any) -> None:
@@ -136,7 +136,7 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         self.has_skipped_steps = pl_module.skipped_steps.num_consecutive > 0
 
     @staticmethod
-    def _any(trainer: Any, decision: bool) -> bool:
+    def _any_rank(trainer: Any, decision: bool) -> bool:
         """Whether ``decision`` is True on any rank."""
         if trainer.world_size == 1:
             return decision
@@ -158,14 +158,14 @@ def last_good_checkpoint(folder: Path, names: Sequence[str] = (NEXT, LAST, PREVI
         names: file names to try, newest first.
     """
     for path in map(folder.joinpath, names):  # not by modification time: clocks may be set back
-        if is_whole(path):
+        if is_intact(path):
             return path
         if path.exists():
             log.warning("%s is damaged and is left out.", path)
     return None
 
 
-def is_whole(checkpoint: Path) -> bool:
+def is_intact(checkpoint: Path) -> bool:
     """Whether a checkpoint file is intact, by the CRC-32 checksum of each tensor in it."""
     try:
         with zipfile.ZipFile(checkpoint) as file:

@@ -58,18 +58,22 @@ class DivergenceGuard(pl.Callback):
         self.folder = Path(folder)
         self.max_consecutive_skips, self.max_rollbacks = max_consecutive_skips, max_rollbacks
         self.learning_rate_factor = learning_rate_factor
-        self.num_rollbacks, self.rates_from = 0, (0.0, 0.0)
+        self.num_rollbacks, self.configured_learning_rates = 0, (0.0, 0.0)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Lower the learning rates as before, if the run resumes with the rates that led to rollbacks."""
-        if self.rates_from != pl_module.optimization.learning_rates:
-            self.num_rollbacks, self.rates_from = 0, pl_module.optimization.learning_rates
+        if self.configured_learning_rates != pl_module.optimization.learning_rates:
+            self.num_rollbacks, self.configured_learning_rates = 0, pl_module.optimization.learning_rates
         pl_module.learning_rate_factor = self.learning_rate_factor**self.num_rollbacks
         if self.num_rollbacks:
-            log.info("Learning rates are %g times those configured: %s", pl_module.learning_rate_factor, self._why())
+            log.info(
+                "Learning rates are %g times those configured: %s",
+                pl_module.learning_rate_factor,
+                self._rollback_summary(),
+            )
 
-    def _why(self) -> str:
-        return f"training has gone back {self.num_rollbacks} times, of at most {self.max_rollbacks}."
+    def _rollback_summary(self) -> str:
+        return f"training was rolled back {self.num_rollbacks} times, of at most {self.max_rollbacks}."
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Check for skipped steps, at the logging interval and at the end of an epoch.
@@ -83,7 +87,7 @@ class DivergenceGuard(pl.Callback):
         pl_module.skipped_steps.read()
         steps = pl_module.skipped_steps.take()
         if steps and trainer.is_global_zero:
-            log.warning("%s These steps are skipped.", described(trainer, steps))
+            log.warning("%s These steps are skipped.", describe_skipped_steps(trainer, steps))
         if pl_module.skipped_steps.num_consecutive >= self.max_consecutive_skips:
             self._roll_back(trainer, pl_module, steps)
 
@@ -95,22 +99,29 @@ class DivergenceGuard(pl.Callback):
             raise Diverged(diagnosis(trainer, pl_module, steps, self.num_rollbacks, checkpoint))
         self.num_rollbacks += 1
         log.warning(
-            "%d steps in a row: going back to %s, with %g times the learning rates; %s",
+            "%d consecutive steps were skipped: rolling back to %s, with %g times the learning rates; %s",
             pl_module.skipped_steps.num_consecutive,
             checkpoint,
             self.learning_rate_factor,
-            self._why(),
+            self._rollback_summary(),
         )
         roll_back(pl_module, _read(checkpoint), self.learning_rate_factor)
 
     def state_dict(self) -> dict[str, Any]:
         """Number of rollbacks, for resuming."""
-        return {"folder": str(self.folder), "num_returns": self.num_rollbacks, "rates_from": list(self.rates_from)}
+        return {
+            "folder": str(self.folder),
+            "num_returns": self.num_rollbacks,
+            "rates_from": list(self.configured_learning_rates),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the number of rollbacks of this run; a run in another folder starts at 0."""
         if state_dict["folder"] == str(self.folder):
-            self.num_rollbacks, self.rates_from = state_dict["num_returns"], tuple(state_dict["rates_from"])
+            self.num_rollbacks, self.configured_learning_rates = (
+                state_dict["num_returns"],
+                tuple(state_dict["rates_from"]),
+            )
 
 
 def roll_back(model: Any, checkpoint: dict[str, Any], learning_rate_factor: float) -> None:
@@ -149,7 +160,7 @@ def _read(checkpoint: Path) -> dict[str, Any]:
     return torch.load(checkpoint, map_location="cpu", weights_only=True)
 
 
-def described(trainer: Any, steps: Sequence[Step]) -> str:
+def describe_skipped_steps(trainer: Any, steps: Sequence[Step]) -> str:
     """Describe the batches and slices whose loss or gradient was not finite.
 
     Args:
@@ -161,8 +172,8 @@ def described(trainer: Any, steps: Sequence[Step]) -> str:
     places = [f"epoch {epoch + 1}, batch {batch + 1}" for epoch, batch in batches]
     where = places[0] if len(places) == 1 else f"{places[0]} to {places[-1]} ({len(places)} batches)"
     names, damaged = _slices(trainer, batches)
-    return f"A loss or gradient of the {sides} is not finite, {where}; slices: {_some(names)}." + (
-        f" Their prepared slices hold numbers that are not finite: {_some(damaged)}." if damaged else ""
+    return f"A loss or gradient of the {sides} is not finite, {where}; slices: {_first_names(names)}." + (
+        f" Their prepared slices hold numbers that are not finite: {_first_names(damaged)}." if damaged else ""
     )
 
 
@@ -176,7 +187,7 @@ def _slices(trainer: Any, batches: Sequence[tuple[int, int]]) -> tuple[list[str]
     return names, sorted({str(v.folder) for v, number in sources if not np.isfinite(v.stack(number, 0)).all()})
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     unique = list(dict.fromkeys(names))
     more = f" and {len(unique) - MAX_NAMED} more" if len(unique) > MAX_NAMED else ""
     return ", ".join(unique[:MAX_NAMED]) + more
@@ -193,18 +204,18 @@ def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_rollbacks: in
         checkpoint: the last good checkpoint, or None if there is none yet.
     """
     words = [
-        f"Training has diverged: in {model.skipped_steps.num_consecutive} steps in a row "
+        f"Training has diverged: in {model.skipped_steps.num_consecutive} consecutive steps "
         "a loss or gradient was not finite."
     ]
     if num_rollbacks:
         words.append(
-            f"Going back to a good checkpoint {num_rollbacks} times did not help, at last with "
+            f"Rolling back to a good checkpoint {num_rollbacks} times did not help, at last with "
             f"{model.learning_rate_factor:g} times the configured learning rates."
         )
     elif checkpoint is None:
-        words.append("There is no checkpoint yet to go back to.")
+        words.append("There is no checkpoint yet to roll back to.")
     if steps:
-        words.append(described(trainer, steps))
+        words.append(describe_skipped_steps(trainer, steps))
     losses = [name for name, value in model.loss_logger.latest.items() if not value.isfinite()]
     networks = [name for name, network in model.named_children() if not has_finite_weights(network)]
     for kind, names in (("Losses", losses), ("Weights of", networks)):
@@ -215,5 +226,5 @@ def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_rollbacks: in
         "optimization.clip_gradients=1, trainer.precision=32-true; remove prepared slices that are damaged."
     )
     if checkpoint is not None:
-        words.append(f"{checkpoint} is from before: resume=auto goes on from it.")
+        words.append(f"{checkpoint} is from before the divergence: resume=auto resumes from it.")
     return " ".join(words)

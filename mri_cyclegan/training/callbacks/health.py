@@ -40,7 +40,7 @@ class HealthMonitor(pl.Callback):
     def __init__(self, patience: int) -> None:
         self.patience = patience
         self.seen: Counter[tuple[str, str]] = Counter()
-        self.told: set[tuple[str, str]] = set()
+        self.warned: set[tuple[str, str]] = set()
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: dict[str, Tensor], batch_idx: int
@@ -75,18 +75,21 @@ class HealthMonitor(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Counts and warnings so far, so that a resumed run does not repeat a warning."""
-        return {"seen": [[*key, number] for key, number in self.seen.items()], "told": [list(key) for key in self.told]}
+        return {
+            "seen": [[*key, number] for key, number in self.seen.items()],
+            "told": [list(key) for key in self.warned],
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the counts and warnings of the checkpoint."""
         self.seen = Counter({(sign, direction): number for sign, direction, number in state_dict["seen"]})
-        self.told = {(sign, direction) for sign, direction in state_dict["told"]}
+        self.warned = {(sign, direction) for sign, direction in state_dict["told"]}
 
     def _note(self, sign: str, direction: str, shown: bool, patience: int) -> None:
         key = (sign, direction)
         self.seen[key] = self.seen[key] + 1 if shown else 0
-        if self.seen[key] >= patience and key not in self.told:
-            self.told.add(key)
+        if self.seen[key] >= patience and key not in self.warned:
+            self.warned.add(key)
             log.warning(ADVICE[sign].format(direction=direction))
 
 

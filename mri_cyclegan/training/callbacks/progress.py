@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 
 from mri_cyclegan.pictures import learning_curves, save_png
-from mri_cyclegan.training.validation_baselines import mean_over_subjects, measure, trivial_baselines
+from mri_cyclegan.training.validation_baselines import mean_over_subjects, score_translators, trivial_baselines
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class LearningCurves(pl.Callback):
             return
         slices = datamodule.train_slices
         methods = trivial_baselines(slices.volumes_a, slices.volumes_b)
-        scores = measure(methods, datamodule.all_val_batches(), len(datamodule.val_pairs), device)
+        scores = score_translators(methods, datamodule.all_val_batches(), len(datamodule.val_pairs), device)
         self.baselines = {
             name: {
                 f"val/{metric}_{direction}": mean

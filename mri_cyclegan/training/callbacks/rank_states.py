@@ -39,7 +39,7 @@ class RankStates(pl.Callback):
             pl_module.loss_logger.means.load_state_dict(state["loss_means"])
         self.to_restore = state.get("random", {})
         if not self.to_restore and trainer.global_rank == 0:
-            log.warning("The checkpoint has no random states: they are drawn anew.")
+            log.warning("The checkpoint has no random states: new ones are drawn.")
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Restore the random states before the first batch."""

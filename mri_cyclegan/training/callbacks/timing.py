@@ -50,14 +50,14 @@ class StepTimer(pl.Callback):
         self.step_s += self.last_end - self.start + self.waited_s
         self.waiting_s += self.waited_s
         if self.num_steps_seen == 1 and pl_module.device.type == "cpu":
-            self._tell_time_on_cpu(trainer)
+            self._warn_if_slow_cpu(trainer)
         num_batches = trainer.fit_loop.epoch_loop.total_batch_idx + 1
         if num_batches % trainer.log_every_n_steps and not trainer.is_last_batch:
             return  # logging itself takes time
         values = {"time/step_s": self.step_s / self.num_steps, "time/waiting_share": self.waiting_s / self.step_s}
         pl_module.log_dict(values, on_step=True, on_epoch=False, batch_size=1)
 
-    def _tell_time_on_cpu(self, trainer: Any) -> None:
+    def _warn_if_slow_cpu(self, trainer: Any) -> None:
         datamodule = trainer.datamodule
         epoch_s = self.step_s * math.ceil(len(datamodule.train_slices) / (datamodule.batch_size * trainer.world_size))
         if epoch_s > 600:

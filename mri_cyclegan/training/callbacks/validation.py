@@ -45,7 +45,11 @@ class BestValidation(pl.Callback):
             return
         if float(ssim) != float(ssim):  # NaN, from a diverged run
             return
-        self.best = {"ssim": float(ssim), "epoch": trainer.current_epoch + 1, "images": _images(trainer)}
+        self.best = {
+            "ssim": float(ssim),
+            "epoch": trainer.current_epoch + 1,
+            "images": _validation_images_hash(trainer),
+        }
         if trainer.is_global_zero:
             atomic_write_text(self.path, json.dumps(self.best, indent=2) + "\n")
 
@@ -59,7 +63,7 @@ class BestValidation(pl.Callback):
             self.best = state_dict["best"]
 
 
-def _images(trainer: Any) -> str:
+def _validation_images_hash(trainer: Any) -> str:
     """Hash of the validation images: voxels of the scans, preprocessing settings and number of batches."""
     data = trainer.datamodule
     voxels = sorted([volume.record["voxel_hash"] for volume in pair] for pair in data.val_pairs)

@@ -233,7 +233,7 @@ def test_a_callback_without_a_class_is_refused(tmp_path, words):
         (["trainer.precision=16-mixed", "optimization.accumulate_batches=2"], r"trainer\.precision=16-mixed"),
         (["trainer.precision=bf16-true", "model.gradient_penalty=interpolated"], r"trainer\.precision=bf16-true keeps"),
         (["+trainer.max_steps=10"], r"trainer\.max_steps: counts .*Set trainer\.max_epochs"),
-        (["resume=yes"], r"resume: expected auto, or null to start anew; got 'yes'"),
+        (["resume=yes"], r"resume: expected auto, or null for a new run; got 'yes'"),
         (["compile=yes"], r"compile: expected auto, true, false or cuda_graphs, got 'yes'"),
         (["initial_model=nowhere"], r"initial_model: nowhere is no folder"),
         (["model.decay.cycle=abc"], r"model\.decay\.cycle: .*got abc"),

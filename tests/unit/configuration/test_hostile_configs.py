@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
 from mri_cyclegan.configuration.build import build
-from mri_cyclegan.configuration.checks import check_config, checked
+from mri_cyclegan.configuration.checks import check_config, resolve_and_check
 from mri_cyclegan.configuration.schema import CONF_DIR, register
 
 
@@ -55,7 +55,7 @@ def test_what_was_checked_is_what_is_built(composed, monkeypatch):
     with open_dict(changed):
         changed.callbacks.t = {"none": "{}", "now": "'{_target_: os.system, command: touch hurt}'"}
     monkeypatch.delenv("LATER", raising=False)
-    plain = checked(changed)
+    plain = resolve_and_check(changed)
     monkeypatch.setenv("LATER", "now")
     assert plain.callbacks.hostile == {}
 
@@ -63,7 +63,7 @@ def test_what_was_checked_is_what_is_built(composed, monkeypatch):
 def test_what_would_become_a_reference_is_refused(composed):
     changed = with_callback(composed, {"_target_": "pytorch_lightning.callbacks.Timer", "duration": r"\${oc.env:HOME}"})
     with pytest.raises(ValueError, match=r"callbacks\.hostile\.duration: expected a value without"):
-        checked(changed)
+        resolve_and_check(changed)
 
 
 def test_what_is_allowed_is_built(composed):

@@ -60,7 +60,7 @@ def test_a_window_of_the_field_of_view_is_read(volume):
     content = cached.record | {"shape": [5, 4, 4], "window": [2, 1], "affine": affine.tolist()}
     (cached.folder / "record.json").write_text(json.dumps(content))
     own = CachedVolume(cached.scan, cached.folder)
-    other = replace(own, window=(0, 4)).through_window_of(replace(own, window=(1, 5)))
+    other = replace(own, window=(0, 4)).with_window_of(replace(own, window=(1, 5)))
     for seen, (row, column) in ((own, (2, 1)), (other, (1, 5))):
         part = (slice(None), slice(row, row + 4), slice(column, column + 4))
         assert seen.is_complete()

@@ -69,7 +69,7 @@ def test_where_a_device_keeps_them(folders, mode, device, free_times, expected, 
     kept = device_slices.DeviceSlices(slices, torch.device("cpu")).images
     assert slices.num_bytes == sum(images.nbytes for images in kept.values())
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free_times * slices.num_bytes), 0))
-    assert device_slices.fits(slices, mode, torch.device(device)) == expected
+    assert device_slices.should_cache_on_device(slices, mode, torch.device(device)) == expected
 
 
 def test_an_unknown_mode_is_refused(folders):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from nibabel import orientations
 
-from mri_cyclegan.data.grids import Grid, covered, grid_difference, resampled
+from mri_cyclegan.data.grids import Grid, grid_difference, inside_field_of_view, resampled
 
 SHAPE = (4, 5, 6)
 OBLIQUE = nibabel.affines.from_matvec(nibabel.eulerangles.euler2mat(0.3, -0.2, 0.1) * [0.9, 0.9, 3.0], (-80, 20, -45))
@@ -62,7 +62,7 @@ def test_intensities_are_interpolated_where_the_voxels_lie_and_end_with_the_last
     grid = Grid((8, 1, 1), shifted)
     moved = resampled(array, AFFINE, grid, order=1)[:, 0, 0]
     assert moved == pytest.approx([1.4, 2.4, 3.4, 4.4, 5.4, 6.4, 7, 0])  # half a voxel on there is the last value
-    assert covered(Grid((8, 1, 1), AFFINE), grid)[:, 0, 0].tolist() == [True] * 7 + [False]
+    assert inside_field_of_view(Grid((8, 1, 1), AFFINE), grid)[:, 0, 0].tolist() == [True] * 7 + [False]
 
 
 def test_fine_detail_is_blurred_before_it_goes_onto_coarser_voxels():

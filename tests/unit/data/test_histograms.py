@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from mri_cyclegan.data.histograms import NUM_BINS, histogram, pooled, wasserstein
+from mri_cyclegan.data.histograms import NUM_BINS, histogram, mean_histogram, wasserstein
 
 CENTRES = (np.arange(NUM_BINS) + 0.5) / NUM_BINS
 
@@ -38,5 +38,5 @@ def test_a_shift_of_all_intensities_is_its_own_distance():
 
 def test_every_subject_weighs_the_same():
     small, large = np.full(10, 0.2), np.full(1000, 0.8)
-    shares = pooled([histogram(small), histogram(large)])
+    shares = mean_histogram([histogram(small), histogram(large)])
     assert shares[int(0.2 * NUM_BINS)] == shares[int(0.8 * NUM_BINS)] == pytest.approx(0.5)

@@ -73,7 +73,7 @@ def test_another_grid_is_compared_where_the_scanner_put_it(data_set, head):
     assert b.record["voxel_hash"].endswith("+space")
     items = list(data.val_dataloader().dataset)
     head_a, head_b = (np.stack([item[f"foreground_{letter}"][0] for item in items]) for letter in "ab")
-    common = np.stack([b.common_slice(number) for number in range(b.num_slices)])
+    common = np.stack([b.common_fov_slice(number) for number in range(b.num_slices)])
     assert common.mean() == pytest.approx(22 / 30 * 40 / 44, abs=0.06)  # the slices are padded to a square
     np.testing.assert_array_equal(head_a, a.foreground & common)
     assert (a.foreground & ~common).any()

@@ -5,7 +5,7 @@ import pytest
 
 from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.pairs import find_pairs, left_over
+from mri_cyclegan.data.pairs import find_pairs, find_unpaired_scans
 
 CONTRASTS = ("T1w", "T2w")
 FINE, COARSE, OTHER = (((8, 8, 8), np.diag([mm, mm, mm, 1.0])) for mm in (1.0, 2.0, 3.0))
@@ -79,7 +79,7 @@ def test_a_single_scan_of_each_contrast_pairs_whatever_it_is_called():
 def test_sessions_and_subjects_are_kept_apart():
     scans = [scan("sub-1_T1w", "ses-1"), scan("sub-1_T2w", "ses-2"), scan("sub-2_T1w"), scan("sub-3_T2w")]
     assert find_pairs(scans, CONTRASTS, lambda one: FINE) == []
-    assert left_over(scans, CONTRASTS, [], Path("/data")) == []
+    assert find_unpaired_scans(scans, CONTRASTS, [], Path("/data")) == []
 
 
 def test_several_pictures_pair_by_their_names_and_place_alone():
@@ -96,7 +96,7 @@ def test_several_pictures_pair_by_their_names_and_place_alone():
 def test_a_scan_without_a_partner_of_its_own_is_told():
     scans = [scan(name) for name in ("sub-1_run-1_T1w", "sub-1_run-2_T1w", "sub-1_T2w", "sub-2_T1w")]
     pairs = find_pairs(scans, CONTRASTS, lambda one: FINE)
-    (finding,) = left_over(scans, CONTRASTS, pairs, Path("/data"))
+    (finding,) = find_unpaired_scans(scans, CONTRASTS, pairs, Path("/data"))
     assert finding.severity == "warning"
     assert finding.problem.endswith("no partner of their own for sub-1_run-2_T1w.nii.gz")
 
@@ -117,11 +117,11 @@ def test_what_keeps_a_pair_from_being_compared(names, grids, obstacles):
     scans = [scan(name) for name in names]
     (pair,) = find_pairs(scans, CONTRASTS, dict(zip(scans, grids)).__getitem__)
     for rule, words in obstacles.items():
-        assert words in pair.obstacle(rule)
-        assert bool(words) == bool(pair.obstacle(rule))
+        assert words in pair.why_not_comparable(rule)
+        assert bool(words) == bool(pair.why_not_comparable(rule))
 
 
 def test_pictures_say_nothing_of_the_scanner():
     a, b = (Scan("1", "", contrast, Path(contrast) / "1.png") for contrast in CONTRASTS)
     (pair,) = find_pairs([a, b], CONTRASTS, {a: FINE, b: COARSE}.__getitem__)
-    assert all("pictures do not say" in pair.obstacle(rule) for rule in ("space", "register"))
+    assert all("pictures do not say" in pair.why_not_comparable(rule) for rule in ("space", "register"))

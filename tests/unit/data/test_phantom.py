@@ -15,7 +15,7 @@ from mri_cyclegan.data.layouts import LayoutSettings, find_scans
 from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.phantom import SEQUENCES, TISSUES, Phantom, PhantomSubject, spin_echo_signal
 from mri_cyclegan.data.reading import read_shape, read_volume
-from mri_cyclegan.data.splits.split import divide
+from mri_cyclegan.data.splits.split import split_subjects
 from tests.unit.data.splits.split_cases import settings
 
 TINY = Phantom(
@@ -262,7 +262,9 @@ def test_the_data_set_is_read_as_any_bids_data_set(written):
     assert len(scans) == 7
     pairs = find_pairs(scans, ("T1w", "T2w"), lambda scan: read_shape(scan.path))
     assert [(pair.a.subject, pair.difference) for pair in pairs] == [("sub-004", ""), ("sub-005", "")]
-    split = divide(scans, ("T1w", "T2w"), settings(split_column="split"), written / "participants.tsv", {"sub-004"})
+    split = split_subjects(
+        scans, ("T1w", "T2w"), settings(split_column="split"), written / "participants.tsv", {"sub-004"}
+    )
     assert (len(split.train_a), len(split.train_b), len(split.val), len(split.test)) == (2, 1, 2, 2)
 
 

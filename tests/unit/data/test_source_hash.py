@@ -17,7 +17,7 @@ def hashes(tmp_path):
 @pytest.fixture
 def settled(monkeypatch):
     """Files count as unchanged from the moment they are written."""
-    monkeypatch.setattr(source_hash, "SETTLED_S", -1.0)
+    monkeypatch.setattr(source_hash, "MIN_FILE_AGE_S", -1.0)
 
 
 @pytest.fixture

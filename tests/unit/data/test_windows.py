@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from monai.transforms import CenterSpatialCrop
 
-from mri_cyclegan.data.windows import moved_affine, window_on_head
+from mri_cyclegan.data.windows import cropped_affine, window_on_head
 
 
 def field(height, width, rows, columns):
@@ -47,5 +47,5 @@ def test_without_a_head_the_square_is_centred():
 
 def test_an_affine_moves_with_the_rows_and_columns_left_out():
     affine = np.array([[0, 0, -2, 5], [0, -3, 0, 7], [4, 0, 0, 9], [0, 0, 0, 1.0]])
-    moved = moved_affine(affine, 3, -1)
+    moved = cropped_affine(affine, 3, -1)
     np.testing.assert_array_equal(moved @ [2, 1, 5, 1], affine @ [2, 4, 4, 1])

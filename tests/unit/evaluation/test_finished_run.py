@@ -29,9 +29,9 @@ def test_what_a_run_says_of_itself(run):
 
 def test_scans_of_a_part(run):
     scans = [Scan(f"sub-{number}", "", "T1w", Path(f"{number}.nii")) for number in range(1, 7)]
-    assert [scan.subject for scan in run.of_part(scans, "test")] == ["sub-4"]
-    assert [scan.subject for scan in run.of_part(scans, "train_a")] == ["sub-1"]
-    assert run.of_part(scans, "all") == scans
+    assert [scan.subject for scan in run.scans_in(scans, "test")] == ["sub-4"]
+    assert [scan.subject for scan in run.scans_in(scans, "train_a")] == ["sub-1"]
+    assert run.scans_in(scans, "all") == scans
 
 
 def test_epochs_of_the_table(run):

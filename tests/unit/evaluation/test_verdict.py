@@ -1,4 +1,4 @@
-from mri_cyclegan.evaluation.verdict import below, verdict
+from mri_cyclegan.evaluation.verdict import unbeaten_references, verdict
 
 DIRECTIONS = {"ab": ["T1w", "T2w"]}
 
@@ -19,7 +19,7 @@ def test_a_model_above_everything_is_said_to_be_so_with_its_distance_from_the_or
         "T1w → T2w: above copy and mean image in PSNR and SSIM; PSNR 1.50 dB below and SSIM 0.100 above the voxel-wise "
         "oracle."
     ]
-    assert below(measured["ab"]) == {}
+    assert unbeaten_references(measured["ab"]) == {}
 
 
 def test_a_model_below_a_baseline_is_said_to_be_so_first():
@@ -27,7 +27,7 @@ def test_a_model_below_a_baseline_is_said_to_be_so_first():
     assert verdict(DIRECTIONS, measured, []) == [
         "T1w → T2w: below mean image in PSNR and SSIM; above copy in PSNR and SSIM."
     ]
-    assert below(measured["ab"]) == {"mean image": ["PSNR", "SSIM"]}
+    assert unbeaten_references(measured["ab"]) == {"mean image": ["PSNR", "SSIM"]}
 
 
 def test_without_pairs_nobody_knows():

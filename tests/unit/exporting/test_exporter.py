@@ -7,7 +7,7 @@ import pytest
 
 from mri_cyclegan.exporting import exporter
 from mri_cyclegan.exporting.exporter import FORMATS, export
-from mri_cyclegan.exporting.parity import Parity
+from mri_cyclegan.exporting.parity import OutputDifference
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def writes(monkeypatch):
         def write(model, folder):
             (folder / "docs").mkdir()
             (folder / "docs" / "file").write_text(text)
-            return {"ab": Parity(ab, rounding), "ba": Parity(ba, rounding)}
+            return {"ab": OutputDifference(ab, rounding), "ba": OutputDifference(ba, rounding)}
 
         for name, kind in FORMATS.items():
             monkeypatch.setitem(exporter.FORMATS, name, replace(kind, write=write))

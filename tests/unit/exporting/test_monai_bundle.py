@@ -13,7 +13,7 @@ from monai.bundle import ConfigWorkflow
 from mri_cyclegan.data.reading import read_volume
 from mri_cyclegan.exporting.bundle_check import check_bundle
 from mri_cyclegan.exporting.bundle_steps import PrepareScan
-from mri_cyclegan.exporting.parity import Parity
+from mri_cyclegan.exporting.parity import OutputDifference
 from mri_cyclegan.inference.jobs import plan
 from mri_cyclegan.inference.model import load_model
 from mri_cyclegan.inference.scan_translator import ScanTranslator
@@ -105,7 +105,7 @@ def test_a_scan_without_contrast_is_named(model_of, save_nifti, tmp_path):
 def test_the_check_sees_another_model(model_of, bundle_of):
     model = model_of()
     bundle = bundle_of(model)
-    assert check_bundle(model, bundle) == {"ab": Parity(0), "ba": Parity(0)}
+    assert check_bundle(model, bundle) == {"ab": OutputDifference(0), "ba": OutputDifference(0)}
     other = dict(zip(("ab", "ba"), ("ba", "ab")))
     swapped = [bundle / "models" / f"generator_{direction}.safetensors" for direction in other]
     for path in swapped:

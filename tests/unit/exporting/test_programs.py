@@ -13,10 +13,10 @@ from example_model.models import make_model
 
 import mri_cyclegan
 from mri_cyclegan.exporting.onnx_program import load_onnx, write_onnx
-from mri_cyclegan.exporting.parity import parity_of, size_multiple
-from mri_cyclegan.exporting.programs import facts, write_programs
-from mri_cyclegan.exporting.torch_program import FACTS, load_torch_program, write_torch_program
-from mri_cyclegan.inference.any_size import AnySize
+from mri_cyclegan.exporting.parity import compare_outputs, size_multiple
+from mri_cyclegan.exporting.programs import metadata, write_programs
+from mri_cyclegan.exporting.torch_program import METADATA_FILE, load_torch_program, write_torch_program
+from mri_cyclegan.inference.any_size import PadToMultiple
 from mri_cyclegan.inference.model import load_model
 
 KINDS = {"onnx": (write_onnx, load_onnx), "pt2": (write_torch_program, load_torch_program)}
@@ -34,7 +34,7 @@ def test_a_program_gives_what_the_network_gives(any_model, tmp_path, kind):
     channels = 2 * any_model.num_adjacent + 1
     step = size_multiple(any_model, "ab")
     for direction, bare in any_model.networks.items():
-        network = AnySize(bare, step)
+        network = PadToMultiple(bare, step)
         program = KINDS[kind][1](tmp_path / f"generator_{direction}.{kind}")
         for shape in ((1, channels, step, step), (3, channels, 5 * step, 2 * step), (2, channels, 17, 22)):
             image = torch.empty(shape).uniform_(-1, 1)
@@ -46,10 +46,10 @@ def test_a_program_gives_what_the_network_gives(any_model, tmp_path, kind):
 def test_a_check_sees_another_network(model_of):
     """And one that is right for the model's own batches and image size alone."""
     model = model_of()
-    network, other = (AnySize(model.networks[direction], 4) for direction in ("ab", "ba"))
+    network, other = (PadToMultiple(model.networks[direction], 4) for direction in ("ab", "ba"))
 
     def difference(program):
-        return parity_of(model, "ab", program).difference
+        return compare_outputs(model, "ab", program).difference
 
     assert difference(network) == 0
     assert difference(other) > 1e-2
@@ -58,7 +58,7 @@ def test_a_check_sees_another_network(model_of):
     assert difference(lambda image: network(image) + 0.1 * (len(image) == 2)) > 0.09
     assert difference(lambda image: network(image) + 0.1 * (image.shape[2:] != (16, 16))) > 0.09
     assert np.isnan(difference(lambda image: network(image) * np.nan))
-    assert 0 < parity_of(model, "ab", network).rounding < 1e-5
+    assert 0 < compare_outputs(model, "ab", network).rounding < 1e-5
 
 
 def test_the_check_uses_slices_of_a_head(model_of):
@@ -67,9 +67,9 @@ def test_the_check_uses_slices_of_a_head(model_of):
 
     def network(image):
         seen.append(image)
-        return AnySize(model.networks["ab"], 4)(image)
+        return PadToMultiple(model.networks["ab"], 4)(image)
 
-    parity_of(model, "ab", network)
+    compare_outputs(model, "ab", network)
     assert [tuple(image.shape) for image in seen] == [(4, 1, 16, 16), (2, 1, 16, 16), (1, 1, 17, 19)]
     filled = (torch.cat(seen[:2]) > -0.9).float().mean((1, 2, 3))
     assert filled[2] > 0.2, "a head in the middle"
@@ -105,7 +105,7 @@ def test_an_onnx_file_says_what_it_is(written):
     model, folder = written
     file = onnx.load(folder / "generator_ba.onnx")
     told = {entry.key: entry.value for entry in file.metadata_props}
-    assert told == facts(model, "ba")
+    assert told == metadata(model, "ba")
     assert (told["source_contrast"], told["target_contrast"]) == ("T2w", "T1w")
     assert told["notice"] == "Synthetic image made by a neural network. Not for diagnostic use."
     assert told["weights_sha256"] == model.hashes["ba"]
@@ -118,9 +118,9 @@ def test_an_onnx_file_says_what_it_is(written):
 
 def test_a_torch_program_says_what_it_is(written):
     model, folder = written
-    found = {FACTS: ""}
+    found = {METADATA_FILE: ""}
     torch.export.load(folder / "generator_ab.pt2", extra_files=found)
-    assert json.loads(found[FACTS]) == facts(model, "ab")
+    assert json.loads(found[METADATA_FILE]) == metadata(model, "ab")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -166,7 +166,7 @@ def test_other_generators(tmp_path, name, kind):
         assert parity.rounding < 1e-3
     image = torch.rand(3, 1, 39, 46) * 2 - 1
     output = KINDS[kind][1](tmp_path / f"generator_ab.{kind}")(image)
-    expected = AnySize(model.networks["ab"], size_multiple(model, "ab"))(image)
+    expected = PadToMultiple(model.networks["ab"], size_multiple(model, "ab"))(image)
     np.testing.assert_allclose(output.detach(), expected.detach(), atol=1e-4)
 
 
@@ -176,7 +176,7 @@ def test_a_generator_of_windows_is_exported_for_its_own_size(tmp_path):
     model = load_model(tmp_path)
     for parity in write_programs(model, tmp_path, "onnx", *KINDS["onnx"]).values():
         assert parity.difference < max(1e-4, 3 * parity.rounding)
-    assert facts(model, "ab")["any_size"] == "false"
+    assert metadata(model, "ab")["any_size"] == "false"
     sizes = [
         dim.dim_value for dim in onnx.load(tmp_path / "generator_ab.onnx").graph.input[0].type.tensor_type.shape.dim
     ]

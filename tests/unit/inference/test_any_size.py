@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mri_cyclegan.inference.any_size import AnySize, for_any_size
+from mri_cyclegan.inference.any_size import PadToMultiple, wrap_for_any_size
 
 
 class Network:
@@ -20,7 +20,7 @@ class Network:
 )
 def test_images_of_any_size_are_padded_evenly_with_background_and_cut_back(size, padded):
     network, image = Network(), torch.rand(2, 3, *size)
-    torch.testing.assert_close(AnySize(network, 4)(image), 2 * image[:, :1])
+    torch.testing.assert_close(PadToMultiple(network, 4)(image), 2 * image[:, :1])
     (seen,) = network.seen
     assert seen.shape == (2, 3, *padded)
     top, left = ((new - old) // 2 for new, old in zip(padded, size))
@@ -42,5 +42,5 @@ def test_images_of_any_size_are_padded_evenly_with_background_and_cut_back(size,
 def test_a_network_sees_no_larger_images_than_it_can_judge(depends_on_size, multiple, size, tile):
     network = Network(multiple, depends_on_size)
     image = torch.rand(3, 1, *size)
-    torch.testing.assert_close(for_any_size(network, 16)(image), 2 * image)
+    torch.testing.assert_close(wrap_for_any_size(network, 16)(image), 2 * image)
     assert {tuple(seen.shape[2:]) for seen in network.seen} == {tile}

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mri_cyclegan.data.formats.dicom_files import START
+from mri_cyclegan.data.formats.dicom_files import PREAMBLE_AND_MARK
 from mri_cyclegan.inference.jobs import Job, plan, sidecar_of
 
 CONTRASTS = ("T1w", "T2w")
@@ -94,7 +94,7 @@ def test_nothing_tells_the_direction(tmp_path):
     with pytest.raises(ValueError, match=r"head\.nii\.gz: its name .* T1w or T2w\. .*ab \(T1w → T2w\) or ba"):
         plan(source, tmp_path / "out", CONTRASTS, None)
     touch(tmp_path, *[f"some/{number}.nii.gz" for number in range(11)])
-    with pytest.raises(ValueError, match=r"(?s)some: no name tells .*- .*0\.nii\.gz.*… and 4 more"):
+    with pytest.raises(ValueError, match=r"(?s)some: names do not say .*- .*0\.nii\.gz.*… and 4 more"):
         plan(tmp_path / "some", tmp_path / "out", CONTRASTS, None)
 
 
@@ -123,7 +123,7 @@ def test_a_bids_data_set_becomes_a_derivative(bids, tmp_path):
 def test_one_direction_or_one_subject_of_a_bids_data_set(bids, tmp_path):
     only = plan(bids, tmp_path / "out", CONTRASTS, "ba")
     assert [job.place for job in only.jobs] == ["sub-01/anat/sub-01_T2w.nii.gz"]
-    assert only.num_others == 2
+    assert only.num_other_contrast == 2
     assert list(planned(bids / "sub-02", tmp_path / "out").values()) == [
         ("ab", "sub-02/ses-a/anat/sub-02_ses-a_desc-synth_T2w.nii.gz")
     ]
@@ -144,7 +144,7 @@ def test_a_folder_is_mirrored_with_the_other_contrast_in_its_folders_names(tmp_p
         ".hidden/T1w.nii.gz",
     )
     (source / "T1w" / "dicom").mkdir()
-    (source / "T1w" / "dicom" / "1.dcm").write_bytes(START)
+    (source / "T1w" / "dicom" / "1.dcm").write_bytes(PREAMBLE_AND_MARK)
     assert planned(source, tmp_path / "out") == {
         "T1w/dicom": ("ab", "T2w/dicom_desc-synth_T2w.nii.gz"),
         "T1w/p1/head.nii.gz": ("ab", "T2w/p1/head_desc-synth_T2w.nii.gz"),
@@ -153,28 +153,28 @@ def test_a_folder_is_mirrored_with_the_other_contrast_in_its_folders_names(tmp_p
         "t1/slice.png": ("ab", "T2w/slice_desc-synth_T2w.png"),
     }
     one_way = plan(source, tmp_path / "out", CONTRASTS, "ab")
-    assert (len(one_way.jobs), one_way.num_others) == (4, 1)
+    assert (len(one_way.jobs), one_way.num_other_contrast) == (4, 1)
 
 
 def test_a_direction_takes_images_that_nothing_is_known_of(tmp_path):
     source = touch(tmp_path / "scans", "1.nii.gz", "2.nii.gz", "3_T2w.nii.gz")
     found = plan(source, tmp_path / "out", CONTRASTS, "ab")
     assert [job.place for job in found.jobs] == ["1.nii.gz", "2.nii.gz"]
-    assert found.num_others == 1
+    assert found.num_other_contrast == 1
 
 
 def test_a_dicom_series_is_one_scan(tmp_path):
     series = tmp_path / "T1w" / "visit 1"
     series.mkdir(parents=True)
     for name in ("1.dcm", "2.dcm"):
-        (series / name).write_bytes(START)
+        (series / name).write_bytes(PREAMBLE_AND_MARK)
     (job,) = plan(series, tmp_path / "out.nii.gz", CONTRASTS, None).jobs
     assert (job.source, job.direction, job.target) == (series, "ab", tmp_path / "out.nii.gz")
 
 
 def test_a_dicom_series_does_not_hide_other_images(tmp_path):
     source = touch(tmp_path / "scans", "T1w/a_T1w.nii.gz", "T1w/below/b_T1w.png")
-    (source / "T1w" / "1.dcm").write_bytes(START)
+    (source / "T1w" / "1.dcm").write_bytes(PREAMBLE_AND_MARK)
     assert list(planned(source, tmp_path / "out")) == ["T1w", "T1w/a_T1w.nii.gz", "T1w/below/b_T1w.png"]
     assert list(planned(source / "T1w", tmp_path / "out")) == [".", "a_T1w.nii.gz", "below/b_T1w.png"]
 

@@ -1,6 +1,6 @@
 import json
 
-from mri_cyclegan.inference.sidecars import inherited
+from mri_cyclegan.inference.sidecars import inherited_entries
 
 
 def test_the_nearest_sidecar_that_applies_wins(tmp_path):
@@ -21,5 +21,5 @@ def test_the_nearest_sidecar_that_applies_wins(tmp_path):
         path.write_text(json.dumps(content))
     (root / "sub-01" / "T1w.json").write_text("not JSON")
     scan = root / "sub-01" / "anat" / "sub-01_acq-high_T1w.nii.gz"
-    assert inherited(scan, root) == {"of": "scan", "Root": 1, "Subject": 1, "Anat": 1}
-    assert inherited(root / "sub-02" / "anat" / "sub-02_T1w.nii.gz", root) == {"of": "root", "Root": 1}
+    assert inherited_entries(scan, root) == {"of": "scan", "Root": 1, "Subject": 1, "Anat": 1}
+    assert inherited_entries(root / "sub-02" / "anat" / "sub-02_T1w.nii.gz", root) == {"of": "root", "Root": 1}

@@ -13,7 +13,7 @@ from mri_cyclegan.inference.writer import (
     DATASET_FILE,
     OutputSettings,
     existing_outputs,
-    is_ours,
+    is_generated_file,
     write_dataset_description,
     write_translation,
 )
@@ -92,8 +92,8 @@ def test_what_is_in_the_way(translation, job):
 @pytest.mark.parametrize("content", ["", "[" * 99999, "null", "{}", '{"GeneratedBy": []}', '{"GeneratedBy": ["x"]}'])
 def test_what_does_not_say_that_it_is_ours_is_not(tmp_path, content):
     (tmp_path / "a.json").write_text(content)
-    assert not is_ours(tmp_path / "a.json")
-    assert not is_ours(tmp_path / "nowhere.json")
+    assert not is_generated_file(tmp_path / "a.json")
+    assert not is_generated_file(tmp_path / "nowhere.json")
 
 
 def test_pictures_have_their_spread_too(translation, job, tmp_path):
@@ -107,7 +107,7 @@ def test_pictures_have_their_spread_too(translation, job, tmp_path):
 
 def test_space_is_needed_for_the_spread_too(translation, job, monkeypatch):
     volume = translation((30, 40, 50))
-    free = 3 * volume.array.nbytes // 2 + writer.SPARE_BYTES
+    free = 3 * volume.array.nbytes // 2 + writer.RESERVED_BYTES
     monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, free))
     write_translation(translation((30, 40, 50), with_std=False), job, OutputSettings())
     with pytest.raises(OSError, match="MB are needed"):

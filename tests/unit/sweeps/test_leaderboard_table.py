@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from mri_cyclegan.configuration.schema import CONF_DIR, register
 from mri_cyclegan.sweeps.entries import Entry, Images
 from mri_cyclegan.sweeps.leaderboard import Leaderboard
-from mri_cyclegan.sweeps.leaderboard_table import command_of, report_sweep, save_and_print
+from mri_cyclegan.sweeps.leaderboard_table import report_sweep, rerun_command, save_and_print
 
 NAMES = ["plain", "[bold]brackets[/bold]", "[/closing]"]
 
@@ -68,7 +68,7 @@ def test_time_and_memory_are_shown_in_units_for_people(tmp_path, capsys):
 
 def test_the_winner_runs_again_from_the_shell(tmp_path):
     words = ["+experiment=demo", "sweep=loss_weights", "model.cycle_weights=[2,1]", "license='C C $0, \"x\"'", "seed=3"]
-    command = shlex.split(command_of(entry_of(tmp_path, words)))
+    command = shlex.split(rerun_command(entry_of(tmp_path, words)))
     assert command[:3] == ["python", "-m", "mri_cyclegan.train"]
     assert command[3:] == [word for word in words if not word.startswith("sweep")]
     OverridesParser.create().parse_overrides(command[3:])
@@ -96,7 +96,7 @@ def test_a_sweep_without_any_result_is_told_as_such(tmp_path, capsys):
 def test_a_job_that_does_not_say_where_its_experiments_lie(tmp_path, text):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "hydra.yaml").write_text(text)
-    assert command_of(entry_of(tmp_path, ["seed=1"])).endswith("mri_cyclegan.train seed=1")
+    assert rerun_command(entry_of(tmp_path, ["seed=1"])).endswith("mri_cyclegan.train seed=1")
 
 
 def test_nothing_that_a_terminal_would_obey_is_printed(tmp_path, capsys):

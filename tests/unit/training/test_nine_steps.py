@@ -159,11 +159,11 @@ def test_training_equals_the_straight_line(kind):
 
 MUTANTS = {
     "step 1: cycle through the same generator": (
-        "cycled_a = generator_ba(self.with_noise(fake_b))",
+        "cycled_a = generator_ba(self.add_cycle_noise(fake_b))",
         "cycled_a = generator_ab(fake_b)",
     ),
     "step 2: cycle from the wrong image": (
-        "cycled_b = generator_ab(self.with_noise(fake_a))",
+        "cycled_b = generator_ab(self.add_cycle_noise(fake_a))",
         "cycled_b = generator_ab(real_b)",
     ),
     "step 3: generators swapped in identity": (
@@ -208,7 +208,7 @@ MUTANTS = {
     ),
     "step 9: gradients pile up": ("            optimizer.zero_grad()\n", "            pass\n"),
     "step 9: weights not updated": (
-        "        self.update_side(discriminators, discriminator_total, batch_index)\n",
+        "        self.backward_and_step(discriminators, discriminator_total, batch_index)\n",
         "",
     ),
     "step 9: one discriminator left out": (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mri_cyclegan.training.validation_baselines import copy_source, mean_intensity, measure
+from mri_cyclegan.training.validation_baselines import copy_source, mean_intensity, score_translators
 
 
 def volume(seed):
@@ -35,7 +35,9 @@ def test_measure_takes_source_target_and_mask_of_each_direction():
         "foreground_b": torch.from_numpy(b.foreground)[:, None],
         "case": torch.zeros(3, dtype=torch.long),
     }
-    scores = measure({"zero": {"ab": torch.zeros_like, "ba": torch.zeros_like}}, [batch], 1, torch.device("cpu"))
+    scores = score_translators(
+        {"zero": {"ab": torch.zeros_like, "ba": torch.zeros_like}}, [batch], 1, torch.device("cpu")
+    )
     for direction, target in (("ab", b), ("ba", a)):
         expected = -10 * np.log10(np.mean((target.slices[target.foreground] / 2) ** 2))
         assert scores["zero"][direction]["psnr"] == pytest.approx([float(expected)], abs=1e-4)

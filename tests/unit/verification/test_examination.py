@@ -10,7 +10,7 @@ from PIL import Image
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.verification import examination
-from mri_cyclegan.verification.examination import NUM_HEIGHTS, THUMBNAIL_PIXELS, examine, facts_as_json
+from mri_cyclegan.verification.examination import NUM_HEIGHTS, THUMBNAIL_PIXELS, examine, metadata_as_json
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_doubts_about_a_file_stay_beside_its_facts(look):
 
 
 def test_facts_are_plain_json(look):
-    content = json.loads(json.dumps(facts_as_json(look(box()))))
+    content = json.loads(json.dumps(metadata_as_json(look(box()))))
     assert content["subject"] == "sub-1"
     assert content["facts"]["shape"] == [20, 30, 40]
-    assert json.loads(json.dumps(facts_as_json(look(np.zeros((4, 4, 4), np.float32)))))["facts"] is None
+    assert json.loads(json.dumps(metadata_as_json(look(np.zeros((4, 4, 4), np.float32)))))["facts"] is None

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.verification.examination import NORMAL_OF, NUM_HEIGHTS, Examined, Facts
+from mri_cyclegan.verification.examination import NORMAL_AXIS, NUM_HEIGHTS, ScanExamination, ScanMeasurements
 from mri_cyclegan.verification.fingerprint import _auc, compare_framing, fingerprint, propose
 
 FLAT = (0.5,) * NUM_HEIGHTS
 
 
 def scan_facts(shape=(160, 200, 160), spacing=(1.0, 1.0, 1.0), low=(-70, -90, -70), high=(70, 90, 70), profile=FLAT):
-    return Facts(
+    return ScanMeasurements(
         shape=shape,
         spacing_mm=spacing,
         orientation="RAS",
@@ -25,7 +25,7 @@ def scan_facts(shape=(160, 200, 160), spacing=(1.0, 1.0, 1.0), low=(-70, -90, -7
         percentiles=(0, 1, 2, 3, 4),
         histogram=(1,),
         intensity_range=(0, 4),
-        foreground_profile=dict.fromkeys(NORMAL_OF, profile),
+        foreground_profile=dict.fromkeys(NORMAL_AXIS, profile),
         affine=np.eye(4).tolist(),
         voxel_hash="",
     )
@@ -122,7 +122,7 @@ def test_the_area_under_the_curve_is_that_of_all_pairs():
 
 def test_a_fingerprint_counts_and_takes_medians_of_fit_scans_of_one_contrast():
     def examined(subject, contrast, facts):
-        return Examined(Scan(subject, "", contrast, Path(f"{subject}_{contrast}.nii")), facts=facts)
+        return ScanExamination(Scan(subject, "", contrast, Path(f"{subject}_{contrast}.nii")), facts=facts)
 
     scans = [
         examined("sub-1", "T1w", scan_facts()),

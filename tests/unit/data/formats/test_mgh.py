@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.formats.mgh import MAX_NOTES
+from mri_cyclegan.data.formats.mgh import MAX_TRAILER_BYTES
 from mri_cyclegan.data.reading import read_shape, read_volume
 from mri_cyclegan.data.volume import ReadOptions
 
@@ -56,7 +56,7 @@ def test_voxels_and_affine_are_nibabels(tmp_path, name, dtype):
 def test_notes_behind_the_voxels_are_read_but_not_a_further_image(tmp_path):
     np.testing.assert_array_equal(read_volume(save(tmp_path / "a.mgz", content() + bytes(5000))).array, ARRAY)
     for name in ("b.mgz", "b.mgh"):
-        path = save(tmp_path / name, content() + np.random.default_rng(0).bytes(MAX_NOTES))
+        path = save(tmp_path / name, content() + np.random.default_rng(0).bytes(MAX_TRAILER_BYTES))
         with pytest.raises(UnfitFile, match="after the last voxel, so header and voxels disagree"):
             read_volume(path)
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from mri_cyclegan.data.formats.registry import DICOM_SERIES, FORMATS, IMAGE_SUFFIXES, format_of, strip_suffix
-from mri_cyclegan.data.formats.unread import UNREAD_SUFFIXES, left_out, unread_image
-from mri_cyclegan.data.reading import unknown_type
+from mri_cyclegan.data.formats.unsupported import UNREAD_SUFFIXES, skipped_image_finding, skipped_image_findings
+from mri_cyclegan.data.reading import unknown_type_error
 
 VOLUMES = (".nii", ".nii.gz", ".img", ".img.gz", ".mgh", ".mgz")
 
@@ -41,38 +41,40 @@ def test_a_folder_is_a_series_and_other_files_are_none(tmp_path):
 )
 def test_a_format_that_is_not_read_is_named_with_the_way_out(suffix, way_out):
     path = Path(f"T1w/sub-07{suffix}")
-    finding = unread_image(path, VOLUMES)
+    finding = skipped_image_finding(path, VOLUMES)
     assert finding.severity == "warning"
     assert finding.problem.startswith("left out: ")
     assert way_out in finding.remedy
-    refusal = unknown_type(path)
+    refusal = unknown_type_error(path)
     assert finding.problem == f"left out: {refusal.finding.problem}"
     assert way_out in str(refusal)
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.json", "a.bval", "preview.png", "README", "a.tsv", "a.raw"])
 def test_what_is_read_or_no_image_is_not_named(name):
-    assert unread_image(Path(name), VOLUMES) is None
+    assert skipped_image_finding(Path(name), VOLUMES) is None
 
 
 def test_what_another_layout_reads_is_named():
-    assert "FreeSurfer files are not read in this layout" in str(unread_image(Path("a.mgz"), (".nii", ".nii.gz")))
-    assert "Expected .png or .jpg" in str(unread_image(Path("a.nii"), (".png", ".jpg")))
-    assert "Expected folders of DICOM files" in str(unread_image(Path("a.nii.gz"), ()))
+    assert "FreeSurfer files are not read in this layout" in str(
+        skipped_image_finding(Path("a.mgz"), (".nii", ".nii.gz"))
+    )
+    assert "Expected .png or .jpg" in str(skipped_image_finding(Path("a.nii"), (".png", ".jpg")))
+    assert "Expected folders of DICOM files" in str(skipped_image_finding(Path("a.nii.gz"), ()))
 
 
 def test_half_of_an_image_is_an_error(tmp_path):
     header, voxels = tmp_path / "a.hdr", tmp_path / "a.img"
     header.touch()
-    assert unread_image(header, VOLUMES).severity == "error"
-    assert "a.img, the file of its voxels, is missing" in str(unread_image(header, VOLUMES))
-    assert unread_image(header, (".png",)) is None, "a header alone is no image"
+    assert skipped_image_finding(header, VOLUMES).severity == "error"
+    assert "a.img, the file of its voxels, is missing" in str(skipped_image_finding(header, VOLUMES))
+    assert skipped_image_finding(header, (".png",)) is None, "a header alone is no image"
     voxels.touch()
-    assert unread_image(header, VOLUMES) is None
+    assert skipped_image_finding(header, VOLUMES) is None
 
 
 def test_a_folder_of_them_is_one_line_a_format(tmp_path):
     names = ["a.nrrd", "b.nrrd", "c.nrrd", "d.tif", "e.nii.gz", "f.txt"]
-    first, second = left_out([tmp_path / name for name in names], VOLUMES)
+    first, second = skipped_image_findings([tmp_path / name for name in names], VOLUMES)
     assert str(first).startswith(f"{tmp_path}/a.nrrd: left out: NRRD files are not read (and 2 more in this folder). ")
     assert str(second).startswith(f"{tmp_path}/d.tif: left out: TIFF files are not read. ")

@@ -3,7 +3,7 @@
 import pytest
 
 from mri_cyclegan.data.layouts import find_scans
-from mri_cyclegan.data.layouts.detection import detect_layout, layout_of
+from mri_cyclegan.data.layouts.detection import detect_layout, layout_from_options
 
 PEOPLE = range(2, 8)
 
@@ -96,13 +96,13 @@ def test_channels_are_called_as_the_data_set_says(tmp_path):
 
 def test_a_missing_argument_is_named(tmp_path):
     with pytest.raises(ValueError, match="--pattern-b is missing"):
-        layout_of(tmp_path, None, None, "*.nii", None)
+        layout_from_options(tmp_path, None, None, "*.nii", None)
     with pytest.raises(ValueError, match="--layout folder: patterns go with"):
-        layout_of(tmp_path, "folder", None, "a*.nii", "b*.nii")
-    assert layout_of(tmp_path, None, ["A", "B"], "a*.nii", "b*.nii").contrasts == ("A", "B")
+        layout_from_options(tmp_path, "folder", None, "a*.nii", "b*.nii")
+    assert layout_from_options(tmp_path, None, ["A", "B"], "a*.nii", "b*.nii").contrasts == ("A", "B")
 
 
 def test_a_file_of_both_patterns_is_refused(tmp_path):
     (tmp_path / "a1.nii").touch()
     with pytest.raises(ValueError, match="matches both"):
-        find_scans(tmp_path, layout_of(tmp_path, None, None, "a*.nii", "*1.nii"))
+        find_scans(tmp_path, layout_from_options(tmp_path, None, None, "a*.nii", "*1.nii"))

@@ -8,7 +8,7 @@ import pytest
 
 from mri_cyclegan.data.layouts import LayoutSettings, find_scans
 from mri_cyclegan.data.splits.settings import SplitSettings
-from mri_cyclegan.data.splits.split import divide
+from mri_cyclegan.data.splits.split import split_subjects
 
 SETTINGS = SplitSettings(
     split_file=None,
@@ -28,7 +28,7 @@ CONTRASTS = (("T1w", "T2w"), ("T1", "T2"), ("t1", "t2"), ("IXI-T1", "IXI-T2"), (
 def divided(scans, contrasts, root):
     """The split, as if every subject with both contrasts had a pair."""
     owners = [{scan.subject for scan in scans if scan.contrast == contrast} for contrast in contrasts]
-    return divide(scans, contrasts, SETTINGS, root / "participants.tsv", owners[0] & owners[1])
+    return split_subjects(scans, contrasts, SETTINGS, root / "participants.tsv", owners[0] & owners[1])
 
 
 def draw_names(random, contrasts, pictures):

@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 import pytest
 
-from mri_cyclegan.data.layouts.subjects import Place, identify
+from mri_cyclegan.data.layouts.subjects import Place, assign_subjects
 
 CONTRASTS = ("T1w", "T2w")
 
@@ -13,7 +13,7 @@ CONTRASTS = ("T1w", "T2w")
 def who(*names, contrasts=CONTRASTS, pictures=False, pattern=None, names_identify=None):
     """Subjects of paths ``CONTRAST/…``, and the doubts."""
     places = [Place(name.split("/")[0], PurePath(*name.split("/")[1:]), pictures) for name in names]
-    identities, warnings = identify(places, contrasts, pattern, names_identify)
+    identities, warnings = assign_subjects(places, contrasts, pattern, names_identify)
     return [identity.subject if identity.is_known else "?" for identity in identities], warnings
 
 
@@ -74,7 +74,7 @@ def test_visits_of_one_person_are_one_person():
     subjects, warnings = who(*names)
     assert set(subjects) == {"BraTS-GLI-00001-000", "BraTS-GLI-00002", "BraTS-GLI-00003-000"} and warnings == []
     places = [Place(name.split("/")[0], PurePath(*name.split("/")[1:])) for name in names]
-    sessions = {(who.subject, who.session) for who in identify(places, CONTRASTS, None, None).identities}
+    sessions = {(who.subject, who.session) for who in assign_subjects(places, CONTRASTS, None, None).identities}
     assert ("BraTS-GLI-00002", "000") in sessions and ("BraTS-GLI-00002", "001") in sessions
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.pairs import find_pairs
 from mri_cyclegan.data.splits.settings import SplitSettings
-from mri_cyclegan.data.splits.split import Split, divide
+from mri_cyclegan.data.splits.split import Split, split_subjects
 
 CONTRASTS = ("T1w", "T2w")
 
@@ -48,7 +48,7 @@ def divided(scans: Sequence[Scan], participants="no table", contrasts=CONTRASTS,
     """Divided as scans on one grid are."""
     pairs = find_pairs(scans, contrasts, lambda scan: ((8, 8, 8), np.eye(4)))
     paired = {pair.a.subject for pair in pairs}
-    return divide(scans, contrasts, settings(**changes), Path(participants), paired)
+    return split_subjects(scans, contrasts, settings(**changes), Path(participants), paired)
 
 
 def subjects(scans: Sequence[Scan]) -> set[str]:

@@ -82,7 +82,7 @@ def test_a_subject_that_is_not_in_the_file_is_refused_by_name(saved):
         divided(paired(12), split_file=path)
     assert str(caught.value) == (
         f"{path}: no part for pair-10, pair-11, which the data set holds. Add them to a list under 'subjects' "
-        "(train_a, train_b, val, test, left_out), or set data.split_file=null to draw anew."
+        "(train_a, train_b, val, test, left_out), or set data.split_file=null to draw a new split."
     )
     added = edited(path, left_out=["pair-10", "pair-11"])
     assert part_of(divided(paired(12), split_file=added)) == part_of(divided(paired(10)))

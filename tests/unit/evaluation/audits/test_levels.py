@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 
 from mri_cyclegan.evaluation.audits.audit import Level
-from mri_cyclegan.evaluation.audits.levels import level_above, most_serious
+from mri_cyclegan.evaluation.audits.levels import highest_level, level_above
 from mri_cyclegan.inference.description import AuditResult
 
 
@@ -15,8 +15,8 @@ def test_a_level_begins_above_its_threshold(value, level):
 
 
 def test_red_is_the_most_serious_and_what_is_unknown_is_not_green():
-    assert most_serious(Level.AMBER, Level.RED, Level.GREEN, Level.UNKNOWN) is Level.RED
-    assert most_serious(Level.UNKNOWN, Level.GREEN) is Level.UNKNOWN
+    assert highest_level(Level.AMBER, Level.RED, Level.GREEN, Level.UNKNOWN) is Level.RED
+    assert highest_level(Level.UNKNOWN, Level.GREEN) is Level.UNKNOWN
 
 
 def test_a_models_description_knows_the_same_levels():

@@ -4,7 +4,7 @@ import torch
 from monai.metrics import MultiScaleSSIMMetric
 from skimage.metrics import structural_similarity
 
-from mri_cyclegan.evaluation.metrics.local_similarity import SimilarityTo, halved
+from mri_cyclegan.evaluation.metrics.local_similarity import SSIMComponents, downsample_2x
 from mri_cyclegan.evaluation.metrics.paired import SCALE_WEIGHTS
 
 
@@ -22,7 +22,7 @@ def scikit_map(prediction, target, **changes):
 @pytest.mark.parametrize("shape", [(40, 33), (11, 64), (181, 217)])
 def test_the_map_is_scikit_images_to_the_border(shape):
     prediction, target = images(0, (2, *shape))
-    luminance, contrast_structure = SimilarityTo(target)(prediction)
+    luminance, contrast_structure = SSIMComponents(target)(prediction)
     for number in range(2):
         expected = scikit_map(prediction[number], target[number])
         np.testing.assert_allclose((luminance * contrast_structure)[number], expected, atol=1e-9)
@@ -38,15 +38,15 @@ def test_means_over_the_interior_of_each_scale_give_monais_multiscale_ssim():
     interior = slice(5, -5)  # MONAI leaves out windows that reach beyond the border
     factors = []
     for scale in range(5):
-        luminance, contrast_structure = SimilarityTo(target)(prediction)
+        luminance, contrast_structure = SSIMComponents(target)(prediction)
         image = luminance * contrast_structure if scale == 4 else contrast_structure
         factors.append(image[:, interior, interior].mean(axis=(1, 2)))
-        prediction, target = halved(prediction), halved(target)
+        prediction, target = downsample_2x(prediction), downsample_2x(target)
     result = np.prod([factor**weight for factor, weight in zip(factors, SCALE_WEIGHTS)], axis=0)
     np.testing.assert_allclose(result, expected[:, 0].numpy(), atol=1e-4)
 
 
 def test_halving_takes_means_and_leaves_out_the_last_odd_pixel():
     image = np.arange(15.0).reshape(1, 3, 5)
-    np.testing.assert_array_equal(halved(image), [[[3.0, 5.0]]])
-    np.testing.assert_array_equal(halved(np.ones((2, 1, 4))), np.ones((2, 1, 2)))
+    np.testing.assert_array_equal(downsample_2x(image), [[[3.0, 5.0]]])
+    np.testing.assert_array_equal(downsample_2x(np.ones((2, 1, 4))), np.ones((2, 1, 2)))

@@ -4,7 +4,7 @@ from scipy import ndimage
 from skimage.measure import block_reduce
 
 from mri_cyclegan.evaluation.metrics import subject_matching as matching_module
-from mri_cyclegan.evaluation.metrics.subject_matching import reduced, subject_matching
+from mri_cyclegan.evaluation.metrics.subject_matching import downsample, subject_matching
 
 ISOTROPIC = (1.0, 1.0, 1.0)
 
@@ -24,7 +24,7 @@ def translated(source):
 
 
 def small(volumes):
-    return [reduced(volume, ISOTROPIC) for volume in volumes]
+    return [downsample(volume, ISOTROPIC) for volume in volumes]
 
 
 def names(volumes):
@@ -40,7 +40,7 @@ def test_another_visit_of_a_subject_is_no_rival():
 
 
 def test_among_many_subjects_some_are_rivals(monkeypatch):
-    monkeypatch.setattr(matching_module, "MAX_RIVALS", 2)
+    monkeypatch.setattr(matching_module, "MAX_OTHER_SUBJECTS", 2)
     sources = [person(seed) for seed in range(6)]
     result = subject_matching(small(translated(source) for source in sources), small(sources), names(sources))
     assert result == {"accuracy": 1.0, "chance": pytest.approx(1 / 3), "num_subjects": 6}
@@ -88,7 +88,7 @@ def test_a_single_subject_can_only_be_matched():
 
 def test_blocks_of_about_four_mm_are_averaged():
     array = np.random.default_rng(0).random((82, 62, 70)).astype(np.float32)
-    small_array = reduced(array, (1.0, 2.1, 1.4))
+    small_array = downsample(array, (1.0, 2.1, 1.4))
     means = block_reduce(array[:80, :, :69], (4, 2, 3), np.mean)
     assert small_array.dtype == np.uint8
     assert small_array.shape == (20, 31, 23)
@@ -97,17 +97,17 @@ def test_blocks_of_about_four_mm_are_averaged():
 
 def test_thick_slices_and_single_slices_are_kept():
     array = np.random.default_rng(1).random((1, 600, 600)).astype(np.float32)
-    assert reduced(array, (1.0, 1.0, 1.0)).shape == (1, 150, 150)
-    assert reduced(array.reshape(10, 200, 180), (9.0, 1.0, 1.0)).shape == (10, 50, 45)
+    assert downsample(array, (1.0, 1.0, 1.0)).shape == (1, 150, 150)
+    assert downsample(array.reshape(10, 200, 180), (9.0, 1.0, 1.0)).shape == (10, 50, 45)
 
 
 @pytest.mark.parametrize("shape, expected", [((64, 64, 64), (16, 16, 16)), ((64, 64, 63), (64, 64, 63))])
 def test_a_small_volume_keeps_its_grid(shape, expected):
     array = np.full(shape, 0.4, np.float32)
-    small_array = reduced(array, ISOTROPIC)
+    small_array = downsample(array, ISOTROPIC)
     assert small_array.shape == expected
     assert (small_array == 102).all()
 
 
 def test_intensities_beyond_the_scale_are_clipped():
-    assert reduced(np.array([[[-0.2, 0.0, 1.0, 1.3]]]), ISOTROPIC).tolist() == [[[0, 0, 255, 255]]]
+    assert downsample(np.array([[[-0.2, 0.0, 1.0, 1.3]]]), ISOTROPIC).tolist() == [[[0, 0, 255, 255]]]

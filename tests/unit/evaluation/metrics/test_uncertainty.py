@@ -73,12 +73,12 @@ def test_voxels_of_equal_spread_share_their_bins_by_chance():
 
 def test_subjects_are_pooled_bin_by_bin():
     records = [measure_uncertainty(*volumes(seed)) for seed in range(3)]
-    pooled = pooled_uncertainty(records)
-    assert pooled["spearman"] == pytest.approx(np.mean([record["spearman"] for record in records]))
-    assert len(pooled["calibration"]) == 10
+    mean_histogram = pooled_uncertainty(records)
+    assert mean_histogram["spearman"] == pytest.approx(np.mean([record["spearman"] for record in records]))
+    assert len(mean_histogram["calibration"]) == 10
     for key in ("spread", "error", "share"):
         expected = np.mean([[row[key] for row in record["calibration"]] for record in records], axis=0)
-        assert [row[key] for row in pooled["calibration"]] == pytest.approx(expected)
+        assert [row[key] for row in mean_histogram["calibration"]] == pytest.approx(expected)
 
 
 def test_fewer_voxels_than_bins_are_refused():

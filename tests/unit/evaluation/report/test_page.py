@@ -11,7 +11,7 @@ from report_example.heads import example_cases, example_images
 
 import mri_cyclegan
 from mri_cyclegan.evaluation.audits.audit import legend
-from mri_cyclegan.evaluation.protocol import WHY_OTHERWISE
+from mri_cyclegan.evaluation.protocol import WHY_TRAINING_METRICS_DIFFER
 from mri_cyclegan.evaluation.report.cases import Case, slice_strips
 from mri_cyclegan.evaluation.report.page import write_report
 
@@ -137,8 +137,8 @@ def test_audits_say_their_level_in_words_trouble_first(page):
 
 
 def test_it_says_why_the_curves_metrics_differ_from_the_results(page):
-    assert WHY_OTHERWISE in page.text
-    (section,) = re.findall(r'see docs/protocol.md, "(.*)"', WHY_OTHERWISE)
+    assert WHY_TRAINING_METRICS_DIFFER in page.text
+    (section,) = re.findall(r'see docs/protocol.md, "(.*)"', WHY_TRAINING_METRICS_DIFFER)
     protocol = Path(mri_cyclegan.__file__).parents[1] / "docs" / "protocol.md"
     assert f"## {section}\n" in protocol.read_text(encoding="utf-8")
 

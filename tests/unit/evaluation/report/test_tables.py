@@ -1,7 +1,7 @@
 import pytest
 from report_example.evaluation import example_evaluation
 
-from mri_cyclegan.evaluation.report.tables import flattened, number, scales_note, sorted_audits
+from mri_cyclegan.evaluation.report.tables import flatten, format_number, scales_note, sorted_audits
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from mri_cyclegan.evaluation.report.tables import flattened, number, scales_note
     ],
 )
 def test_numbers_are_written_with_their_decimals_and_a_minus_sign(value, digits, signed, text):
-    assert number(value, digits, signed) == text
+    assert format_number(value, digits, signed) == text
 
 
 def test_trouble_comes_first_and_equals_keep_their_order():
@@ -45,7 +45,7 @@ def test_everything_nested_gets_a_row_of_its_own():
         "training": {"model": {"betas": [0.5, 0.999], "compile": False}, "tags": {}, "seed": None},
         "runs": [{"ab": "12"}, {"ab": "56"}],
     }
-    assert flattened(content) == [
+    assert flatten(content) == [
         ("weights", "last"),
         ("model_sha256.ab", "12"),
         ("model_sha256.ba", "34"),

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from mri_cyclegan.evaluation.subjects.own_translations import own_range, own_source
+from mri_cyclegan.evaluation.subjects.own_translations import sidecar_range, sidecar_source
 from mri_cyclegan.evaluation.subjects.prediction_files import match_files
 from mri_cyclegan.inference.writer import STD_DESCRIPTION
 
@@ -124,7 +124,7 @@ def test_sidecars_of_others_tell_nothing(folders, content):
     paths = folders(prediction=["x.nii"], target=["x.nii"], source=["T1w.nii"])
     if content is not None:
         (paths[0] / "x.json").write_text(content)
-    assert (own_range(paths[0] / "x.nii"), own_source(paths[0] / "x.nii")) == (None, None)
+    assert (sidecar_range(paths[0] / "x.nii"), sidecar_source(paths[0] / "x.nii")) == (None, None)
     with pytest.raises(ValueError, match="no source for it"):
         match_files(*paths)
 
@@ -143,7 +143,7 @@ def test_sidecars_of_others_tell_nothing(folders, content):
 def test_the_range_is_what_translate_wrote(tmp_path, name, low, high, expected):
     entries = {"GeneratedBy": [{"Name": "mri-cyclegan"}], "Intensities": {"Low": low, "High": high}}
     (tmp_path / "x.json").write_text(json.dumps(entries))
-    assert own_range(tmp_path / name) == expected
+    assert sidecar_range(tmp_path / name) == expected
 
 
 def test_everything_that_lacks_a_partner_is_named(folders):

@@ -5,7 +5,7 @@ import pytest
 
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.evaluation.subjects.subject import list_subjects, unaligned
+from mri_cyclegan.evaluation.subjects.subject import find_unaligned, list_subjects
 
 CONTRASTS = ("T1w", "T2w")
 
@@ -47,7 +47,7 @@ def test_every_unaligned_or_missing_target_is_named(tmp_path, save_nifti, head):
             scans.append(scan(subject, contrast, folder=tmp_path))
             if own is not None:
                 save_nifti(scans[-1].path, array, own)
-    findings = unaligned(list_subjects(scans, CONTRASTS, ReadOptions()), ReadOptions(), "grid")
+    findings = find_unaligned(list_subjects(scans, CONTRASTS, ReadOptions()), ReadOptions(), "grid")
     assert [finding.path.name for finding in findings.values()] == ["sub-02_T2w.nii.gz", "sub-03_T2w.nii.gz"]
     messages = [str(finding) for finding in findings.values()]
     assert "its voxels lie up to 2 mm aside" in messages[0]
@@ -57,4 +57,4 @@ def test_every_unaligned_or_missing_target_is_named(tmp_path, save_nifti, head):
 @pytest.mark.parametrize("missing", ["a", "b"])
 def test_scans_without_a_partner_cannot_be_unaligned(tmp_path, missing):
     alone = scan("sub-01", CONTRASTS["ab".index(missing)], folder=tmp_path)
-    assert unaligned(list_subjects([alone], CONTRASTS, ReadOptions()), ReadOptions(), "grid") == {}
+    assert find_unaligned(list_subjects([alone], CONTRASTS, ReadOptions()), ReadOptions(), "grid") == {}

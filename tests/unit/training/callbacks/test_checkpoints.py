@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mri_cyclegan.training.callbacks import checkpoints
-from mri_cyclegan.training.callbacks.checkpoints import Interrupted, LastCheckpoints, is_whole, last_good_checkpoint
+from mri_cyclegan.training.callbacks.checkpoints import Interrupted, LastCheckpoints, is_intact, last_good_checkpoint
 from mri_cyclegan.training.callbacks.divergence import last_checkpoint_before_skips
 
 
@@ -50,7 +50,7 @@ class Trainer:
 
 
 def module(accumulate=1, weight=1.0, num_consecutive=0):
-    optimization = SimpleNamespace(ends_group=lambda index: (index + 1) % accumulate == 0)
+    optimization = SimpleNamespace(ends_accumulation=lambda index: (index + 1) % accumulate == 0)
     weights = [torch.tensor([weight])]
     skipped_steps = SimpleNamespace(num_consecutive=num_consecutive)
     return SimpleNamespace(optimization=optimization, parameters=lambda: weights, skipped_steps=skipped_steps)
@@ -218,7 +218,7 @@ def test_a_damaged_checkpoint_is_left_out(tmp_path, caplog):
     position = whole.index(torch.arange(500.0, 501).numpy().tobytes())
     for damaged in (whole[:-100], whole[: len(whole) // 2], b"", whole[:position] + b"\xff" + whole[position + 1 :]):
         last.write_bytes(damaged)
-        assert not is_whole(last)
+        assert not is_intact(last)
         assert last_good_checkpoint(tmp_path) == previous
         assert f"{last} is damaged" in caplog.text
     previous.write_bytes(b"PK")

@@ -8,16 +8,16 @@ import pytorch_lightning as pl
 log = logging.getLogger(__name__)
 
 
-class UnfinishedEpoch(pl.Callback):
+class RestartEpochOnBatchSizeChange(pl.Callback):
     """Restarts an unfinished epoch if the batch size has changed, since Lightning resumes at a batch number."""
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Save the number of slices per batch."""
-        checkpoint["slices_a_batch"] = slices_a_batch(trainer)
+        checkpoint["slices_a_batch"] = slices_per_batch(trainer)
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Restart the epoch if the size differs; runs before Lightning restores the batch number."""
-        before, now = checkpoint.get("slices_a_batch"), slices_a_batch(trainer)
+        before, now = checkpoint.get("slices_a_batch"), slices_per_batch(trainer)
         loop = checkpoint["loops"]["fit_loop"]
         progress = loop["epoch_loop.batch_progress"]
         if before in (None, now) or progress["is_last_batch"] or not progress["current"]["processed"]:
@@ -28,6 +28,6 @@ class UnfinishedEpoch(pl.Callback):
         pl_module.on_train_epoch_start()
 
 
-def slices_a_batch(trainer: Any) -> int:
+def slices_per_batch(trainer: Any) -> int:
     """Slices of each contrast in one batch, summed over ranks."""
     return trainer.datamodule.batch_size * trainer.world_size

@@ -6,10 +6,10 @@ from pathlib import Path
 from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.layouts.scan import Found, Scan
 from mri_cyclegan.data.layouts.settings import LayoutSettings
-from mri_cyclegan.data.layouts.subjects import REMEDY, Identity, Place, identify
+from mri_cyclegan.data.layouts.subjects import REMEDY, Identity, Place, assign_subjects
 
 
-def scans_of(
+def build_scans(
     root: Path, entries: Sequence[tuple[Path, str, Place]], settings: LayoutSettings, findings: Sequence[Finding]
 ) -> Found:
     """Build a scan from each file, with warnings about their subjects.
@@ -21,15 +21,22 @@ def scans_of(
         findings: findings of the search, which are included in the result.
     """
     places = [place for *_, place in entries]
-    identities, warnings = identify(
+    identities, warnings = assign_subjects(
         places, settings.contrasts, settings.subject_pattern, settings.names_identify_subjects
     )
     scans = [
-        Scan(_subject(who, part), who.session, place.contrast, path, part, who.is_known and not warnings)
-        for (path, part, place), who in zip(entries, identities, strict=True)
+        Scan(
+            _subject_in_part(identity, part),
+            identity.session,
+            place.contrast,
+            path,
+            part,
+            identity.is_known and not warnings,
+        )
+        for (path, part, place), identity in zip(entries, identities, strict=True)
     ]
     told = [Finding("warning", root, warning, REMEDY) for warning in warnings]
-    num_unknown = sum(not who.is_known for who in identities)
+    num_unknown = sum(not identity.is_known for identity in identities)
     if num_unknown and settings.names_identify_subjects is None:
         problem = (
             f"nothing tells whose {num_unknown} of {len(scans)} pictures are, so each counts as a person of its own: "
@@ -39,6 +46,6 @@ def scans_of(
     return Found(scans, [*findings, *told])
 
 
-def _subject(who: Identity, part: str) -> str:
+def _subject_in_part(identity: Identity, part: str) -> str:
     """Return the subject; an unknown one is specific to its part of a split, as numbers restart in each part."""
-    return who.subject if who.is_known or not part else f"{part}/{who.subject}"
+    return identity.subject if identity.is_known or not part else f"{part}/{identity.subject}"

@@ -6,12 +6,12 @@ import numpy as np
 
 from mri_cyclegan.data.aligned import align, grid_of, on_grid
 from mri_cyclegan.data.cached_volume import CachedVolume
-from mri_cyclegan.data.grids import Grid, covered
+from mri_cyclegan.data.grids import Grid, inside_field_of_view
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import ReadOptions
 
 
-def slices_onto(
+def resampled_slices(
     moving: CachedVolume, fixed: CachedVolume, rule: str, options: ReadOptions
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Resample a scan onto the grid of another scan's slices, with one interpolation from the original file.
@@ -34,7 +34,7 @@ def slices_onto(
     aligned = align(scaled_fixed, scaled, rule, fixed.scan.path, moving.scan.path)
     grid = _grid(fixed)
     array, foreground = on_grid(aligned.b, grid)
-    common = covered(grid_of(aligned.b), grid) & covered(grid_of(scaled_fixed), grid)
+    common = inside_field_of_view(grid_of(aligned.b), grid) & inside_field_of_view(grid_of(scaled_fixed), grid)
     alignment = aligned.as_json()
     record = {
         "shape": list(array.shape),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.formats.png_whole import ADAM7
+from mri_cyclegan.data.formats.png_integrity import ADAM7
 from mri_cyclegan.data.reading import read_volume
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (11, 13)).astype(np.uint8)

@@ -17,7 +17,7 @@ NO_INTERLACING = ((0, 0, 1, 1),)
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
-def check_whole(path: Path) -> None:
+def check_png_integrity(path: Path) -> None:
     """Raise unless all chunks of a PNG match their checksums and it has as many rows as its header claims.
 
     Raises:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mri_cyclegan.data.aligned import align, grid_of, on_grid
-from mri_cyclegan.data.grids import Grid, covered
+from mri_cyclegan.data.grids import Grid, inside_field_of_view
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.scaled_reading import read_scaled
 from mri_cyclegan.data.volume import ReadOptions
@@ -24,7 +24,7 @@ from mri_cyclegan.inference.volume_translator import View, VolumeTranslator, tra
 
 
 @dataclass(frozen=True)
-class Translating:
+class SubjectTranslator:
     """Reads a subject's scans and makes the images to measure.
 
     Attributes:
@@ -93,7 +93,7 @@ class Translating:
             tissues=None if tissues is None else self.slices(tissues[0], grid),
             tissue_names={} if tissues is None else tissues[1],
             lesions=None if lesions is None else self.slices(lesions, grid),
-            covered=None if target is None else self.slices(covered(grid_of(target), grid), grid),
+            covered=None if target is None else self.slices(inside_field_of_view(grid_of(target), grid), grid),
             std=None if std is None else self.slices(std, grid),
         )
 

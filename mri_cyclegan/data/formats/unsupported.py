@@ -55,7 +55,7 @@ def unread_format(name: str) -> tuple[str, str] | None:
     return UNREAD_SUFFIXES[max(found, key=len)] if found else None
 
 
-def left_out(files: Sequence[Path], read: tuple[str, ...]) -> list[Finding]:
+def skipped_image_findings(files: Sequence[Path], read: tuple[str, ...]) -> list[Finding]:
     """Report the image files in one folder that a search for scans skips.
 
     Args:
@@ -66,18 +66,18 @@ def left_out(files: Sequence[Path], read: tuple[str, ...]) -> list[Finding]:
         One finding per header whose voxel file is missing, and one per format that is not read.
     """
     findings: dict[str, list[Finding]] = {}
-    for finding in filter(None, (unread_image(path, read) for path in files)):
+    for finding in filter(None, (skipped_image_finding(path, read) for path in files)):
         findings.setdefault(finding.problem, []).append(finding)
     return [_with_others(alike) for alike in findings.values()]
 
 
 def _with_others(alike: list[Finding]) -> Finding:
-    first, num_others = alike[0], len(alike) - 1
-    more = f" (and {num_others} more in this folder)" if num_others else ""
+    first, num_other_contrast = alike[0], len(alike) - 1
+    more = f" (and {num_other_contrast} more in this folder)" if num_other_contrast else ""
     return replace(first, problem=first.problem + more)
 
 
-def unread_image(path: Path, read: tuple[str, ...]) -> Finding | None:
+def skipped_image_finding(path: Path, read: tuple[str, ...]) -> Finding | None:
     """Report an image file that a search for scans skips.
 
     Args:
