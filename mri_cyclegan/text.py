@@ -3,6 +3,7 @@
 import codecs
 import io
 import sys
+from collections.abc import Iterable
 
 # One character for one, so that table columns stay aligned.
 PLAIN = {"→": ">", "↔": "-", "×": "x", "−": "-", "–": "-", "…": "~", "·": "*", "±": "~", "≥": ">"}
@@ -19,6 +20,16 @@ def terminal_safe(text: str) -> str:
         letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
+
+
+def listing(names: Iterable[str], most: int = 10) -> str:
+    """List the first names, in their order, and how many more there are.
+
+    >>> listing(["sub-1", "sub-2", "sub-3"], most=2)
+    'sub-1, sub-2 and 1 more'
+    """
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def replace_unencodable() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
+from mri_cyclegan.data.foreground import dice
 from mri_cyclegan.data.grids import Grid, grid_difference, inside_field_of_view, resampled
 from mri_cyclegan.data.intensities import ScaledVolume
 from mri_cyclegan.data.register import Registration, register
@@ -85,7 +86,7 @@ def _require_common_head(a: ScaledVolume, b: ScaledVolume, path_a: Path, path_b:
     if share < MIN_COVERED:
         problem = f"its field of view holds only {100 * share:.0f} % of the head that {path_a} shows"
         raise UnfitFile(path_b, problem, remedy)
-    overlap = 2 * np.count_nonzero(head_a & head_b) / (np.count_nonzero(head_a) + np.count_nonzero(head_b))
+    overlap = dice(head_a, head_b)
     if overlap < MIN_OVERLAP:
         problem = f"its head overlaps that of {path_a} by only {100 * overlap:.0f} % (Dice): not registered"
         raise UnfitFile(path_b, problem, remedy)

@@ -89,3 +89,16 @@ def _fill_holes(mask: np.ndarray) -> np.ndarray:
     filled = np.zeros_like(mask)
     filled[box] = (around != around.flat[0])[(slice(1, -1),) * mask.ndim]
     return filled
+
+
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    """Overlap of two masks, in [0, 1].
+
+    Args:
+        first: bool, of any shape, not empty.
+        second: bool, of the same shape.
+
+    Reference:
+        Dice, "Measures of the amount of ecologic association between species", Ecology 1945.
+    """
+    return float(2 * np.count_nonzero(first & second) / (np.count_nonzero(first) + np.count_nonzero(second)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from mri_cyclegan.data.cached_volume import CachedVolume
 from mri_cyclegan.data.grids import grid_difference
-from mri_cyclegan.data.splits.participants import listing
+from mri_cyclegan.text import listing
 
 MATCHES = ("none", "position", "subject")
 
@@ -186,7 +186,8 @@ def _partners(
     if alone:
         raise ValueError(
             f"data.match=subject: {len(alone)} of {len(numbers_a)} {volumes_a[0].scan.contrast} scans have no "
-            f"{volumes_b[0].scan.contrast} slices of the same subject and session to train with: {listing(alone)}. "
+            f"{volumes_b[0].scan.contrast} slices of the same subject and session to train with: "
+            f"{listing(sorted(alone))}. "
             "Set data.allow_paired_subjects=true, so that a subject gives both contrasts to training; leave subjects "
             "without both out (data.split_column); or set data.match=none."
         )

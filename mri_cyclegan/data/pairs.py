@@ -14,7 +14,7 @@ from mri_cyclegan.data.findings import Finding, UnfitFile
 from mri_cyclegan.data.formats.picture import PICTURE_SUFFIXES
 from mri_cyclegan.data.grids import grid_difference
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.splits.participants import listing
+from mri_cyclegan.text import listing
 
 # Which scans of a session can be compared: only those on the same grid; also those on different grids, aligned by the
 # scanner positions in their headers; or aligned by rigid registration.
@@ -87,7 +87,7 @@ def find_unpaired_scans(
     alone = [scan.path.name for scan in scans if scan not in taken and had[scan.subject, scan.session] >= both]
     if not alone:
         return []
-    problem = f"several scans of a contrast in one session, and no partner of their own for {listing(alone)}"
+    problem = f"several scans of a contrast in one session, and no partner of their own for {listing(sorted(alone))}"
     remedy = "Fine for training; paired metrics use the others. To choose which, set data.bids_filters."
     return [Finding("warning", root, problem, remedy)]
 

@@ -18,9 +18,9 @@ from mri_cyclegan.data.pairs import RULES, Pair, find_pairs, find_unpaired_scans
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.register import require_simpleitk
 from mri_cyclegan.data.slice_cache import SliceCache
-from mri_cyclegan.data.splits.participants import listing
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.data.splits.split import Split, split_subjects
+from mri_cyclegan.text import listing
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ class PreparedScans:
             log.warning(
                 "Both contrasts, but on different grids, so left out of the metrics with data.pairs=%s: %s (%s).",
                 self.pairs_rule,
-                listing({pair.a.subject for pair in left_out}),
+                listing(sorted({pair.a.subject for pair in left_out})),
                 left_out[0].why_not_comparable(self.pairs_rule),
             )
         return found

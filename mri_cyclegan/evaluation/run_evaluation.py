@@ -14,7 +14,6 @@ from mri_cyclegan.data.layouts import LayoutSettings, Scan
 from mri_cyclegan.data.layouts.detection import detect_layout
 from mri_cyclegan.data.register import require_simpleitk
 from mri_cyclegan.data.source_hash import SourceHashes
-from mri_cyclegan.data.splits.participants import listing
 from mri_cyclegan.evaluation.audits.levels import most_serious_audit
 from mri_cyclegan.evaluation.audits.pairing import assess_pairing
 from mri_cyclegan.evaluation.baselines import FittedBaselines
@@ -31,6 +30,7 @@ from mri_cyclegan.evaluation.subjects.subject_translator import SubjectTranslato
 from mri_cyclegan.inference.devices import choose_device
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View
 from mri_cyclegan.provenance import provenance
+from mri_cyclegan.text import listing
 
 # Fields of a model's description that do not affect the metrics.
 NOT_MEASURED = {"evaluation", "license", "intended_use", "limits"}
@@ -195,7 +195,7 @@ def _missing_subjects_warning(run: FinishedRun, scans: Sequence[Scan], part: str
     if part == ALL:
         return []
     names = sorted(set(run.subjects_in(part)) - {scan.subject for scan in scans})
-    return [f"Not there: {len(names)} of the subjects in the run's split: {listing(names)}."] if names else []
+    return [f"Not there: {len(names)} of the subjects in the run's split: {listing(sorted(names))}."] if names else []
 
 
 def _require_same_contrasts(runs: Sequence[FinishedRun]) -> None:

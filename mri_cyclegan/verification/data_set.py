@@ -1,8 +1,6 @@
 """Verification of a whole data set: each scan by itself, and the scans together."""
 
 import csv
-import os
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +20,7 @@ from mri_cyclegan.data.parallel import map_in_processes
 from mri_cyclegan.data.source_hash import source_bytes
 from mri_cyclegan.data.splits.participants import MISSING, read_column
 from mri_cyclegan.data.volume import ReadOptions
+from mri_cyclegan.host_memory import peak_memory_bytes
 from mri_cyclegan.verification.examination import ScanExamination, ScanMeasurements, examine, metadata_as_json
 from mri_cyclegan.verification.fingerprint import ContrastFingerprint, Proposal, compare_framing, fingerprint, propose
 
@@ -143,7 +142,7 @@ def verify(
         "Reading scans",
         lambda scan: (ScanExamination(scan, [_killed(scan.path)]), 0),
     )
-    peak_bytes = max([_peak_memory_bytes(), *(peak for _, peak in examined)])
+    peak_bytes = max([peak_memory_bytes(), *(peak for _, peak in examined)])
     looked_at = [one for one, _ in examined]
     aligned, pair_findings = _check_pairs(root, looked_at, contrasts)
     split_column = _split_column(root)
@@ -213,12 +212,7 @@ def _check_parts(root: Path, column: str | None, examined: list[ScanExamination]
 
 
 def _examine_in_process(scan: Any, options: ReadOptions) -> tuple[ScanExamination, int]:
-    return examine(scan, options), _peak_memory_bytes()
-
-
-def _peak_memory_bytes() -> int:
-    unit = 1 if os.uname().sysname == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return examine(scan, options), peak_memory_bytes()
 
 
 def _killed(path: Path) -> Finding:

@@ -72,8 +72,8 @@ def skipped_image_findings(files: Sequence[Path], read: tuple[str, ...]) -> list
 
 
 def _with_others(alike: list[Finding]) -> Finding:
-    first, num_other_contrast = alike[0], len(alike) - 1
-    more = f" (and {num_other_contrast} more in this folder)" if num_other_contrast else ""
+    first, num_others = alike[0], len(alike) - 1
+    more = f" (and {num_others} more in this folder)" if num_others else ""
     return replace(first, problem=first.problem + more)
 
 

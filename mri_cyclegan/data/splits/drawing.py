@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.splits.participants import listing
 from mri_cyclegan.data.splits.settings import SplitSettings
+from mri_cyclegan.text import listing
 
 # Cell (stratum) of a subject: the contrasts it has, and its value of data.stratify_by.
 Stratum = tuple[str, str]
@@ -100,7 +100,7 @@ def _test_subjects_of_fold(
     if settings.num_folds > len(candidates):
         raise ValueError(
             f"data.num_folds={settings.num_folds}: more folds than subjects to test; there are {len(candidates)}: "
-            f"{listing(candidates)}. Lower data.num_folds, or add subjects with both contrasts."
+            f"{listing(sorted(candidates))}. Lower data.num_folds, or add subjects with both contrasts."
         )
     ranked = sorted(candidates, key=lambda subject: (unit_hash(subject, "part", settings.split_seed), subject))
     fold_of: dict[str, int] = {}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mri_cyclegan.data.layouts import Scan
-from mri_cyclegan.data.splits.participants import listing
+from mri_cyclegan.text import listing
 
 _OTHER_RULES = "data.split_file, data.split_column or data.num_folds"
 
@@ -33,7 +33,7 @@ def part_by_subject(scans: Sequence[Scan]) -> dict[str, str]:
             torn.add(scan.subject)
     if torn:
         raise ValueError(
-            f"{listing(torn)}: in the folders of two parts, so what is tested would be trained on. Keep each subject "
-            f"in one of them, or let {_OTHER_RULES} decide."
+            f"{listing(sorted(torn))}: in the folders of two parts, so what is tested would be trained on. Keep each "
+            f"subject in one of them, or let {_OTHER_RULES} decide."
         )
     return part_of

@@ -1,10 +1,11 @@
 """Columns of a data set's ``participants.tsv``."""
 
 import csv
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from mri_cyclegan.data.layouts.scan import normalize_unicode
+from mri_cyclegan.text import listing
 
 MISSING = "n/a"
 
@@ -46,16 +47,10 @@ def read_column(participants: Path, column: str, key: str, subjects: Iterable[st
     lacking = sorted(wanted - value_of.keys())
     if lacking:
         raise ValueError(
-            f"{participants}: no row for {listing(lacking)}. {asked} needs one for every subject of the data set; "
-            f"its value may be {MISSING}."
+            f"{participants}: no row for {listing(sorted(lacking))}. {asked} needs one for every subject of the data "
+            f"set; its value may be {MISSING}."
         )
     return value_of
-
-
-def listing(subjects: Collection[str]) -> str:
-    """List the first ten names, and how many more there are."""
-    names = sorted(subjects)
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _read_table(participants: Path, asked: str) -> tuple[list[str], list[dict[str, str | None]]]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.splits.drawing import draw_parts, unit_hash
 from mri_cyclegan.data.splits.part_folders import part_by_subject, parts_with_folders
-from mri_cyclegan.data.splits.participants import MISSING, listing, read_column
+from mri_cyclegan.data.splits.participants import MISSING, read_column
 from mri_cyclegan.data.splits.saved import LEFT_OUT, PARTS, read_split_file
 from mri_cyclegan.data.splits.settings import SplitSettings
 from mri_cyclegan.filesystem import atomic_write_text
+from mri_cyclegan.text import listing
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Split:
         shared = self.subjects_in_both_domains()
         if shared and not self.settings.allow_paired_subjects:
             raise ValueError(
-                f"Subjects {listing(shared)} give both contrasts to training, which is then not unpaired. "
+                f"Subjects {listing(sorted(shared))} give both contrasts to training, which is then not unpaired. "
                 "Set data.allow_paired_subjects=true if that is meant."
             )
 
@@ -137,7 +138,7 @@ def split_subjects(
     if split.left_out:
         counts = len(split.left_out), len(_subjects(scans))
         rule = settings.deciding_keys(split.part_folders)
-        log.warning("Left out (%s): %d of %d subjects, %s.", rule, *counts, listing(split.left_out))
+        log.warning("Left out (%s): %d of %d subjects, %s.", rule, *counts, listing(sorted(split.left_out)))
     return split
 
 
@@ -188,8 +189,8 @@ def _split_from_file(scans: Sequence[Scan], contrasts: Sequence[str], settings: 
     unknown = _subjects(scans) - set().union(*saved.values())
     if unknown:
         raise ValueError(
-            f"{path}: no part for {listing(unknown)}, which the data set holds. Add them to a list under 'subjects' "
-            f"({', '.join(saved)}), or set data.split_file=null to draw a new split."
+            f"{path}: no part for {listing(sorted(unknown))}, which the data set holds. Add them to a list under "
+            f"'subjects' ({', '.join(saved)}), or set data.split_file=null to draw a new split."
         )
     parts = {part: [scan for scan in scans if scan.subject in saved[part]] for part in PARTS}
     for part, contrast in zip(("train_a", "train_b"), contrasts, strict=True):
@@ -197,7 +198,7 @@ def _split_from_file(scans: Sequence[Scan], contrasts: Sequence[str], settings: 
     gone = {name for part in PARTS for name in saved[part] - _subjects(parts[part])}
     if gone:
         counts = len(gone), len(set().union(*saved.values()))
-        log.warning("Scans are not there of %d of %d subjects in %s: %s.", *counts, path, listing(gone))
+        log.warning("Scans are not there of %d of %d subjects in %s: %s.", *counts, path, listing(sorted(gone)))
     train_a, train_b, val, test = (parts[part] for part in PARTS)
     left_out = sorted(saved[LEFT_OUT] & _subjects(scans))
     return Split(contrasts, settings, train_a, train_b, val, test, left_out)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mri_cyclegan.data.splits.participants import listing
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
+from mri_cyclegan.text import listing
 
 NAME = "Pairing"
 
@@ -39,13 +39,13 @@ def _meaning(shared: set[str], seen: set[str], is_known: bool) -> str:
     sentences = []
     if seen:
         sentences.append(
-            f"The training has seen {listing(seen)}: its figures are those of training, not of new subjects. "
+            f"The training has seen {listing(sorted(seen))}: its figures are those of training, not of new subjects. "
             "Evaluate other subjects."
         )
     if shared:
         sentences.append(
-            f"Training had both contrasts of {listing(shared)}: it was not unpaired, and is not to be reported as "
-            "that. Set data.allow_paired_subjects=false and train again."
+            f"Training had both contrasts of {listing(sorted(shared))}: it was not unpaired, and is not to be reported "
+            "as that. Set data.allow_paired_subjects=false and train again."
         )
     if not is_known:
         sentences.append(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mri_cyclegan.data.foreground import dice
 from mri_cyclegan.evaluation.audits.audit import Audit, Level
 from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
@@ -20,8 +21,7 @@ def measure_registration(images: SubjectImages) -> dict[str, Any]:
     source, target = images.source_foreground, images.foreground
     if images.covered is not None:
         source = source & images.covered
-    overlap = 2 * np.count_nonzero(source & target) / (np.count_nonzero(source) + np.count_nonzero(target))
-    return {"subject": images.subject, "dice": float(overlap)}
+    return {"subject": images.subject, "dice": dice(source, target)}
 
 
 def assess_registration(measured: Sequence[dict[str, Any]], direction: str) -> Audit:

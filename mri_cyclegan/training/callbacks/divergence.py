@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from mri_cyclegan.text import listing
 from mri_cyclegan.training.callbacks.checkpoints import PREVIOUS, last_good_checkpoint
 from mri_cyclegan.training.callbacks.rank_states import load_pools, rank_state
 from mri_cyclegan.training.skipped_steps import SkippedSteps, Step, has_finite_weights
@@ -172,8 +173,13 @@ def describe_skipped_steps(trainer: Any, steps: Sequence[Step]) -> str:
     places = [f"epoch {epoch + 1}, batch {batch + 1}" for epoch, batch in batches]
     where = places[0] if len(places) == 1 else f"{places[0]} to {places[-1]} ({len(places)} batches)"
     names, damaged = _slices(trainer, batches)
-    return f"A loss or gradient of the {sides} is not finite, {where}; slices: {_first_names(names)}." + (
-        f" Their prepared slices hold numbers that are not finite: {_first_names(damaged)}." if damaged else ""
+    return (
+        f"A loss or gradient of the {sides} is not finite, {where}; slices: {listing(dict.fromkeys(names), MAX_NAMED)}."
+        + (
+            f" Their prepared slices hold numbers that are not finite: {listing(damaged, MAX_NAMED)}."
+            if damaged
+            else ""
+        )
     )
 
 
@@ -185,12 +191,6 @@ def _slices(trainer: Any, batches: Sequence[tuple[int, int]]) -> tuple[list[str]
     sources = [source for group in groups for key in loader.keys_of_batch(*group) for source in slices.sources(key)]
     names = [f"{volume.scan.path.name} {number}" for volume, number in sources]
     return names, sorted({str(v.folder) for v, number in sources if not np.isfinite(v.stack(number, 0)).all()})
-
-
-def _first_names(names: Sequence[str]) -> str:
-    unique = list(dict.fromkeys(names))
-    more = f" and {len(unique) - MAX_NAMED} more" if len(unique) > MAX_NAMED else ""
-    return ", ".join(unique[:MAX_NAMED]) + more
 
 
 def diagnosis(trainer: Any, model: Any, steps: Sequence[Step], num_rollbacks: int, checkpoint: Path | None) -> str:

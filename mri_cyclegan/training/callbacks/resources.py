@@ -1,8 +1,6 @@
 """Time and memory that training takes."""
 
 import json
-import resource
-import sys
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -12,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from mri_cyclegan.filesystem import atomic_write_text
+from mri_cyclegan.host_memory import peak_memory_bytes
 
 
 class ResourceMonitor(pl.Callback):
@@ -91,9 +90,3 @@ class ResourceMonitor(pl.Callback):
             "peak_memory_bytes": peak_memory_bytes(),
         }
         atomic_write_text(self.path, json.dumps(content, indent=2) + "\n")
-
-
-def peak_memory_bytes() -> int:
-    """Peak host memory of this process."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import mri_cyclegan.training.callbacks.resources as resources
-from mri_cyclegan.training.callbacks.resources import ResourceMonitor, peak_memory_bytes
+from mri_cyclegan.host_memory import peak_memory_bytes
+from mri_cyclegan.training.callbacks.resources import ResourceMonitor
 
 
 @pytest.fixture
