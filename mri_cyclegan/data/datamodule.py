@@ -1,6 +1,5 @@
 """The LightningDataModule: finds, checks, splits, prepares and loads scans."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,8 +25,6 @@ from mri_cyclegan.data.splits.split import Split
 from mri_cyclegan.data.transforms import Preprocessing
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.data.windows import warn_about_cropping
-
-log = logging.getLogger(__name__)
 
 DEFAULT_AUGMENTATION = Augmentation()
 

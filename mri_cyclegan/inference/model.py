@@ -20,9 +20,9 @@ from mri_cyclegan.inference.description import (
     FORMAT_VERSION,
     EvaluationSummary,
     ModelDescription,
-    read_description,
     weights_name,
 )
+from mri_cyclegan.inference.read_description import read_description
 from mri_cyclegan.inference.scan_translator import ScanTranslator
 from mri_cyclegan.inference.synthetic_image import synthetic_image
 from mri_cyclegan.inference.volume_translator import VolumeTranslator

@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from mri_cyclegan.inference.description import FILE_NAME, Generator, ModelDescription, safe_path
+from mri_cyclegan.inference.description import FILE_NAME, Generator, ModelDescription
+from mri_cyclegan.inference.read_description import safe_path
 from mri_cyclegan.networks.registry import GENERATORS, generator_class
 from mri_cyclegan.slice_stack import CenterSliceNetwork
 from mri_cyclegan.text import terminal_safe

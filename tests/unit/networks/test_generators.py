@@ -135,8 +135,8 @@ def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(option):
 def test_it_is_saved_and_loaded_as_it_was(option, tmp_path):
     from example_model.models import DESCRIPTION
 
-    from mri_cyclegan.inference.description import read_description
     from mri_cyclegan.inference.model import save_model
+    from mri_cyclegan.inference.read_description import read_description
 
     network, size = small(option)
     register()
