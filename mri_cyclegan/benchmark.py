@@ -13,7 +13,7 @@ from mri_cyclegan.configuration.schema import CONF_DIR, register
 from mri_cyclegan.configuration.suggestions import print_suggestions
 from mri_cyclegan.runs.job_record import DeferredHydraOutput
 from mri_cyclegan.runs.run_folder import holds_run
-from mri_cyclegan.text import replace_unencodable
+from mri_cyclegan.text import make_output_encodable
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def run(config: DictConfig) -> None:
 
 def main() -> None:
     """Entry point."""
-    replace_unencodable()
+    make_output_encodable()
     try:
         run()
     except SystemExit as stop:

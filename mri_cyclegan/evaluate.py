@@ -17,7 +17,7 @@ from rich.console import Console
 from mri_cyclegan.data.layouts import LAYOUTS, LayoutSettings
 from mri_cyclegan.data.layouts.detection import layout_from_options
 from mri_cyclegan.filesystem import escapes
-from mri_cyclegan.text import replace_unencodable, terminal_safe
+from mri_cyclegan.text import make_output_encodable, terminal_safe
 from mri_cyclegan.trusted_classes import trust
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def _rank(root: Path, metric: str) -> None:
 
 def main() -> None:
     """Entry point."""
-    replace_unencodable()
+    make_output_encodable()
     app(prog_name="python -m mri_cyclegan.evaluate" if sys.argv[0].endswith(".py") else sys.argv[0])
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mri_cyclegan.text import replace_unencodable, terminal_safe
+from mri_cyclegan.text import make_output_encodable, terminal_safe
 from mri_cyclegan.trusted_classes import trust
 
 EXIT_ERROR = 2
@@ -66,7 +66,7 @@ def _print(folder: Path, record: dict[str, Any]) -> None:
 
 def main() -> None:
     """Entry point."""
-    replace_unencodable()
+    make_output_encodable()
     app(prog_name="python -m mri_cyclegan.export" if sys.argv[0].endswith(".py") else sys.argv[0])
 
 

@@ -66,14 +66,14 @@ def learning_curves(history: Sequence[Mapping[str, float]], baselines: Mapping[s
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch", fontsize=8)
         axes.grid(alpha=0.3)
-        for colour, name in enumerate(names):
+        for color, name in enumerate(names):
             points = [(row["epoch"] + 1, row[name]) for row in history if name in row]
             if points:
-                axes.plot(*zip(*points, strict=True), ".-", color=f"C{colour}", label=name.split("/")[1])
+                axes.plot(*zip(*points, strict=True), ".-", color=f"C{color}", label=name.split("/")[1])
             for style, (method, values) in zip(("--", ":"), baselines.items(), strict=False):
                 if name in values:
                     label = f"{method} {name[-2:]}"
-                    axes.axhline(values[name], linestyle=style, color=f"C{colour}", alpha=0.7, label=label)
+                    axes.axhline(values[name], linestyle=style, color=f"C{color}", alpha=0.7, label=label)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=7)
     return figure

@@ -10,10 +10,10 @@ use the center slice alone, the one with all its neighbors around it. With k = 0
 from torch import Tensor, nn
 
 
-def centre_slice(stack: Tensor) -> Tensor:
+def center_slice(stack: Tensor) -> Tensor:
     """The middle channel of an odd number, (B, 2k + 1, H, W) to (B, 1, H, W)."""
-    centre = stack.shape[1] // 2
-    return stack[:, centre : centre + 1]
+    center = stack.shape[1] // 2
+    return stack[:, center : center + 1]
 
 
 class CenterSliceNetwork(nn.Module):
@@ -44,4 +44,4 @@ class CenterSliceNetwork(nn.Module):
 
     def forward(self, stack: Tensor) -> Tensor:
         """(B, 2k + 1, H, W) to (B, 1, H, W)."""
-        return centre_slice(self.network(stack))
+        return center_slice(self.network(stack))

@@ -32,7 +32,7 @@ def listing(names: Iterable[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def replace_unencodable() -> None:
+def make_output_encodable() -> None:
     """Make stdout and stderr replace characters that their encoding lacks; entry points call this first.
 
     Not every terminal and log is UTF-8 (``LC_ALL=de_DE.ISO-8859-1``, ``PYTHONIOENCODING=ascii``), and hours of training

@@ -11,7 +11,7 @@ from mri_cyclegan.configuration.schema import CONF_DIR, in_sweep, register
 from mri_cyclegan.configuration.suggestions import print_suggestions
 from mri_cyclegan.runs.training_run import train
 from mri_cyclegan.sweeps.jobs import run_job
-from mri_cyclegan.text import replace_unencodable
+from mri_cyclegan.text import make_output_encodable
 
 register()
 
@@ -24,7 +24,7 @@ def run(config: DictConfig) -> float | None:
 
 def main() -> None:
     """Entry point."""
-    replace_unencodable()
+    make_output_encodable()
     with distributed.rank_overrides() as overrides:
         try:
             sys.argv += overrides

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from mri_cyclegan.text import replace_unencodable, terminal_safe
+from mri_cyclegan.text import make_output_encodable, terminal_safe
 from mri_cyclegan.trusted_classes import trust
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _in_options(message: str) -> str:
 
 def main() -> None:
     """Entry point."""
-    replace_unencodable()
+    make_output_encodable()
     app(prog_name="python -m mri_cyclegan.translate" if sys.argv[0].endswith(".py") else sys.argv[0])
 
 

@@ -15,7 +15,7 @@ from mri_cyclegan.data.layouts.detection import layout_from_options
 from mri_cyclegan.data.layouts.entities import parse_filters
 from mri_cyclegan.data.parallel import available_processes
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.text import replace_unencodable, terminal_safe
+from mri_cyclegan.text import make_output_encodable, terminal_safe
 from mri_cyclegan.verification.data_set import verify
 from mri_cyclegan.verification.report import print_report, write_reports
 
@@ -71,7 +71,7 @@ def command(
 
 def main() -> None:
     """Entry point."""
-    replace_unencodable()
+    make_output_encodable()
     app(prog_name="python -m mri_cyclegan.verify" if sys.argv[0].endswith(".py") else sys.argv[0])
 
 

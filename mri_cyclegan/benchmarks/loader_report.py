@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from mri_cyclegan.benchmarks.measurement import median_and_range, processors
+from mri_cyclegan.benchmarks.measurement import cpu_description, median_and_range
 
 
 def print_table(result: dict[str, Any], output_dir: Path) -> None:
@@ -23,7 +23,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
     table = Table(
         title=f"Slices a second, {size}×{size}, batch size {settings['batch_size']}",
         caption=f"Median (smallest to largest) of {settings['repeats']} epochs of {settings['num_slices']} slices; "
-        f"{processors(machine)}.",
+        f"{cpu_description(machine)}.",
     )
     table.add_column("loader")
     for number in next(iter(result["slices_per_s"].values())):

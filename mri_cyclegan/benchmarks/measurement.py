@@ -25,7 +25,7 @@ def median_and_range(of: Mapping[str, float], num_decimals: int) -> str:
     return f"{median_of} ({low} to {high})"
 
 
-def processors(of_machine: Mapping[str, Any]) -> str:
+def cpu_description(of_machine: Mapping[str, Any]) -> str:
     """Cores and threads as text; see :func:`machine`."""
     return f"{of_machine['num_cores']} cores, {of_machine['num_threads']} threads"
 

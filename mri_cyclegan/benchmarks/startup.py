@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mri_cyclegan.benchmarks.measurement import machine, processors, summarize
+from mri_cyclegan.benchmarks.measurement import cpu_description, machine, summarize
 from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.schema import compose_training
 from mri_cyclegan.data.datamodule import MRIDataModule
@@ -186,7 +186,7 @@ def print_table(result: Mapping[str, Any], output_dir: Path) -> None:
     console = Console()
     table = Table(
         title=f"Seconds at the start; {settings['num_volumes']} cached volumes",
-        caption=f"Each measured {settings['repeats']} times; {of_machine['device']}, {processors(of_machine)}.",
+        caption=f"Each measured {settings['repeats']} times; {of_machine['device']}, {cpu_description(of_machine)}.",
     )
     table.add_column("what")
     for heading in ("median", "smallest", "largest"):

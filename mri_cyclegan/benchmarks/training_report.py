@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from mri_cyclegan.benchmarks.measurement import median_and_range, processors
+from mri_cyclegan.benchmarks.measurement import cpu_description, median_and_range
 
 
 def print_table(result: dict[str, Any], output_dir: Path) -> None:
@@ -25,7 +25,7 @@ def print_table(result: dict[str, Any], output_dir: Path) -> None:
         table = Table(
             title=f"Training {settings['experiment']}: images a second, {size}×{size}, batch size {of['batch_size']}",
             caption=f"Median (smallest to largest) of {settings['num_rounds']} rounds of {settings['num_steps']} "
-            f"steps; {machine['device']}, {processors(machine)}, "
+            f"steps; {machine['device']}, {cpu_description(machine)}, "
             f"ours in {of['precision']}{', compiled' if of['compiled'] else ''}, the naive step in float32.",
         )
         for heading in ("", "images a second", "times the naive step", "share of the matrix rate"):

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
-from mri_cyclegan.benchmarks.measurement import machine, median_and_range, processors, summarize
+from mri_cyclegan.benchmarks.measurement import cpu_description, machine, median_and_range, summarize
 from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.checks import resolve_and_check
 from mri_cyclegan.configuration.schema import compose_training
@@ -164,7 +164,7 @@ def save_untrained(folder: Path, generator: str, overrides: Sequence[str], scan:
     save_model(folder, dict.fromkeys(("ab", "ba"), network), dict.fromkeys(("ab", "ba"), architecture), description)
 
 
-class PartClock:
+class StageTimer:
     """Seconds of each part of one translation; a part begins when the previous one ends.
 
     Attributes:
@@ -192,7 +192,7 @@ class ClockedTranslator(VolumeTranslator):
         clock: clock of the current translation.
     """
 
-    clock: PartClock
+    clock: StageTimer
 
     def __call__(self, scaled: ScaledVolume, direction: str, view: View | None = None) -> np.ndarray:
         """Translate as usual; the call marks the end of ``reading``."""
@@ -222,7 +222,7 @@ def measure_translations(
     for number in range(repeats + 1):
         if number == 1 and device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        clock = clocked.clock = PartClock()
+        clock = clocked.clock = StageTimer()
         start = clock.began
         translation = translator(job.source, job.direction)
         clock.end("finishing")
@@ -240,7 +240,7 @@ def print_table(result: Mapping[str, Any], output_dir: Path) -> None:
     table = Table(
         title=f"A scan of {'×'.join(map(str, settings['shape']))} through {settings['generator']}, {size}×{size}",
         caption=f"Median (smallest to largest) of {settings['repeats']} translations; {of_machine['device']}, "
-        f"{processors(of_machine)}.",
+        f"{cpu_description(of_machine)}.",
     )
     table.add_column("part")
     table.add_column("seconds", justify="right")

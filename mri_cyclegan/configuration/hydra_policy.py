@@ -48,7 +48,7 @@ COMMAND_LINE_ONLY = (
 )
 
 
-def install() -> None:
+def use_checked_loader() -> None:
     """Make Hydra check every configuration that it composes from now on."""
     hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader  # type: ignore[misc]
 

@@ -28,7 +28,7 @@ CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.paren
 
 @dataclass
 class RunConfig:
-    """Top level of a training run; a misspelt key fails when the configuration is composed."""
+    """Top level of a training run; a misspelled key fails when the configuration is composed."""
 
     name: str = MISSING
     seed: int = MISSING
@@ -69,7 +69,7 @@ def register() -> None:
     OmegaConf.register_new_resolver("sweep_label", sweep_label, replace=True)
     OmegaConf.register_new_resolver("num_channels", num_channels, replace=True)
     OmegaConf.register_new_resolver("num_gpus", num_gpus, replace=True)
-    hydra_policy.install()
+    hydra_policy.use_checked_loader()
 
 
 def num_channels(num_adjacent_slices: int) -> int:

@@ -25,7 +25,7 @@ _CLAUSES = {
     "foreground_ml": "head of {value:.0f} ml (training {low:.0f} to {high:.0f})",
     "mean": "mean intensity {value:.2f} (training {low:.2f} to {high:.2f})",
     "sd": "spread of intensities {value:.2f} (training {low:.2f} to {high:.2f})",
-    "roughness": "neighbouring voxels differ by {value:.3f} (training {low:.3f} to {high:.3f})",
+    "roughness": "neighboring voxels differ by {value:.3f} (training {low:.3f} to {high:.3f})",
 }
 
 # The scalar statistics of a scan; it also has a histogram.
@@ -52,14 +52,14 @@ def appearance(scaled: ScaledVolume) -> dict[str, Any]:
 def _roughness(array: np.ndarray, foreground: np.ndarray) -> float:
     total, count = 0.0, 0
     for axis in range(array.ndim):
-        both = np.logical_and(*_neighbours(foreground, axis))
-        first, second = _neighbours(array, axis)
+        both = np.logical_and(*_neighbors(foreground, axis))
+        first, second = _neighbors(array, axis)
         total += float(np.abs(first[both] - second[both]).sum(dtype=np.float64))
         count += int(both.sum())
     return total / max(1, count)
 
 
-def _neighbours(array: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+def _neighbors(array: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     moved = np.moveaxis(array, axis, 0)
     return moved[:-1], moved[1:]
 

@@ -128,8 +128,8 @@ def sampling_grid(changes: Tensor, height: int, width: int) -> Tensor:
     # result is a sum of a term per row and a term per column, much cheaper than a matrix product for every pixel.
     # Positions are complex numbers, column + i row: one contiguous sum instead of two strided ones.
     rows, columns = (
-        _centres(height, changes) - 2 * shift_row[:, None],
-        _centres(width, changes) - 2 * shift_column[:, None],
+        _centers(height, changes) - 2 * shift_row[:, None],
+        _centers(width, changes) - 2 * shift_column[:, None],
     )
     by_row = torch.complex(flip * sine * (height / width) / scale_column, cosine / scale_row)
     by_column = torch.complex(flip * cosine / scale_column, -sine * (width / height) / scale_row)
@@ -137,6 +137,6 @@ def sampling_grid(changes: Tensor, height: int, width: int) -> Tensor:
     return torch.view_as_real(places)
 
 
-def _centres(count: int, like: Tensor) -> Tensor:
+def _centers(count: int, like: Tensor) -> Tensor:
     """Centers of pixels along a side that runs from -1 to 1, (count,)."""
     return (2 * torch.arange(count, device=like.device, dtype=torch.float32) + 1) / count - 1

@@ -139,6 +139,6 @@ def _about_air(background: Background, limited: np.ndarray, labels: np.ndarray) 
     loud = float((heights - np.median(heights) > GHOST_LEVEL * background.range).mean())
     if loud > MAX_LOUD_SHARE:
         yield ImageWarning(
-            f"{100 * loud:.0f} % of its air is not empty: a ghost of the head, a wrapped part, or an artefact",
+            f"{100 * loud:.0f} % of its air is not empty: a ghost of the head, a wrapped part, or an artifact",
             "Look at it in the report of verify: the outline and the intensities of the head may be wrong.",
         )

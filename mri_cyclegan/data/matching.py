@@ -98,7 +98,7 @@ def near(heights_a: np.ndarray, heights_b: np.ndarray, tolerance: float) -> Cand
     ordered = heights_b[order]
     start = np.searchsorted(ordered, heights_a - tolerance, side="left")
     stop = np.searchsorted(ordered, heights_a + tolerance, side="right")
-    below, above = (ordered[neighbour.clip(0, len(ordered) - 1)] for neighbour in (start - 1, start))
+    below, above = (ordered[neighbor.clip(0, len(ordered) - 1)] for neighbor in (start - 1, start))
     nearest = np.where(heights_a - below <= above - heights_a, below, above)
     none = start == stop
     return Candidates(

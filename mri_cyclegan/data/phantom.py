@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mri_cyclegan.data.formats.nifti import write_volume
-from mri_cyclegan.data.phantom_bids import write_derivative_files, write_root_files
+from mri_cyclegan.data.phantom_bids import write_phantom_derivatives, write_root_files
 from mri_cyclegan.filesystem import atomic_folder, remove_abandoned
 
 # Increase it whenever the same settings would give different files.
@@ -149,15 +149,15 @@ class Phantom:
                     "lesions": (f"{name}_label-lesion_mask.nii.gz", subject.lesion_mask),
                     "tissues": (f"{name}_dseg.nii.gz", subject.tissues.argmax(axis=0).astype(np.uint8)),
                 }
-                for derivative, (filename, labelled) in labels.items():
+                for derivative, (filename, labeled) in labels.items():
                     labels_folder = folder / "derivatives" / derivative / name / "anat"
                     labels_folder.mkdir(parents=True)
-                    write_volume(labels_folder / filename, labelled, self._affine())
+                    write_volume(labels_folder / filename, labeled, self._affine())
             rows.append(f"{name}\t{split}\t{'+'.join(contrasts)}\t{int(subject.lesion_mask.sum())}")
         (folder / "participants.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
         write_root_files(folder, self._settings(), VERSION, SEQUENCES)
         if len(plan) > self.num_train:
-            write_derivative_files(folder, VERSION, TISSUES)
+            write_phantom_derivatives(folder, VERSION, TISSUES)
 
     def _settings(self) -> dict[str, float]:
         # Left out unless set: the voxels are then the same as before this option existed, so the data sets that users
@@ -212,7 +212,7 @@ class Phantom:
         shape = self._shape()
         axes = [torch.arange(size, dtype=torch.float32) * self.spacing_mm for size in shape]
         grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-        centre = grid.mean(dim=(0, 1, 2))
+        center = grid.mean(dim=(0, 1, 2))
         turn = torch.linalg.matrix_exp(_skew(random.normal(0, 0.04, 3)))
         scale = torch.tensor(random.normal(1, 0.035, 3), dtype=torch.float32)
         shift = torch.tensor(random.normal(0, 1.5, 3), dtype=torch.float32)
@@ -221,7 +221,7 @@ class Phantom:
             + 0.9 * _smooth_noise(shape, 8 / self.spacing_mm, random)
             for _ in shape
         ]
-        return ((grid - centre) * scale) @ turn.T + centre + shift + torch.stack(smooth, dim=-1)
+        return ((grid - center) * scale) @ turn.T + center + shift + torch.stack(smooth, dim=-1)
 
     def _with_lesions(self, tissues: Tensor, random: np.random.Generator) -> Tensor:
         white = torch.argwhere(tissues[TISSUES.index("wm")] > 0.9)
@@ -230,9 +230,9 @@ class Phantom:
         roughness = _smooth_noise(tissues.shape[1:], 3 / self.spacing_mm, random)
         lesion = torch.zeros(tissues.shape[1:])
         for _ in range(int(random.integers(3, 9))):
-            centre = white[int(random.integers(len(white)))]
+            center = white[int(random.integers(len(white)))]
             radius_mm = float(random.uniform(2.5, 6.0))
-            distance_mm = (grid - centre).norm(dim=-1) * self.spacing_mm + roughness
+            distance_mm = (grid - center).norm(dim=-1) * self.spacing_mm + roughness
             lesion = torch.maximum(lesion, torch.sigmoid(2 * (radius_mm - distance_mm)))
         lesion = lesion * (1 - tissues[0]) * (1 - tissues[TISSUES.index("csf")])
         return torch.cat([tissues[:-1] * (1 - lesion), lesion[None]])

@@ -56,7 +56,7 @@ def write_root_files(
         _write_json(folder / f"{contrast}.json", entries)
 
 
-def write_derivative_files(folder: Path, version: int, tissues: Sequence[str]) -> None:
+def write_phantom_derivatives(folder: Path, version: int, tissues: Sequence[str]) -> None:
     """Write the descriptions of ``derivatives/lesions`` and ``derivatives/tissues``.
 
     Args:
@@ -72,8 +72,8 @@ def write_derivative_files(folder: Path, version: int, tissues: Sequence[str]) -
         _write_json(derivative / "dataset_description.json", content)
     described = {"Description": DERIVATIVES["lesions"], "Type": "Lesion", "SpatialReference": "orig"}
     _write_json(folder / "derivatives" / "lesions" / "label-lesion_mask.json", described)
-    labelled: dict[str, Any] = {"Description": DERIVATIVES["tissues"], "Manual": False, "SpatialReference": "orig"}
-    _write_json(folder / "derivatives" / "tissues" / "dseg.json", labelled)
+    labeled: dict[str, Any] = {"Description": DERIVATIVES["tissues"], "Manual": False, "SpatialReference": "orig"}
+    _write_json(folder / "derivatives" / "tissues" / "dseg.json", labeled)
     rows = ["index\tname", *(f"{label}\t{tissue}" for label, tissue in enumerate(tissues))]
     (folder / "derivatives" / "tissues" / "dseg.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 

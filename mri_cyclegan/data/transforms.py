@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from mri_cyclegan.data.intensities import ScaledVolume, scale_intensities
 from mri_cyclegan.data.volume import Volume
-from mri_cyclegan.data.windows import window_on_head
+from mri_cyclegan.data.windows import head_crop
 
 # No scan of a head has larger slices.
 MAX_IMAGE_SIZE = 2048
@@ -46,7 +46,7 @@ class Preprocessing:
 
     Intensities are scaled per volume, never per slice: the foreground's 0.5th and 99.5th percentiles map to -1 and 1,
     and values beyond are clipped. The slice spacing stays as acquired. Nothing is cropped here: training reads a window
-    on the head, see :func:`mri_cyclegan.data.windows.window_on_head`, and translation the whole field of view.
+    on the head, see :func:`mri_cyclegan.data.windows.head_crop`, and translation the whole field of view.
 
     Attributes:
         plane: ``"axial"``, ``"coronal"`` or ``"sagittal"``.
@@ -80,7 +80,7 @@ class Preprocessing:
         image = self._pad(image, background=-1.0)
         mask = _with_affine(scaled.foreground.astype(np.float32), scaled.affine)
         foreground = self._pad(self._resample(mask, mode="nearest"), background=0.0)[0].numpy() > 0.5
-        window, foreground_lost = window_on_head(foreground, self.image_size)
+        window, foreground_lost = head_crop(foreground, self.image_size)
         return PreparedVolume(
             # C order, whatever the order of the volume, because single slices are read from the saved file.
             slices=np.ascontiguousarray(image[0].numpy(), dtype=np.float32),

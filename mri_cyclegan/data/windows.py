@@ -9,7 +9,7 @@ import numpy as np
 log = logging.getLogger(__name__)
 
 
-def window_on_head(foreground: np.ndarray, size: int) -> tuple[tuple[int, int], float]:
+def head_crop(foreground: np.ndarray, size: int) -> tuple[tuple[int, int], float]:
     """Place a square window on the head, at the same position in all slices of a volume.
 
     The window is centered on the field of view and moves only as far as needed along each axis: until it contains the
@@ -29,12 +29,12 @@ def window_on_head(foreground: np.ndarray, size: int) -> tuple[tuple[int, int], 
 
 def _start(shows_head: np.ndarray, size: int) -> int:
     """First index of the window along one axis, given where that axis shows the head, (L,) bool."""
-    centred = len(shows_head) // 2 - size // 2
+    centered = len(shows_head) // 2 - size // 2
     (shown,) = np.nonzero(shows_head)
     if not len(shown):
-        return centred
+        return centered
     ends = sorted((int(shown[0]), int(shown[-1]) + 1 - size))
-    return min(max(centred, ends[0]), ends[1])
+    return min(max(centered, ends[0]), ends[1])
 
 
 def cropped_affine(affine: np.ndarray, rows: int, columns: int) -> np.ndarray:

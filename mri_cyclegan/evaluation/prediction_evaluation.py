@@ -38,7 +38,7 @@ METHOD = "prediction"
 DIRECTION = "ab"
 
 # Largest share of the foreground that may lie outside the prediction range; above it the range must be wrong.
-MAX_BEYOND = 0.2
+MAX_SHARE_OUT_OF_RANGE = 0.2
 
 # Share of the target's foreground that a prediction must cover; below it the metrics would not describe that head.
 MIN_COVERED = 0.9
@@ -286,7 +286,7 @@ def _require_source(case: PredictionFiles, common: np.ndarray) -> None:
 def _require_range(path: Path, values: np.ndarray, low: float, high: float) -> None:
     """Raise if too many values, on the protocol's scale, lie more than 0.05 outside [0, 1]."""
     beyond = float(np.mean((values < -0.05) | (values > 1.05))) if values.size else 0.0
-    if beyond > MAX_BEYOND:
+    if beyond > MAX_SHARE_OUT_OF_RANGE:
         smallest, largest = (float(end) * (high - low) + low for end in (values.min(), values.max()))
         such_as = " (0,255: pictures of 8 bits)" if path.name.lower().endswith(PICTURE_SUFFIXES) else ""
         raise UnfitFile(

@@ -68,7 +68,7 @@ def _purpose(model: PortableModel) -> str:
         rows.append([f"`{direction}`", source, f"synthetic {target}", f"{generator.name}, {millions:.2f} M", arguments])
     table = _table(["direction", "from", "to", "network, parameters", "its arguments"], rows)
     reach = model.num_adjacent
-    sees = f"each seen between its {reach} neighbours on either side" if reach else "one by one"
+    sees = f"each seen between its {reach} neighbors on either side" if reach else "one by one"
     return (
         "Two networks turn MRI of a head from one contrast into the other, trained as a CycleGAN: on scans that need "
         f"not be of the same people.\n\n{table}\n\n"
@@ -97,7 +97,7 @@ def _preprocessing(model: PortableModel) -> str:
             f"3. Pixel size: {spacing}. Linear resampling, where pixels become coarser after a Gaussian blur: full "
             "width at half maximum √(new² − old²).",
             f"4. Image size: the whole field of view, padded evenly with -1 to {size} × {size} or more. Training saw "
-            f"{size} × {size} of it: around the centre, moved as far as the head needs.",
+            f"{size} × {size} of it: around the center, moved as far as the head needs.",
             "5. Back: from [-1, 1] to [0, 1], linear resampling to the scan's own voxels; 0 outside the head in scans "
             "whose air is empty: where nine tenths of it are not brighter than the head's darkest.",
         ]

@@ -146,9 +146,9 @@ def _network_data_format(model: PortableModel) -> dict[str, Any]:
         "is_patch_data": False,
     }
     reach = model.num_adjacent
-    neighbours = {str(reach + step): f"slice {step:+d}" if step else "the slice" for step in range(-reach, reach + 1)}
+    neighbors = {str(reach + step): f"slice {step:+d}" if step else "the slice" for step in range(-reach, reach + 1)}
     return {
-        "inputs": {"image": {**image, "num_channels": 2 * reach + 1, "channel_def": neighbours}},
+        "inputs": {"image": {**image, "num_channels": 2 * reach + 1, "channel_def": neighbors}},
         "outputs": {"pred": {**image, "num_channels": 1, "channel_def": {"0": "the slice, synthetic"}}},
     }
 

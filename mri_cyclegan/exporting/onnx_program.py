@@ -32,8 +32,8 @@ class ExactInstanceNorm(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Normalize each map of (B, C, H, W) to mean 0 and variance 1, then apply weight and bias, if any."""
-        centred = image - _mean(image)
-        normal = centred * torch.rsqrt(_mean(centred.square()) + self.eps)
+        centered = image - _mean(image)
+        normal = centered * torch.rsqrt(_mean(centered.square()) + self.eps)
         return normal if self.weight is None else normal * self.weight[:, None, None] + self.bias[:, None, None]
 
 

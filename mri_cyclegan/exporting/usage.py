@@ -69,7 +69,7 @@ image = load_model("models").translate("scan.nii.gz", "ab")
 def _program_section(model: PortableModel, other: str, runtime: str, of_slices: str, of_scan: str) -> str:
     a, b = map(escaped, model.contrasts)
     reach = model.num_adjacent
-    channels = f"a slice between its {reach} neighbours on either side" if reach else "a slice"
+    channels = f"a slice between its {reach} neighbors on either side" if reach else "a slice"
     varies = all(takes_any_size(model, direction) for direction in DIRECTIONS)
     sides = "may be any" if varies else f"are {model.preprocessing.image_size}"
     return f"""\

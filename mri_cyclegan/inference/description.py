@@ -21,7 +21,7 @@ BEST_EPOCH = "best epoch on validation"
 INTENDED_USE = "Research on image translation. Not for diagnostic use."
 LIMITS = (
     "Synthetic images can lose and invent anatomy: lesions above all.",
-    "Slices are translated one by one, or with a few neighbours: they can differ in brightness from one to the next.",
+    "Slices are translated one by one, or with a few neighbors: they can differ in brightness from one to the next.",
     "Scans unlike those trained on (scanner, sequence, age, disease, resolution) give outputs of unknown quality.",
     "Intensities are relative to the head's own range, so absolute values carry no physical unit.",
 )

@@ -31,6 +31,6 @@ def slice_flicker(volume: np.ndarray, foreground: np.ndarray, axis: int) -> floa
     return float(np.abs(means[1:-1] - (means[:-2] + means[2:]) / 2)[middle].mean())
 
 
-def flickers(output: float | None, source: float | None) -> bool:
+def has_flicker(output: float | None, source: float | None) -> bool:
     """Whether an output flickers visibly, and more than its source does."""
     return output is not None and source is not None and output > max(MIN_VISIBLE_JUMP, MIN_RATIO_TO_SOURCE * source)

@@ -96,7 +96,7 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
         "Synthetic": True,
         "Sources": [source],
         "GeneratedBy": [{"Name": PACKAGE, "Version": version(PACKAGE)}],
-        **generation_settings(translation.models, translation.direction, translation.num_outputs, value_range),
+        **translation_settings(translation.models, translation.direction, translation.num_outputs, value_range),
         "Intensities": {
             "Low": low,
             "High": high,
@@ -110,7 +110,7 @@ def sidecar(translation: Translation, source: str, value_range: str) -> dict[str
     }
 
 
-def generation_settings(
+def translation_settings(
     models: Sequence[ModelDescription], direction: str, num_outputs: int, value_range: str
 ) -> dict[str, Any]:
     """Sidecar entries that depend only on the models and settings, not on the scan.

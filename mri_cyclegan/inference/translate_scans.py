@@ -11,7 +11,7 @@ from mri_cyclegan.data.findings import UnfitFile
 from mri_cyclegan.data.volume import ReadOptions
 from mri_cyclegan.filesystem import remove_abandoned_files
 from mri_cyclegan.inference.devices import choose_device
-from mri_cyclegan.inference.flicker import flickers
+from mri_cyclegan.inference.flicker import has_flicker
 from mri_cyclegan.inference.jobs import Job, Plan, format_list, plan
 from mri_cyclegan.inference.model import PortableModel, load_model
 from mri_cyclegan.inference.names import PICTURE_OUTPUT
@@ -161,7 +161,7 @@ def _warnings(job: Job, translation: Translation) -> list[str]:
     if translation.unlike_training:
         warnings.append("unlike the scans trained on: " + "; ".join(translation.unlike_training))
     output, source = translation.output_flicker, translation.source_flicker
-    if flickers(output, source):
+    if has_flicker(output, source):
         warnings.append(f"brightness jumps by {output:.3f} from slice to slice of the output, {source:.3f} of the scan")
     return warnings
 

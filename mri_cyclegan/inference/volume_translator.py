@@ -118,14 +118,14 @@ class VolumeTranslator:
         fakes = np.empty(slices.shape, dtype=np.float32)
         batch_size = self._batch_size(slices.shape[1] * slices.shape[2])
         for start in range(0, len(slices), batch_size):
-            centres = np.arange(start, min(start + batch_size, len(slices)))
-            around = centres[:, None] + np.arange(-self.num_adjacent, self.num_adjacent + 1)
+            centers = np.arange(start, min(start + batch_size, len(slices)))
+            around = centers[:, None] + np.arange(-self.num_adjacent, self.num_adjacent + 1)
             batch = torch.from_numpy(slices[around.clip(0, len(slices) - 1)]).to(self.device)
             began = perf_counter()
             fake = self._forward(batch, direction).cpu()  # synchronizes, so that the timing is right
             self.generator_s += perf_counter() - began
-            fakes[centres] = fake[:, 0].numpy()
-            self.on_slices(len(centres))
+            fakes[centers] = fake[:, 0].numpy()
+            self.on_slices(len(centers))
         return fakes
 
     def _batch_size(self, num_pixels: int) -> int:

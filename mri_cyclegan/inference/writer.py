@@ -24,11 +24,11 @@ from mri_cyclegan.inference.synthetic_image import (
     NOTICE,
     PACKAGE,
     as_int16,
-    generation_settings,
     header_description,
     sidecar,
     std_image,
     synthetic_image,
+    translation_settings,
 )
 
 BIDS_VERSION = "1.10.0"
@@ -140,7 +140,7 @@ def existing_outputs(job: Job, with_std: bool) -> list[Path]:
 def settings_differ(job: Job, translator: ScanTranslator, value_range: str) -> bool:
     """Whether an existing translation was made by another model or with other settings."""
     entries = read_json(sidecar_of(job.target))
-    wanted = generation_settings(translator.descriptions, job.direction, translator.num_outputs, value_range)
+    wanted = translation_settings(translator.descriptions, job.direction, translator.num_outputs, value_range)
     return is_generated(entries) and any(entries.get(key) != value for key, value in wanted.items())
 
 

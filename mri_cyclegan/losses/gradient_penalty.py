@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mri_cyclegan.losses.precision import full_precision
 
-GRADIENT_PENALTIES = ("interpolated", "zero_centred")
+GRADIENT_PENALTIES = ("interpolated", "zero_centered")
 
 
 @full_precision
@@ -16,18 +16,18 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, kind:
 
     The gradient is that of D(x) with respect to all pixels of an image. With ``"interpolated"`` D(x) is the mean of an
     image's patch logits, which is what the adversarial loss uses and what should have a gradient norm of 1; with
-    ``"zero_centred"`` it is their sum, since each patch should have zero gradient, however many there are.
+    ``"zero_centered"`` it is their sum, since each patch should have zero gradient, however many there are.
 
     Both penalties assume a discriminator that scores each image independently: with ``discriminator.minibatch_stdev``
-    the gradient also contains the effect of an image on the logits of other images in the batch. ``"zero_centred"`` is
+    the gradient also contains the effect of an image on the logits of other images in the batch. ``"zero_centered"`` is
     often computed every 16th batch only, with 16 times the weight.
 
     Args:
         discriminator: (B, C, H, W) to patch logits, (B, …); its weights in float32 or float64.
         real: (B, C, H, W), in [-1, 1].
-        fake: (B, C, H, W), in [-1, 1]; not used by ``"zero_centred"``.
+        fake: (B, C, H, W), in [-1, 1]; not used by ``"zero_centered"``.
         kind: ``"interpolated"``: (‖∇D‖ − 1)² at one random mix of each real image with its fake, for ``"wgan"``;
-            ``"zero_centred"``: ‖∇D‖² at the real images, which lets the discriminator settle once the fakes match
+            ``"zero_centered"``: ‖∇D‖² at the real images, which lets the discriminator settle once the fakes match
             the real images.
 
     Returns:
@@ -48,7 +48,7 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, kind:
         )
         # Unlike the square root of a sum of squares, vector_norm has a finite gradient at 0.
         return (torch.linalg.vector_norm(slope, dim=1) - 1).square().mean()
-    if kind == "zero_centred":
+    if kind == "zero_centered":
         return _input_gradient(discriminator, real).square().sum(dim=1).mean()
     raise ValueError(f"model.gradient_penalty: expected null or one of {', '.join(GRADIENT_PENALTIES)}, got {kind!r}.")
 

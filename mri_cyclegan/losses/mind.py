@@ -10,8 +10,8 @@ PATCH_RADIUS = 3
 PATCH_SIGMA = 1.0
 
 STEPS = range(-SEARCH_RADIUS, SEARCH_RADIUS + 1)
-NEIGHBOURS = [(down, right) for down in STEPS for right in STEPS if (down, right) != (0, 0)]
-NEAREST = [index for index, (down, right) in enumerate(NEIGHBOURS) if abs(down) + abs(right) == 1]
+NEIGHBORS = [(down, right) for down in STEPS for right in STEPS if (down, right) != (0, 0)]
+NEAREST = [index for index, (down, right) in enumerate(NEIGHBORS) if abs(down) + abs(right) == 1]
 
 # Floor of the local variance: a share of the image's mean variance, plus a constant for constant images.
 VARIANCE_SHARE = 0.1
@@ -33,10 +33,10 @@ def mind_loss(fake: Tensor, source: Tensor) -> Tensor:
         Yang et al., "Unsupervised MR-to-CT synthesis using structure-constrained CycleGAN", IEEE TMI 2020
         (structure-consistency loss, with a search region of 9×9).
     """
-    return functional.l1_loss(neighbourhood_descriptor(fake), neighbourhood_descriptor(source))
+    return functional.l1_loss(neighborhood_descriptor(fake), neighborhood_descriptor(source))
 
 
-def neighbourhood_descriptor(image: Tensor) -> Tensor:
+def neighborhood_descriptor(image: Tensor) -> Tensor:
     """Similarity between the patch around each pixel and the patches around its neighbors.
 
     Args:
@@ -46,7 +46,7 @@ def neighbourhood_descriptor(image: Tensor) -> Tensor:
         (N, 24, H, W), in [0, 1], with at least one 1 per pixel; neighbors in row-major order.
 
     Reference:
-        Heinrich et al., "MIND: modality independent neighbourhood descriptor for multi-modal deformable registration",
+        Heinrich et al., "MIND: modality independent neighborhood descriptor for multi-modal deformable registration",
         Medical Image Analysis 2012, section 3.
     """
     distances = _patch_distances(image)
@@ -63,7 +63,7 @@ def _patch_distances(image: Tensor) -> Tensor:
     """Weighted mean squared difference between each pixel's patch and its neighbors' patches, (N, 24, H, W)."""
     height, width = image.shape[-2:]
     padded = functional.pad(image, [SEARCH_RADIUS] * 4, mode="replicate")
-    down_right = ((SEARCH_RADIUS + down, SEARCH_RADIUS + right) for down, right in NEIGHBOURS)
+    down_right = ((SEARCH_RADIUS + down, SEARCH_RADIUS + right) for down, right in NEIGHBORS)
     shifted = torch.cat([padded[..., top : top + height, left : left + width] for top, left in down_right], dim=1)
     return _patch_mean((shifted - image).square())
 

@@ -79,9 +79,9 @@ def _parzen_weights(image: Tensor, num_bins: int) -> Tensor:
     A Gaussian window divided by its sum over bins is a softmax of -(x - c)² / 2σ², in which the x² term cancels.
     """
     value = ((image[:, 0] + 1) / 2).clamp(0, 1)
-    centres = torch.linspace(0, 1, num_bins, dtype=image.dtype, device=image.device)
+    centers = torch.linspace(0, 1, num_bins, dtype=image.dtype, device=image.device)
     sharpness = 2 * (num_bins - 1) ** 2  # 1 / 2σ², σ being half the bin spacing
-    weights = (sharpness * (2 * value[..., None] * centres - centres.square())).softmax(dim=-1)
+    weights = (sharpness * (2 * value[..., None] * centers - centers.square())).softmax(dim=-1)
     return functional.threshold(weights, SMALLEST_WEIGHT, 0.0)
 
 

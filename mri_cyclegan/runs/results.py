@@ -87,7 +87,7 @@ def report(
         print_evaluation(evaluation.content, run_dir / "evaluation")
         if datamodule.val_pairs:
             Console().print(WHY_TRAINING_METRICS_DIFFER, style="dim", soft_wrap=True, highlight=False)
-    print_files(run_dir, weights)
+    print_result_locations(run_dir, weights)
     return summary
 
 
@@ -167,7 +167,7 @@ def _training_scans(volumes: Sequence[CachedVolume]) -> dict[str, Any]:
     }
 
 
-def print_files(run_dir: Path, weights: str) -> None:
+def print_result_locations(run_dir: Path, weights: str) -> None:
     """Print which weights were kept, and where the run's files are."""
     console = Console()
     console.print(f"{'weights':<12}{weights}")

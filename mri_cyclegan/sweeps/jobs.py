@@ -18,7 +18,7 @@ from mri_cyclegan.runs.error_messages import explain
 from mri_cyclegan.runs.job_record import DeferredHydraOutput
 from mri_cyclegan.runs.resume_hint import resume_hint
 from mri_cyclegan.runs.run_folder import ERROR, is_free
-from mri_cyclegan.text import replace_unencodable
+from mri_cyclegan.text import make_output_encodable
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def run_job(train: Train, config: DictConfig, in_sweep: bool) -> float | None:
     Returns:
         The objective that a sweeper maximizes; None for a failed job of a sweep.
     """
-    replace_unencodable()  # launchers run jobs in separate processes
+    make_output_encodable()  # launchers run jobs in separate processes
     _continue_if_requeued(config)
     run_dir = Path(config.run_dir)
     record = DeferredHydraOutput(run_dir, config) if distributed.is_rank_zero() else None

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.slice_stack import centre_slice
+from mri_cyclegan.slice_stack import center_slice
 from mri_cyclegan.training.compilation import force_eager
 from mri_cyclegan.training.ema import AveragedNetwork
 from mri_cyclegan.training.validation_metrics import PairedMetrics
@@ -52,7 +52,7 @@ class TranslationModule(pl.LightningModule):
         Returns:
             (B, 1, H, W), in [-1, 1]: the center slice of the stack.
         """
-        return centre_slice(self.translate_stack(image, direction))
+        return center_slice(self.translate_stack(image, direction))
 
     @torch.inference_mode()
     def translate_stack(self, image: Tensor, direction: str) -> Tensor:

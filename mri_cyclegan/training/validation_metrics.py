@@ -5,7 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from mri_cyclegan.slice_stack import centre_slice
+from mri_cyclegan.slice_stack import center_slice
 
 
 class PairedMetrics(Metric):
@@ -47,7 +47,7 @@ class PairedMetrics(Metric):
             mask: (B, 1, H, W) bool, the target's foreground.
             case: (B,), subject index of each slice.
         """
-        prediction, target = ((centre_slice(image).float() + 1) / 2 for image in (prediction, target))
+        prediction, target = ((center_slice(image).float() + 1) / 2 for image in (prediction, target))
         ssim = structural_similarity_index_measure(
             prediction, target, sigma=1.5, kernel_size=11, data_range=1.0, return_full_image=True
         )

@@ -184,10 +184,10 @@ def _thumbnail(array: np.ndarray, spacing: np.ndarray, middle: list[int], window
     for number, (pixels, pixel_mm) in enumerate(slices.values()):
         if min(pixels.shape) == 1:
             continue
-        grey = np.clip((pixels - window[0]) / max(window[1] - window[0], 1e-12), 0, 1)
-        size_mm = np.array(grey.shape) * pixel_mm
+        gray = np.clip((pixels - window[0]) / max(window[1] - window[0], 1e-12), 0, 1)
+        size_mm = np.array(gray.shape) * pixel_mm
         rows, columns = np.maximum(1, np.round(size_mm / size_mm.max() * THUMBNAIL_PIXELS)).astype(int)
-        small = Image.fromarray((grey * 255).astype(np.uint8)).resize((int(columns), int(rows)), Image.Resampling.BOX)
+        small = Image.fromarray((gray * 255).astype(np.uint8)).resize((int(columns), int(rows)), Image.Resampling.BOX)
         left, top = ((THUMBNAIL_PIXELS - side) // 2 for side in small.size)
         strip.paste(small, (number * THUMBNAIL_PIXELS + left, top))
     content = io.BytesIO()

@@ -11,18 +11,18 @@ from bad_inputs.nifti_cases import patched
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
 AGAIN = "Convert it again."
-CENTRE = np.array([*(np.array(head().shape) - 1) / 2, 1])
+CENTER = np.array([*(np.array(head().shape) - 1) / 2, 1])
 
 refused = partial(Case, outcome="refused")
 warned = partial(Case, outcome="warned")
 accepted = partial(Case, outcome="accepted", like_sound=True)
 
 
-def centred(matrix: np.ndarray) -> np.ndarray:
+def centered(matrix: np.ndarray) -> np.ndarray:
     """Affine of a (3, 3) matrix with the image's middle in the origin."""
     affine = np.eye(4)
     affine[:3, :3] = matrix
-    affine[:3, 3] = -(affine @ (CENTRE * [1, 1, 1, 0]))[:3]
+    affine[:3, 3] = -(affine @ (CENTER * [1, 1, 1, 0]))[:3]
     return affine
 
 
@@ -57,7 +57,7 @@ def scaled(factor: float) -> bytes:
     return packed(nifti(affine=np.diag([factor, factor, factor, 1]) @ AFFINE))
 
 
-SHEARED = centred(np.array([[9.0, 3, 0], [0, 9, 0], [0, 0, 9]]))
+SHEARED = centered(np.array([[9.0, 3, 0], [0, 9, 0], [0, 0, 9]]))
 MOVED = AFFINE + np.array([[0, 0, 0, 12.5], [0] * 4, [0] * 4, [0] * 4])
 
 AFFINES = [
@@ -121,7 +121,7 @@ AFFINES = [
     *(accepted(f"stored as {name}", content(stored_as(name))) for name in ("LAS", "LPI", "PSR", "RAS")),
     # From an oblique affine, rounded to float32, the grid of the slices starts elsewhere by a part of a voxel.
     *(
-        Case(f"oblique {angle}°", content(packed(nifti(affine=centred(turned(angle))))), "accepted")
+        Case(f"oblique {angle}°", content(packed(nifti(affine=centered(turned(angle))))), "accepted")
         for angle in (12, 30)
     ),
 ]

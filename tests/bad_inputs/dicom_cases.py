@@ -37,7 +37,7 @@ def two_series(folder: Path) -> None:
     write_series(folder, head(6), AFFINE, uid=OTHER_UID, name="other{:04d}.dcm".format)
 
 
-def spoilt(slice_index: int, spoil: Callable[[Path], object]) -> Callable[[Path], object]:
+def spoiled(slice_index: int, spoil: Callable[[Path], object]) -> Callable[[Path], object]:
     """The sound head, and something done to one of its files."""
     return lambda folder: spoil(write_series(folder, head(), AFFINE)[slice_index])
 
@@ -97,11 +97,11 @@ SERIES = [
     ),
     accepted("DICOM, several series with series_uids", two_series, options={"series_uids": [SERIES_UID]}),
     refused(
-        "DICOM, missing slice", spoilt(5, Path.unlink), says=("not evenly spaced", "18.00 mm from", "may be missing")
+        "DICOM, missing slice", spoiled(5, Path.unlink), says=("not evenly spaced", "18.00 mm from", "may be missing")
     ),
     refused(
         "DICOM, duplicate slice",
-        spoilt(3, lambda path: path.with_name("again.dcm").write_bytes(path.read_bytes())),
+        spoiled(3, lambda path: path.with_name("again.dcm").write_bytes(path.read_bytes())),
         says=("13 images at 12 places", "several at -22.50 mm", "Remove the copies"),
     ),
     refused(
@@ -109,15 +109,15 @@ SERIES = [
     ),
     refused(
         "DICOM, truncated file",
-        spoilt(4, lambda path: path.write_bytes(path.read_bytes()[:-100])),
+        spoiled(4, lambda path: path.write_bytes(path.read_bytes()[:-100])),
         says=("IM0005.dcm", "476 bytes of pixel data", "Copy or export it again"),
     ),
     refused(
         "DICOM, file truncated within its header",
-        spoilt(4, lambda path: path.write_bytes(path.read_bytes()[:400])),
+        spoiled(4, lambda path: path.write_bytes(path.read_bytes()[:400])),
         says=("IM0005.dcm", "truncated", "Copy or export it again"),
     ),
-    refused("DICOM, empty file", spoilt(4, lambda path: path.write_bytes(b"")), says=("IM0005.dcm", "truncated")),
+    refused("DICOM, empty file", spoiled(4, lambda path: path.write_bytes(b"")), says=("IM0005.dcm", "truncated")),
     refused("DICOM, multi-frame", series(change=multi_frame), says=("a multi-frame image", "dcm2niix")),
     accepted("DICOM, enhanced multi-frame", lambda folder: write_enhanced(folder / "image.dcm", head(), AFFINE)),
     refused(
@@ -163,5 +163,5 @@ SERIES = [
     ),
     accepted("DICOM, one series", series()),
     accepted("DICOM, names and numbers out of order", series(shuffle=True, reverse=True)),
-    accepted("DICOM, other files beside it", spoilt(0, lambda path: path.with_name("notes.txt").write_text("note"))),
+    accepted("DICOM, other files beside it", spoiled(0, lambda path: path.with_name("notes.txt").write_text("note"))),
 ]

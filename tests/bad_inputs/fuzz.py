@@ -1,4 +1,4 @@
-"""Reads spoilt files in a process of its own, with little memory and little time: ``python -m bad_inputs.fuzz``.
+"""Reads spoiled files in a process of its own, with little memory and little time: ``python -m bad_inputs.fuzz``.
 
 Prints one line of JSON a file: what it was made of, and whether it was read as the standard has it, or refused.
 """

@@ -1,4 +1,4 @@
-"""What must hold of a spoilt file that is read all the same."""
+"""What must hold of a spoiled file that is read all the same."""
 
 import json
 from pathlib import Path

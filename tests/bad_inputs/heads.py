@@ -81,7 +81,7 @@ def write_bids(root: Path) -> None:
 
 
 def picture(seed: int = 5, contrast: str = "T1w") -> np.ndarray:
-    """A grey 8-bit picture, (40, 36)."""
+    """A gray 8-bit picture, (40, 36)."""
     return (head(seed, contrast, (40, 36, 3))[..., 1] // 4).clip(0, 255).astype(np.uint8)
 
 

@@ -36,7 +36,7 @@ def four_d() -> bytearray:
 
 WHOLE = packed(nifti())
 STORED = gzip.compress(nifti(), compresslevel=0, mtime=0)
-NO_COLOUR = np.zeros((4, 5, 6), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+NO_COLOR = np.zeros((4, 5, 6), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
 
 BROKEN = [
     refused("truncated .nii", content(nifti()[:-500]), says=("truncated", AGAIN), doubtful=PLAIN),
@@ -117,11 +117,11 @@ SHAPES = [
         says=("5-D image (4, 5, 6, 1, 2)", ONE_VOLUME, "Split the file."),
         options={"volume_index": 0},
     ),
-    refused("RGB", content(packed(nifti(NO_COLOUR))), says=("expected real grey values", "Convert it")),
+    refused("RGB", content(packed(nifti(NO_COLOR))), says=("expected real gray values", "Convert it")),
     refused(
         "complex",
         content(packed(nifti(head().astype(np.complex64)))),
-        says=("complex64", "expected real grey values", "take its magnitude"),
+        says=("complex64", "expected real gray values", "take its magnitude"),
     ),
     refused(
         "unknown voxel type", content(packed(patched(70, "<h", 999))), says=("voxel type 999", "Convert it again.")

@@ -29,7 +29,7 @@ def base(kind: Kind, suffix: str) -> Callable[[Path], None]:
     return write
 
 
-def spoilt(kind: Kind, spoil: Callable[[Path], object]) -> Callable[[Path], None]:
+def spoiled(kind: Kind, spoil: Callable[[Path], object]) -> Callable[[Path], None]:
     """Makes the sound head and does something to it."""
 
     def make(path: Path) -> None:
@@ -49,15 +49,15 @@ PAIR = partial(Case, base=base(nibabel.Nifti1Pair, ".img"), doubtful="T1w/sub-05
 
 OTHER_FORMATS = [
     MGZ(".mgz", partial(save, kind=nibabel.MGHImage), "accepted", like_sound=True),
-    MGZ("truncated .mgz", spoilt(nibabel.MGHImage, cut), "refused", ("truncated or broken", "Download")),
+    MGZ("truncated .mgz", spoiled(nibabel.MGHImage, cut), "refused", ("truncated or broken", "Download")),
     PAIR(".img/.hdr", partial(save, kind=nibabel.Nifti1Pair), "accepted", like_sound=True),
     PAIR(
         ".img without its .hdr",
-        spoilt(nibabel.Nifti1Pair, lambda path: path.with_suffix(".hdr").unlink()),
+        spoiled(nibabel.Nifti1Pair, lambda path: path.with_suffix(".hdr").unlink()),
         "refused",
         ("sub-05_T1w.hdr, the file of its header, is missing", "Copy it beside sub-05_T1w.img"),
     ),
-    PAIR("truncated .img", spoilt(nibabel.Nifti1Pair, cut), "refused", ("truncated: the header claims", "Download")),
+    PAIR("truncated .img", spoiled(nibabel.Nifti1Pair, cut), "refused", ("truncated: the header claims", "Download")),
     PAIR(
         "Analyze 7.5",
         partial(save, kind=nibabel.AnalyzeImage),

@@ -17,7 +17,7 @@ PictureCase = partial(
 refused = partial(PictureCase, outcome="refused")
 accepted = partial(PictureCase, outcome="accepted", like_sound=True)
 
-GREY = "expected grey"
+GRAY = "expected gray"
 EXPORT = "Export"
 
 
@@ -26,16 +26,16 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(array: np.ndarray, *, size: tuple[int, int] | None = None, colour_type: int | None = None) -> bytes:
+def png(array: np.ndarray, *, size: tuple[int, int] | None = None, color_type: int | None = None) -> bytes:
     """A PNG file by the letter of its specification.
 
     Args:
         array: (H, W) or (H, W, C), uint8 or uint16.
         size: width and height for the header to claim.
-        colour_type: 0 grey, 2 colours, 4 grey and alpha, 6 colours and alpha; by the channels if not given.
+        color_type: 0 gray, 2 colors, 4 gray and alpha, 6 colors and alpha; by the channels if not given.
     """
     channels = array.shape[2] if array.ndim == 3 else 1
-    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels] if colour_type is None else colour_type
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels] if color_type is None else color_type
     width, height = size or array.shape[1::-1]
     header = struct.pack(">IIBBBBB", width, height, 8 * array.dtype.itemsize, kind, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(array.dtype.newbyteorder(">")).tobytes() for row in array)
@@ -66,7 +66,7 @@ def palette(*weights: float) -> Callable[[Path], object]:
     return make
 
 
-def coloured(array: np.ndarray) -> np.ndarray:
+def colored(array: np.ndarray) -> np.ndarray:
     """Three channels, the middle one darker."""
     return (array[..., None] * np.array([1, 0.8, 1])).astype(array.dtype)
 
@@ -80,18 +80,18 @@ PICTURES = [
     accepted("PNG 8-bit", content(WHOLE)),
     accepted("PNG 16-bit", content(png(picture().astype(np.uint16) * 257))),
     PictureCase("PNG 16-bit, all of the bits in use", content(png(DEEP)), "accepted"),
-    *(accepted(f"PNG {mode}, grey", in_mode(mode)) for mode in ("LA", "RGB", "RGBA")),
-    refused("PNG RGB, coloured", content(png(coloured(picture()))), says=("colour picture (RGB)", GREY, EXPORT)),
+    *(accepted(f"PNG {mode}, gray", in_mode(mode)) for mode in ("LA", "RGB", "RGBA")),
+    refused("PNG RGB, colored", content(png(colored(picture()))), says=("color picture (RGB)", GRAY, EXPORT)),
     refused(
-        "PNG RGBA, coloured",
-        content(png(np.dstack([coloured(picture()), picture()]))),
-        says=("colour picture (RGBA)", GREY, EXPORT),
+        "PNG RGBA, colored",
+        content(png(np.dstack([colored(picture()), picture()]))),
+        says=("color picture (RGBA)", GRAY, EXPORT),
     ),
-    refused("PNG 16-bit RGB", content(png(np.dstack([DEEP] * 3))), says=("16-bit picture with colours", EXPORT)),
-    refused("PNG 16-bit LA", content(png(np.dstack([DEEP] * 2))), says=("16-bit picture with colours", EXPORT)),
-    accepted("PNG palette, grey", palette(1, 1, 1)),
-    refused("PNG palette, coloured", palette(1, 0.5, 1), says=("colour picture (P)", GREY, EXPORT)),
-    refused("PNG black and white", in_mode("1"), says=("black-and-white", GREY, EXPORT)),
+    refused("PNG 16-bit RGB", content(png(np.dstack([DEEP] * 3))), says=("16-bit picture with colors", EXPORT)),
+    refused("PNG 16-bit LA", content(png(np.dstack([DEEP] * 2))), says=("16-bit picture with colors", EXPORT)),
+    accepted("PNG palette, gray", palette(1, 1, 1)),
+    refused("PNG palette, colored", palette(1, 0.5, 1), says=("color picture (P)", GRAY, EXPORT)),
+    refused("PNG black and white", in_mode("1"), says=("black-and-white", GRAY, EXPORT)),
     refused("truncated PNG", content(WHOLE[:-60]), says=("truncated or broken picture", EXPORT)),
     refused("PNG cut within its header", content(WHOLE[:20]), says=("neither PNG nor JPEG", EXPORT)),
     refused(
@@ -122,10 +122,10 @@ PICTURES = [
         doubtful="T1w/sub-05.jpg",
     ),
     refused(
-        "JPEG, coloured",
-        lambda path: Image.fromarray(coloured(picture())).save(path),
+        "JPEG, colored",
+        lambda path: Image.fromarray(colored(picture())).save(path),
         doubtful="T1w/sub-05.jpeg",
-        says=("colour picture (RGB)", GREY, EXPORT),
+        says=("color picture (RGB)", GRAY, EXPORT),
     ),
     PictureCase(
         "PNG of one value", content(png(np.full_like(picture(), 9))), "dropped", says=("same value", "left out")

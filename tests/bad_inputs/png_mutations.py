@@ -1,4 +1,4 @@
-"""Sound grey PNG files, and ways to spoil them by chance."""
+"""Sound gray PNG files, and ways to spoil them by chance."""
 
 import io
 import struct
@@ -76,14 +76,14 @@ def packed_rows(content: bytes, random: Generator) -> bytes:
 
 
 def rows(content: bytes, random: Generator) -> bytes:
-    """Spoilt before they are compressed."""
+    """Spoiled before they are compressed."""
     chunks = []
     for name, data in read_chunks(content):
         if name == b"IDAT":
             raw = zlib.decompress(data)
             change = random.integers(3)
-            spoilt = (flip(raw, random, 0, len(raw)), raw[: random.integers(len(raw))], raw + random.bytes(20))[change]
-            data = zlib.compress(spoilt)
+            spoiled = (flip(raw, random, 0, len(raw)), raw[: random.integers(len(raw))], raw + random.bytes(20))[change]
+            data = zlib.compress(spoiled)
         chunks.append((name, data))
     return joined(chunks)
 

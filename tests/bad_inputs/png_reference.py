@@ -1,6 +1,6 @@
 """A PNG file as the standard has it, without Pillow.
 
-Grey of 2, 4, 8 or 16 bits, with alpha or as equal colours too, interlaced or not. Few bits a pixel become 8, white 255.
+Gray of 2, 4, 8 or 16 bits, with alpha or as equal colors too, interlaced or not. Few bits a pixel become 8, white 255.
 
 Reference:
     Portable Network Graphics (PNG) Specification, third edition, W3C 2025; sections 5, 7 to 9 and 13.
@@ -20,7 +20,7 @@ PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 
 class BrokenPNGError(Exception):
-    """The standard forbids it, or it is not grey."""
+    """The standard forbids it, or it is not gray."""
 
 
 def require(condition: Any, what: str) -> None:
@@ -34,24 +34,24 @@ def decode(content: bytes) -> np.ndarray:
     require(content.startswith(SIGNATURE), "signature")
     chunks = list(read_chunks(content))
     require(chunks[0][0] == b"IHDR" and len(chunks[0][1]) == 13, "IHDR")
-    width, height, depth, colour_type, compression, filtering, interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
+    width, height, depth, color_type, compression, filtering, interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
     require(width and height and compression == filtering == 0 and interlaced < 2, "IHDR")
-    require(depth in DEPTHS.get(colour_type, ()), "depth and colour type")
+    require(depth in DEPTHS.get(color_type, ()), "depth and color type")
     places = [index for index, (name, _) in enumerate(chunks) if name == b"IDAT"]
     require(places and places == list(range(places[0], places[-1] + 1)), "IDAT")
     inflater = zlib.decompressobj()
     rows = inflater.decompress(b"".join(chunks[index][1] for index in places))
     require(inflater.eof, "end of zlib stream")
-    samples = np.zeros((height, width, CHANNELS[colour_type]), np.uint16 if depth == 16 else np.uint8)
+    samples = np.zeros((height, width, CHANNELS[color_type]), np.uint16 if depth == 16 else np.uint8)
     position = 0
     for x, y, across, down in PASSES if interlaced else ((0, 0, 1, 1),):
         part = samples[y::down, x::across]
         if part.size:
             position += unfilter(rows[position:], part, depth)
     require(position == len(rows), "surplus rows")
-    colours = samples[..., : 3 if samples.shape[2] > 2 else 1]
-    require((colours == colours[..., :1]).all(), "colours")
-    return colours[..., 0]
+    colors = samples[..., : 3 if samples.shape[2] > 2 else 1]
+    require((colors == colors[..., :1]).all(), "colors")
+    return colors[..., 0]
 
 
 def read_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -82,7 +82,7 @@ def unfilter(rows: bytes, samples: np.ndarray, depth: int) -> int:
 
 
 def restored(kind: int, row: list[int], above: list[int], step: int) -> list[int]:
-    """A row from the differences to its neighbours that were stored."""
+    """A row from the differences to its neighbors that were stored."""
     require(kind < 5, "filter")
     for index in range(len(row)):
         left = row[index - step] if index >= step else 0

@@ -215,11 +215,11 @@ def test_slices_lie_where_the_head_lies(case, data_root, compose_case):
     datamodule = instantiate(compose_case(case).data)
     volume = read_volume(doubtful, datamodule.cache.options)
     found = datamodule.cache.get(Scan("sub-05", "", "T1w", doubtful))
-    place = centre_of_mass(found.slices + 1, np.array(found.record["affine"]))
-    np.testing.assert_allclose(place, centre_of_mass(volume.array, volume.affine), atol=1)
+    place = center_of_mass(found.slices + 1, np.array(found.record["affine"]))
+    np.testing.assert_allclose(place, center_of_mass(volume.array, volume.affine), atol=1)
 
 
-def centre_of_mass(array, affine):
+def center_of_mass(array, affine):
     """In mm; voxels are 9 mm."""
     return affine[:3] @ [*ndimage.center_of_mass(array), 1]
 

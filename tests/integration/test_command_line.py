@@ -17,7 +17,7 @@ def wait_for(path):
     assert path.exists()
 
 
-def test_a_misspelt_key_ends_in_one_message_with_near_matches(tmp_path):
+def test_a_misspelled_key_ends_in_one_message_with_near_matches(tmp_path):
     result = run_train("+experiment=demo", "model.lambda_cyle=5", cwd=tmp_path)
     assert result.returncode == 1
     assert "Unknown key model.lambda_cyle. Did you mean model.lambda_cycle?" in result.stderr

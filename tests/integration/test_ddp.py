@@ -57,12 +57,12 @@ import mri_cyclegan.training.cyclegan as module
 
 identity_loss, calls = module.identity_loss, []
 
-def spoilt(identity, real):
+def spoiled(identity, real):
     calls.append(1)
     loss = identity_loss(identity, real)
     return loss * 0 + float("nan") if len(calls) in (3, 4) and torch.distributed.get_rank() == 1 else loss
 
-module.identity_loss = spoilt
+module.identity_loss = spoiled
 main()
 """,
 )

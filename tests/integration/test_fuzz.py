@@ -1,4 +1,4 @@
-"""Thousands of files spoilt by chance: each is read as the standard has it, or refused; none crashes the reader.
+"""Thousands of files spoiled by chance: each is read as the standard has it, or refused; none crashes the reader.
 
 They are read in processes of their own with 2 GB of address space and 10 s a file.
 """
@@ -95,7 +95,7 @@ def check_outcomes(run, floors):
     assert process["peak_bytes"] < MEMORY_BYTES / 10
 
 
-def test_spoilt_nifti_files_are_read_rightly_or_refused(nifti_run):
+def test_spoiled_nifti_files_are_read_rightly_or_refused(nifti_run):
     check_outcomes(nifti_run, NIFTI_FLOORS)
 
 
@@ -123,7 +123,7 @@ def test_every_refusal_of_a_nifti_file_says_why(nifti_run):
         assert any(words in problem for problem in problems), words
 
 
-def test_spoilt_png_files_are_read_rightly_or_refused(png_run):
+def test_spoiled_png_files_are_read_rightly_or_refused(png_run):
     check_outcomes(png_run, PNG_FLOORS)
 
 

@@ -7,8 +7,8 @@ from statistics import median
 from time import perf_counter
 
 import pytest
-from mri_cyclegan.benchmarks.loader_contenders import write_volumes
 
+from mri_cyclegan.benchmarks.loader_candidates import write_volumes
 from mri_cyclegan.data.datasets import UnpairedSlices, training_loader
 from mri_cyclegan.data.matching import Matching
 

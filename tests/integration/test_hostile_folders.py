@@ -285,7 +285,7 @@ def test_a_checkpoint_is_not_unpickled(run, compose_run, toy_overrides, pickles,
     shutil.copyfile(pickles[1], checkpoint)
     words = [word.format(checkpoint=checkpoint) for word in words]
     run_dir = run if "resume=auto" in words else tmp_path / "next"
-    with pytest.raises(ValueError, match=r"is no checkpoint of a run here; it holds more than data"):
+    with pytest.raises(ValueError, match=r"is not a checkpoint of such a run: it holds more than data"):
         train(compose_run(run_dir, *toy_overrides, *SHORT, "trainer.max_epochs=3", *words))
 
 

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from mri_cyclegan.benchmarks.loader_contenders import our_batches, write_volumes
+
+from mri_cyclegan.benchmarks.loader_candidates import our_batches, write_volumes
 
 pytestmark = [
     pytest.mark.slow,

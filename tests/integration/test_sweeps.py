@@ -96,7 +96,7 @@ LAUNCHERS = [
 
 
 @pytest.mark.parametrize(("launcher", "seeds"), LAUNCHERS)
-def test_jobs_in_other_processes_are_labelled_and_ranked(sweep, tmp_path, launcher, seeds):
+def test_jobs_in_other_processes_are_labeled_and_ranked(sweep, tmp_path, launcher, seeds):
     status, output = sweep("-m", "sweep=seeds", f"seed={seeds}", *launcher)
     assert status == 0, output
     names, rows = jobs_of(tmp_path)

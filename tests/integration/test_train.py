@@ -113,7 +113,7 @@ def test_the_table_and_the_files_agree_with_a_computation_by_hand(toy_run):
     assert summary["per_subject"]["CycleGAN"]["ab"]["psnr"][0] == pytest.approx(psnr, abs=1e-3)
 
 
-def test_neighbouring_slices_train_as_channels_and_the_centre_slice_is_measured(tmp_path, compose_run, toy_overrides):
+def test_neighboring_slices_train_as_channels_and_the_center_slice_is_measured(tmp_path, compose_run, toy_overrides):
     """One key widens every network; PSNR of the saved model on one test subject, from its files, edges repeated."""
     from mri_cyclegan.data.transforms import Preprocessing
 

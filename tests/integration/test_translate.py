@@ -140,8 +140,8 @@ def test_several_models_and_planes(model, tmp_path, command):
 
 
 def test_a_picture_becomes_a_picture_or_a_volume(model, tmp_path, command):
-    grey = (head(1, shape=(24, 20, 3))[:, :, 1].astype(np.int64) * 50).clip(0, 65535).astype(np.uint16)
-    Image.fromarray(grey).save(tmp_path / "slice_T1w.png")
+    gray = (head(1, shape=(24, 20, 3))[:, :, 1].astype(np.int64) * 50).clip(0, 65535).astype(np.uint16)
+    Image.fromarray(gray).save(tmp_path / "slice_T1w.png")
     assert command(model, tmp_path / "slice_T1w.png", tmp_path / "out")[0] == 0
     target = tmp_path / "out" / "slice_desc-synth_T2w.png"
     expected = load_model(model).translate(tmp_path / "slice_T1w.png").get_fdata()[0]
@@ -149,7 +149,7 @@ def test_a_picture_becomes_a_picture_or_a_volume(model, tmp_path, command):
         assert picture.mode == "I;16"
         assert picture.text["Description"] == "SYNTHETIC T2w from T1w, not for diagnostic use"
         np.testing.assert_allclose(np.asarray(picture) / 65535, expected, atol=1 / 65000)
-        assert np.asarray(picture).shape == grey.shape
+        assert np.asarray(picture).shape == gray.shape
     assert command(model, tmp_path / "slice_T1w.png", tmp_path / "s.nii.gz")[0] == 0
     np.testing.assert_allclose(voxels(tmp_path / "s.nii.gz")[0], expected, atol=1e-6)
     status, output = command(model, tmp_path / "slice_T1w.png", tmp_path / "r", "--range", "reference")
@@ -213,9 +213,9 @@ def test_what_was_written_is_evaluated_in_its_own_range(model, tmp_path, command
     """Pictures hold 0 to 1 as 0 to 65535, and NIfTI files may hold the intensities of the training scans."""
     for contrast, seed in (("T1w", 1), ("T2w", 2)):
         (tmp_path / contrast).mkdir()
-        grey = (head(seed, shape=(24, 20, 3))[:, :, 1] * 50).clip(0, 65535).astype(np.uint16)
-        Image.fromarray(grey).save(tmp_path / contrast / "IXI001_042.png")
-        nibabel.save(nibabel.Nifti1Image(grey.T[..., None], np.eye(4)), tmp_path / contrast / "a.nii.gz")
+        gray = (head(seed, shape=(24, 20, 3))[:, :, 1] * 50).clip(0, 65535).astype(np.uint16)
+        Image.fromarray(gray).save(tmp_path / contrast / "IXI001_042.png")
+        nibabel.save(nibabel.Nifti1Image(gray.T[..., None], np.eye(4)), tmp_path / contrast / "a.nii.gz")
     (tmp_path / "volumes").mkdir()
     for value_range in ("unit", "reference"):
         target = tmp_path / "volumes" / value_range / "a.nii.gz"
@@ -484,8 +484,8 @@ def test_a_link_in_a_circle_is_no_failure(model, tmp_path, command):
 
 
 def test_doubts_are_told_and_kept(model, tmp_path, command):
-    grey = (head(1, shape=(24, 20, 3))[:, :, 1] // 4).clip(0, 255).astype(np.uint8)
-    Image.fromarray(grey).save(tmp_path / "slice_T2w.jpg")
+    gray = (head(1, shape=(24, 20, 3))[:, :, 1] // 4).clip(0, 255).astype(np.uint8)
+    Image.fromarray(gray).save(tmp_path / "slice_T2w.jpg")
     assert command(model, tmp_path / "slice_T2w.jpg", tmp_path / "s.png", "--direction", "ab")[0] == 0
     _, output = command(model, tmp_path / "slice_T2w.jpg", tmp_path / "s.png", "--direction", "ab", "--overwrite")
     warnings = ["its name says T2w, but T1w is asked for", "JPEG is lossy"]

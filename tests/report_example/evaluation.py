@@ -145,7 +145,7 @@ def audits(direction):
             "cycle PSNR 31.2 dB; 27.9 dB after 8 bits, 24.8 dB after blur, 26.0 dB after noise",
             "Part of the way back relies on detail too faint to see. Lower lambda_cycle, or add noise.",
         ),
-        audit("Slice consistency", "green", "1.07 times the real slices' change", "Neighbouring slices fit together."),
+        audit("Slice consistency", "green", "1.07 times the real slices' change", "Neighboring slices fit together."),
         audit("Contrast inversion", "green", "rank correlation 1.00", "Tissues are ordered as in the truth."),
         audit(
             "Lesions",

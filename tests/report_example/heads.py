@@ -8,13 +8,13 @@ from mri_cyclegan.evaluation.subjects.images import SubjectImages
 
 
 def example_images(subject="sub-021", shape=(30, 64, 64), spacing_mm=(1.0, 1.0, 1.0), paired=True, seed=0):
-    """Nested folded ellipsoids: a rim, grey and white matter, ventricles."""
+    """Nested folded ellipsoids: a rim, gray and white matter, ventricles."""
     random = np.random.default_rng(seed)
     axes = np.meshgrid(*[np.linspace(-1, 1, size) for size in shape], indexing="ij")
     radius = np.sqrt(sum((axis / size) ** 2 for axis, size in zip(axes, (1.0, 0.9, 0.72))))
     folds = ndimage.gaussian_filter(random.normal(size=shape), min(shape) / 40)
     radius = radius + 0.08 * folds / folds.std() * (radius > 0.3)
-    tissue = np.digitize(radius, [0.22, 0.68, 0.86, 0.9, 1.0])  # fluid, white, grey, fluid, rim, air
+    tissue = np.digitize(radius, [0.22, 0.68, 0.86, 0.9, 1.0])  # fluid, white, gray, fluid, rim, air
     source = np.array([0.2, 0.85, 0.6, 0.2, 0.95, 0.0])[tissue]
     target = np.array([0.98, 0.4, 0.6, 0.95, 0.5, 0.0])[tissue]
     noise = random.normal(0, 0.03, (3, *shape))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import mri_cyclegan
 from mri_cyclegan.__main__ import COMMANDS
-from mri_cyclegan.text import replace_unencodable
+from mri_cyclegan.text import make_output_encodable
 
 ROOT = Path(mri_cyclegan.__file__).parent
 OPENING = {"open", "read_text", "write_text", "fdopen"}
@@ -28,7 +28,7 @@ def test_a_screen_replaces_what_it_cannot_encode(monkeypatch, encoding, shown):
         monkeypatch.setattr(sys, name, io.TextIOWrapper(stream, encoding=encoding, write_through=True))
     with pytest.raises(UnicodeEncodeError):
         print("T1w → T2w × é 漢")
-    replace_unencodable()
+    make_output_encodable()
     print("T1w → T2w × é 漢")
     Console(stderr=True).print("T1w → T2w × é 漢")
     for stream in written.values():
@@ -36,7 +36,7 @@ def test_a_screen_replaces_what_it_cannot_encode(monkeypatch, encoding, shown):
 
 
 def test_a_screen_that_can_shows_all(capsys):
-    replace_unencodable()
+    make_output_encodable()
     print("T1w → T2w × é 漢")
     assert capsys.readouterr().out == "T1w → T2w × é 漢\n"
 

@@ -18,7 +18,7 @@ FRAME_RANGES = ("SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStor
 MAX_FRAMES = 100_000
 
 MULTI_FRAME = "Convert the series to NIfTI with dcm2niix, which knows where each frame lies."
-LEAVE_OUT = "Leave it out: expected slices of one grey MR volume."
+LEAVE_OUT = "Leave it out: expected slices of one gray MR volume."
 
 
 def check_image(header: ImageHeader) -> None:
@@ -46,7 +46,7 @@ def is_enhanced(header: ImageHeader) -> bool:
     return "".join(header.texts["SOPClassUID"]) in ENHANCED
 
 
-def check_enhanced(header: ImageHeader) -> None:
+def check_enhanced_multiframe(header: ImageHeader) -> None:
     """Raise unless the image is a complete, gray, multi-frame MR image.
 
     Raises:

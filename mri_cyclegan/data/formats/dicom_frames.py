@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mri_cyclegan.data.findings import UnfitFile
-from mri_cyclegan.data.formats.dicom_checks import check_enhanced, check_geometry, is_enhanced
+from mri_cyclegan.data.formats.dicom_checks import check_enhanced_multiframe, check_geometry, is_enhanced
 from mri_cyclegan.data.formats.dicom_image import EXPORT, ImageHeader, open_dicom
 from mri_cyclegan.data.formats.dicom_placement import SAME_PLACE_MM, even_step, image_axes, stack_affine
 
@@ -45,7 +45,7 @@ def grid_of(folder: Path, headers: list[ImageHeader]) -> Grid:
     """
     for header in headers:
         if is_enhanced(header):
-            check_enhanced(header)
+            check_enhanced_multiframe(header)
     rows, columns = headers[0].integer("Rows"), headers[0].integer("Columns")
     num_voxels = sum(header.integer("NumberOfFrames") for header in headers) * rows * columns
     if num_voxels > MAX_SERIES_VOXELS:

@@ -11,7 +11,7 @@ from mri_cyclegan.data.formats.affine import affine_warnings, assumed_affine, fo
 from mri_cyclegan.data.volume import ReadOptions
 
 # How much rounding may push a quaternion's squared length above 1; the rotation is still accurate to half a degree.
-QUATERNION_EXCESS = 2e-5
+MAX_SQUARED_LENGTH_EXCESS = 2e-5
 
 
 def voxel_affine(
@@ -72,7 +72,7 @@ def _spacing(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
 def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
     if header["pixdim"][0] == 0:  # old files: the standard treats it as 1
         header["pixdim"][0] = 1
-    _shorten_quaternion(header)
+    _normalize_quaternion(header)
     try:
         qform = header.get_qform()
     except (HeaderDataError, ValueError) as error:
@@ -82,13 +82,13 @@ def _qform(path: Path, header: nibabel.Nifti1Header) -> np.ndarray:
     return qform
 
 
-def _shorten_quaternion(header: nibabel.Nifti1Header) -> None:
+def _normalize_quaternion(header: nibabel.Nifti1Header) -> None:
     """Normalize a quaternion that rounding made too long: its scalar part, which is not stored, is then 0."""
     fields = ("quatern_b", "quatern_c", "quatern_d")
     vector = np.array([header[field] for field in fields], dtype=np.float64)
     with np.errstate(over="ignore"):
         squared_length = float(vector @ vector)
-    if 1 < squared_length <= 1 + QUATERNION_EXCESS:
+    if 1 < squared_length <= 1 + MAX_SQUARED_LENGTH_EXCESS:
         for field, value in zip(fields, vector / np.sqrt(squared_length), strict=True):
             header[field] = value
 

@@ -83,7 +83,7 @@ def voxel_type(path: Path, header: nibabel.Nifti1Header) -> np.dtype:
         code = int(header["datatype"])
         raise UnfitFile(path, f"unknown voxel type {code}", "Convert it again.") from error
     if dtype.kind not in "iuf" or not 0 < dtype.itemsize <= 8:
-        raise UnfitFile(path, f"voxels are {dtype}; expected real grey values", "Convert it, or take its magnitude.")
+        raise UnfitFile(path, f"voxels are {dtype}; expected real gray values", "Convert it, or take its magnitude.")
     if int(header["bitpix"]) != 8 * dtype.itemsize:
         problem = f"the header says {int(header['bitpix'])} bits a voxel, but {dtype} has {8 * dtype.itemsize}"
         raise UnfitFile(path, problem, "Convert it again.")

@@ -36,15 +36,15 @@ def read_picture(path: Path, options: ReadOptions) -> Volume:
         # Pillow returns only the high bytes of 16-bit pictures that are not plain gray.
         tiles = getattr(picture, "tile", [])
         if picture.mode != "I;16" and any(str(tile.args).endswith(";16B") for tile in tiles):
-            problem = "16-bit picture with colours or transparency"
-            raise UnfitFile(path, problem, "Export the scan as plain 16-bit grey.")
+            problem = "16-bit picture with colors or transparency"
+            raise UnfitFile(path, problem, "Export the scan as plain 16-bit gray.")
         mode = picture.mode
         try:
             picture.load()
             array = np.asarray(picture.convert("RGBA") if mode in ("P", "PA") else picture)
         except Exception as error:  # Pillow may raise any exception for a broken file
             raise UnfitFile(path, f"truncated or broken picture ({error})", "Export it again.") from error
-    return Volume(np.ascontiguousarray(_grey(path, array, mode)[None], dtype=np.float32), PICTURE_AFFINE, warnings)
+    return Volume(np.ascontiguousarray(_gray(path, array, mode)[None], dtype=np.float32), PICTURE_AFFINE, warnings)
 
 
 def picture_shape(path: Path, options: ReadOptions) -> tuple[tuple[int, int, int], np.ndarray]:
@@ -91,14 +91,14 @@ def _open(path: Path) -> Image.Image:
     return picture
 
 
-def _grey(path: Path, array: np.ndarray, mode: str) -> np.ndarray:
+def _gray(path: Path, array: np.ndarray, mode: str) -> np.ndarray:
     if mode == "1":
-        raise UnfitFile(path, "black-and-white picture; expected grey", "Export the scan as 8- or 16-bit grey.")
+        raise UnfitFile(path, "black-and-white picture; expected gray", "Export the scan as 8- or 16-bit gray.")
     if mode == "CMYK":
-        raise UnfitFile(path, "colour picture (CMYK); expected grey", "Export the scan as 8- or 16-bit grey.")
+        raise UnfitFile(path, "color picture (CMYK); expected gray", "Export the scan as 8- or 16-bit gray.")
     if array.ndim == 2:
         return array
-    colours = array[..., : 1 if mode == "LA" else 3]
-    if (colours != colours[..., :1]).any():
-        raise UnfitFile(path, f"colour picture ({mode}); expected grey", "Export the scan as 8- or 16-bit grey.")
-    return colours[..., 0]
+    colors = array[..., : 1 if mode == "LA" else 3]
+    if (colors != colors[..., :1]).any():
+        raise UnfitFile(path, f"color picture ({mode}); expected gray", "Export the scan as 8- or 16-bit gray.")
+    return colors[..., 0]

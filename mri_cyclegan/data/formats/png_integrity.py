@@ -52,12 +52,12 @@ def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _num_bytes(name: bytes, header: bytes) -> int:
     """Return the uncompressed size of all rows in bytes, from the header chunk."""
-    width, height, depth, colour_type, *methods = struct.unpack(">IIBB3B", header)
-    if name != b"IHDR" or colour_type not in CHANNELS or tuple(methods) not in METHODS:
+    width, height, depth, color_type, *methods = struct.unpack(">IIBB3B", header)
+    if name != b"IHDR" or color_type not in CHANNELS or tuple(methods) not in METHODS:
         raise ValueError("it does not begin with a sound header")
     total = 0
     for first_column, first_row, across, down in ADAM7 if methods[2] else NO_INTERLACING:
         columns, rows = -((first_column - width) // across), -((first_row - height) // down)
         if columns > 0 and rows > 0:
-            total += rows * (1 - (-columns * depth * CHANNELS[colour_type] // 8))
+            total += rows * (1 - (-columns * depth * CHANNELS[color_type] // 8))
     return total

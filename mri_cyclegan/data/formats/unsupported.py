@@ -14,7 +14,7 @@ _DCM2NIIX = "Convert it to NIfTI with dcm2niix."
 _DICOM = "Set data=dicom, with one folder for each series, or convert the series to NIfTI with dcm2niix."
 _HDF5 = "Write its image to NIfTI with h5py and nibabel; its place in space stands in the metadata, if anywhere."
 _NUMPY = "Save the array as NIfTI with nibabel, with the affine of the scan it came from."
-_PICTURE = "Save its slices as grey PNG of 8 or 16 bits, or, where the voxel size is known, as NIfTI."
+_PICTURE = "Save its slices as gray PNG of 8 or 16 bits, or, where the voxel size is known, as NIfTI."
 _GUNZIP = "Decompress it with gunzip."
 
 # Suffix to format name and remedy. For formats with several files per image, only the file that describes the image.

@@ -9,7 +9,7 @@ from mri_cyclegan.data.findings import Finding
 from mri_cyclegan.data.formats.nifti import NIFTI_SUFFIXES
 from mri_cyclegan.data.formats.registry import strip_suffix
 from mri_cyclegan.data.formats.unsupported import skipped_image_findings
-from mri_cyclegan.data.layouts.entities import NON_MAGNITUDE_PARTS, FilterValue, entities, matches_filter
+from mri_cyclegan.data.layouts.entities import NON_MAGNITUDE_PARTS, FilterValue, matches_filter, parse_entities
 from mri_cyclegan.data.layouts.reachability import access_findings
 from mri_cyclegan.data.layouts.scan import Found, Scan, normalize_unicode, split_part_named
 from mri_cyclegan.data.layouts.settings import LayoutSettings
@@ -81,7 +81,7 @@ def _find_of_subject(
                 if not name.fullmatch(path.name):
                     continue
                 wanted = settings.bids_filters.get(contrast, {})
-                of_scan = entities(strip_suffix(path.name))
+                of_scan = parse_entities(strip_suffix(path.name))
                 if refusal := _why_refused(contrast, of_scan, wanted):
                     refused[refusal].append(path)
                 elif not matches_filter(of_scan, wanted):
@@ -109,7 +109,7 @@ def ambiguous_scan_warnings(root: Path, scans: Sequence[Scan], settings: LayoutS
         sessions: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
         for scan in scans:
             if scan.contrast == contrast:
-                sessions[scan.subject, scan.session].append(entities(strip_suffix(scan.path.name)))
+                sessions[scan.subject, scan.session].append(parse_entities(strip_suffix(scan.path.name)))
         several = [found for found in sessions.values() if len(found) > 1]
         keys = sorted(
             {key for found in several for one in found for key in one if len({str(o.get(key)) for o in found}) > 1}

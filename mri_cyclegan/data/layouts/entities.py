@@ -26,10 +26,10 @@ EXAMPLE = "Example: data.bids_filters={T1w: {acq: highres, run: 1}}."
 NON_MAGNITUDE_PARTS = ("phase", "real", "imag")
 
 
-def entities(stem: str) -> dict[str, str]:
+def parse_entities(stem: str) -> dict[str, str]:
     """Return the entities of a BIDS file name, without subject and suffix.
 
-    >>> entities("sub-01_acq-highres_run-01_T1w")
+    >>> parse_entities("sub-01_acq-highres_run-01_T1w")
     {'acq': 'highres', 'run': '01'}
     """
     pairs = (chunk.split("-", 1) for chunk in stem.split("_")[:-1] if "-" in chunk)

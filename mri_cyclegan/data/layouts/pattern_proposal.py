@@ -34,7 +34,7 @@ def propose_patterns(root: Path) -> LayoutSettings | None:
         for path in files
         if path.name.lower().endswith(IMAGE_SUFFIXES)
     ]
-    groups = _by_contrast(paths) or _by_channel(paths, root)
+    groups = _by_contrast(paths) or _by_nnunet_channel(paths, root)
     names = [name for name in ("T1w", "T2w") if name in groups]
     chosen = names if len(names) == 2 else list(groups) if len(groups) == 2 else []
     if not chosen:
@@ -57,7 +57,7 @@ def _by_contrast(paths: Sequence[PurePosixPath]) -> dict[str, list[PurePosixPath
     return dict(groups)
 
 
-def _by_channel(paths: Sequence[PurePosixPath], root: Path) -> dict[str, list[PurePosixPath]]:
+def _by_nnunet_channel(paths: Sequence[PurePosixPath], root: Path) -> dict[str, list[PurePosixPath]]:
     """Group paths by nnU-Net channel, under the name given in ``dataset.json``."""
     groups: dict[str, list[PurePosixPath]] = defaultdict(list)
     named = _channel_names(root)

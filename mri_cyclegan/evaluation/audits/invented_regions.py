@@ -68,7 +68,7 @@ def measure_invented_regions(images: SubjectImages) -> dict[str, Any]:
     if images.lesions is not None:
         searched = searched & ~dilate(images.lesions[box], MASK_MARGIN_MM, spacing_mm)
     output, truth = (_smooth(image[box], spacing_mm) for image in (images.output, images.target))
-    nearby = ndimage.maximum_filter(truth, size=_neighbourhood(spacing_mm))
+    nearby = ndimage.maximum_filter(truth, size=_neighborhood(spacing_mm))
     numbers, _ = ndimage.label((output - nearby > MIN_EXCESS_INTENSITY) & searched)
     sizes = np.bincount(numbers.ravel())[1:]
     counted = sizes[sizes >= _min_num_voxels(len(images.output), spacing_mm)]
@@ -114,7 +114,7 @@ def _smooth(image: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     return ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=3)
 
 
-def _neighbourhood(spacing_mm: Sequence[float]) -> tuple[int, ...]:
+def _neighborhood(spacing_mm: Sequence[float]) -> tuple[int, ...]:
     """Size in voxels of the neighborhood within the tolerance; in-plane it always includes the adjacent pixels."""
     reach = [round(TOLERANCE_MM / spacing) for spacing in spacing_mm]
     return tuple(2 * voxels + 1 for voxels in (reach[0], *(max(1, pixels) for pixels in reach[1:])))

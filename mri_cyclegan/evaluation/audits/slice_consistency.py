@@ -23,15 +23,15 @@ GREEN_RATIO = 1.25
 AMBER_RATIO = 1.5
 
 SMOOTH = {
-    Level.AMBER: "Neighbouring slices differ less than real ones: the output is smoother, or has less noise or "
+    Level.AMBER: "Neighboring slices differ less than real ones: the output is smoother, or has less noise or "
     "contrast, than real scans. Fine detail may be missing.",
-    Level.RED: "Neighbouring slices differ much less than real ones: the output lacks detail or contrast of real "
+    Level.RED: "Neighboring slices differ much less than real ones: the output lacks detail or contrast of real "
     "scans. Look for blur, and for a generator that gives every slice the same picture.",
 }
 FLICKER = {
-    Level.AMBER: "Neighbouring slices differ more than real ones: the output flickers or is noisy in the other planes. "
+    Level.AMBER: "Neighboring slices differ more than real ones: the output flickers or is noisy in the other planes. "
     "Try data.num_adjacent_slices=1.",
-    Level.RED: "Neighbouring slices differ much more than real ones: the output flickers or is noisy, and is no volume "
+    Level.RED: "Neighboring slices differ much more than real ones: the output flickers or is noisy, and is no volume "
     "to measure in. Try data.num_adjacent_slices=1, or train longer.",
 }
 
@@ -91,7 +91,7 @@ def assess_slice_consistency(
     ratio = fmean(record["output"] for record in assessed) / fmean(targets)
     level, meaning = _assessment(ratio)
     worst = _describe_worst_subject(assessed, fmean(targets))
-    figure = f"neighbouring slices differ {ratio:.2f} times as much as real ones; {worst}"
+    figure = f"neighboring slices differ {ratio:.2f} times as much as real ones; {worst}"
     return Audit(NAME, direction, level, figure, meaning, {"ratio": ratio})
 
 
@@ -108,6 +108,6 @@ def _deviation_from_one(ratio: float) -> float:
 
 def _assessment(ratio: float) -> tuple[Level, str]:
     if _deviation_from_one(ratio) <= GREEN_RATIO:
-        return Level.GREEN, "Neighbouring slices of the output fit each other as real ones do."
+        return Level.GREEN, "Neighboring slices of the output fit each other as real ones do."
     level = Level.AMBER if _deviation_from_one(ratio) <= AMBER_RATIO else Level.RED
     return level, (SMOOTH if ratio < 1 else FLICKER)[level]

@@ -21,7 +21,7 @@ MAX_OVERSIZE = 1.125
 
 # Errors of at least this size get the last color of the map.
 MAX_ERROR = 0.5
-ERROR_COLOURS = "inferno"
+ERROR_COLORS = "inferno"
 
 # Output brighter than this outside the head is not noise, so it must not be cropped away.
 VISIBLE = 0.15
@@ -99,19 +99,19 @@ def picture_strip(
     Returns:
         Data URI of a WebP picture whose panels have equal widths.
     """
-    panels = [] if source is None else [_grey(source, spacing_mm)]
-    panels.append(_grey(output, spacing_mm))
+    panels = [] if source is None else [_gray(source, spacing_mm)]
+    panels.append(_gray(output, spacing_mm))
     if target is not None:
         error = _resized(np.abs(output - target), spacing_mm) / MAX_ERROR
-        panels += [_grey(target, spacing_mm), _as_bytes(matplotlib.colormaps[ERROR_COLOURS](error.clip(0, 1))[..., :3])]
+        panels += [_gray(target, spacing_mm), _as_bytes(matplotlib.colormaps[ERROR_COLORS](error.clip(0, 1))[..., :3])]
     content = io.BytesIO()
     Image.fromarray(np.concatenate(panels, axis=1)).save(content, "WEBP", quality=WEBP_QUALITY)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-def error_colours(num_colours: int = 17) -> list[str]:
+def error_colors(num_colors: int = 17) -> list[str]:
     """Evenly spaced colors of the error map from 0 to :data:`MAX_ERROR`, such as ``"#000004"``."""
-    return [to_hex(colour) for colour in matplotlib.colormaps[ERROR_COLOURS](np.linspace(0, 1, num_colours))]
+    return [to_hex(color) for color in matplotlib.colormaps[ERROR_COLORS](np.linspace(0, 1, num_colors))]
 
 
 def _crop_window(shown: np.ndarray) -> tuple[slice, ...]:
@@ -124,7 +124,7 @@ def _crop_window(shown: np.ndarray) -> tuple[slice, ...]:
     return tuple(window)
 
 
-def _grey(picture: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+def _gray(picture: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
     return np.repeat(_as_bytes(_resized(picture, spacing_mm))[..., None], 3, axis=2)
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's palette, distinguishable with any color vision; each color has its own marker.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 OTHERS = "#8a8f98"
 INK = "#24292f"
@@ -33,13 +33,13 @@ def box_plot(values: Mapping[str, Sequence[float]], label: str) -> Figure:
     figure = _figure(height=0.75 + 0.32 * len(values))
     axes = _axes(figure)
     for row, numbers in enumerate(values.values()):
-        colour = COLOURS[0] if row == 0 else OTHERS
+        color = COLORS[0] if row == 0 else OTHERS
         low, middle, high = np.quantile(numbers, [0.25, 0.5, 0.75])
-        axes.barh(row, high - low, left=low, height=0.62, color=colour, alpha=0.22, edgecolor=colour, linewidth=0.8)
-        axes.plot([middle, middle], [row - 0.31, row + 0.31], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.barh(row, high - low, left=low, height=0.62, color=color, alpha=0.22, edgecolor=color, linewidth=0.8)
+        axes.plot([middle, middle], [row - 0.31, row + 0.31], color=color, linewidth=2, solid_capstyle="butt")
         # Golden-ratio steps spread the points without randomness.
         heights = row + 0.44 * ((np.arange(len(numbers)) * 0.618 + 0.5) % 1 - 0.5)
-        _points(axes, numbers, heights, color=colour, s=11, alpha=0.75)
+        _points(axes, numbers, heights, color=color, s=11, alpha=0.75)
     axes.set_yticks(range(len(values)), list(values))
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.set_ylim(len(values) - 0.5, -0.5)
@@ -63,15 +63,15 @@ def bland_altman(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     axes = _axes(figure)
     axes.axhline(0, color=INK, linewidth=0.8)
     for number, (tissue, values) in enumerate(pairs.items()):
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
         target, output = np.array(values, dtype=float).T
         means, differences = (target + output) / 2, output - target
         bias, limit = bias_and_limit(differences)
         span = [means.min() - 0.01, means.max() + 0.01]
         if limit is not None:
-            axes.fill_between(span, bias - limit, bias + limit, color=colour, alpha=0.14, linewidth=0)
-        axes.plot(span, [bias, bias], color=colour, linewidth=1.6)
-        _points(axes, means, differences, color=colour, marker=marker, s=14, alpha=0.85, label=tissue)
+            axes.fill_between(span, bias - limit, bias + limit, color=color, alpha=0.14, linewidth=0)
+        axes.plot(span, [bias, bias], color=color, linewidth=1.6)
+        _points(axes, means, differences, color=color, marker=marker, s=14, alpha=0.85, label=tissue)
     axes.set_xlabel("mean of output and truth")
     axes.set_ylabel("output − truth")
     axes.grid(color="#d0d7de", linewidth=0.6)
@@ -98,8 +98,8 @@ def calibration_curve(points: Sequence[Mapping[str, float]]) -> Figure:
     stds, errors, shares = (np.array([point[key] for point in points]) for key in ("spread", "error", "share"))
     most = 1.08 * max(stds.max(), errors.max(), 1e-6)
     axes.plot([0, most], [0, most], color=INK, linewidth=0.8, linestyle=(0, (4, 3)), label="equal")
-    axes.plot(stds, errors, color=COLOURS[0], linewidth=1.4)
-    axes.scatter(stds, errors, s=12 + 160 * shares, color=COLOURS[0], linewidths=0, label="measured", zorder=3)
+    axes.plot(stds, errors, color=COLORS[0], linewidth=1.4)
+    axes.scatter(stds, errors, s=12 + 160 * shares, color=COLORS[0], linewidths=0, label="measured", zorder=3)
     axes.set(xlim=(0, most), ylim=(0, most), xlabel="uncertainty (standard deviation)", ylabel="mean absolute error")
     axes.grid(color="#d0d7de", linewidth=0.6)
     axes.legend(frameon=False, fontsize=8.5)

@@ -30,7 +30,7 @@ class Illustration:
     note: str = ""
 
 
-def distributions(evaluation: Mapping[str, Any], direction: str) -> list[Illustration]:
+def distributions_illustration(evaluation: Mapping[str, Any], direction: str) -> list[Illustration]:
     """One box plot per metric over the foreground: the model and the baselines, with one point per subject."""
     shown = []
     for metric, about in evaluation["metrics"].items():
@@ -42,7 +42,7 @@ def distributions(evaluation: Mapping[str, Any], direction: str) -> list[Illustr
     return shown
 
 
-def agreement(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
+def bland_altman_illustration(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
     """Bland–Altman plot of the tissues' mean intensities; None without tissue labels."""
     pairs: dict[str, list[tuple[float, float]]] = {}
     for measured in subject_measurements(evaluation, direction):
@@ -62,7 +62,7 @@ def agreement(evaluation: Mapping[str, Any], direction: str) -> Illustration | N
     return Illustration("Tissue intensities, Bland–Altman", svg_uri(bland_altman(pairs)), alt, note)
 
 
-def calibration(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
+def calibration_illustration(evaluation: Mapping[str, Any], direction: str) -> Illustration | None:
     """Error against estimated uncertainty; None if no uncertainty was measured."""
     measured = (evaluation["uncertainty"] or {}).get(direction)
     if not measured:
@@ -80,7 +80,7 @@ def calibration(evaluation: Mapping[str, Any], direction: str) -> Illustration |
     return Illustration("Uncertainty against error", svg_uri(calibration_curve(points)), alt, note)
 
 
-def learning(history: Sequence[Mapping[str, float]]) -> Illustration | None:
+def learning_curves_illustration(history: Sequence[Mapping[str, float]]) -> Illustration | None:
     """Losses and validation metrics by epoch; None without a history."""
     if not history:
         return None

@@ -8,8 +8,13 @@ from typing import Any
 from mri_cyclegan.evaluation.audits.audit import Level, legend
 from mri_cyclegan.evaluation.baselines import COPY
 from mri_cyclegan.evaluation.evaluated_subjects import describe_subjects
-from mri_cyclegan.evaluation.report.cases import MAX_ERROR, Case, error_colours
-from mri_cyclegan.evaluation.report.illustrations import agreement, calibration, distributions, learning
+from mri_cyclegan.evaluation.report.cases import MAX_ERROR, Case, error_colors
+from mri_cyclegan.evaluation.report.illustrations import (
+    bland_altman_illustration,
+    calibration_illustration,
+    distributions_illustration,
+    learning_curves_illustration,
+)
 from mri_cyclegan.evaluation.report.results import gains, results
 from mri_cyclegan.evaluation.report.tables import (
     flatten,
@@ -64,12 +69,12 @@ def write_report(
         panels={
             direction: [_panel_titles(evaluation, direction, case) for case in cases[direction]] for direction in cases
         },
-        error_colours=error_colours(),
+        error_colors=error_colors(),
         max_error=MAX_ERROR,
-        distributions={direction: distributions(evaluation, direction) for direction in directions},
-        agreement={direction: agreement(evaluation, direction) for direction in directions},
-        calibration={direction: calibration(evaluation, direction) for direction in directions},
-        learning=learning(history),
+        distributions={direction: distributions_illustration(evaluation, direction) for direction in directions},
+        agreement={direction: bland_altman_illustration(evaluation, direction) for direction in directions},
+        calibration={direction: calibration_illustration(evaluation, direction) for direction in directions},
+        learning=learning_curves_illustration(history),
         provenance=flatten(evaluation["provenance"]),
     )
     atomic_write_text(path, page)

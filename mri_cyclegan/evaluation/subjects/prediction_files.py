@@ -14,7 +14,7 @@ from mri_cyclegan.data.layouts import names_contrast, strip_contrast, strip_suff
 from mri_cyclegan.data.layouts.subjects import Place, assign_subjects
 from mri_cyclegan.data.walking import walk
 from mri_cyclegan.evaluation.subjects.own_translations import is_std_map, sidecar_source
-from mri_cyclegan.evaluation.subjects.records import record_key
+from mri_cyclegan.evaluation.subjects.records import subject_record_key
 from mri_cyclegan.inference.names import PICTURE_OUTPUT, contrast_of_translation, ground_truth_stems
 
 
@@ -56,7 +56,7 @@ class PredictionFiles:
     @property
     def key(self) -> str:
         """Key of the case's record."""
-        return record_key(self.name, os.fsencode(self.place))
+        return subject_record_key(self.name, os.fsencode(self.place))
 
 
 def match_files(prediction: Path, target: Path, source: Path | None) -> list[PredictionFiles]:

@@ -30,7 +30,7 @@ class Record:
     arrays: Mapping[str, np.ndarray]
 
 
-def record_key(name: str, place: bytes) -> str:
+def subject_record_key(name: str, place: bytes) -> str:
     """Unique file name of a record: the readable name and a hash of the path(s) of the subject's images.
 
     The name is cut to 60 characters and 180 bytes, since file systems limit a file name to 255 bytes.

@@ -11,7 +11,7 @@ from mri_cyclegan.data.layouts import Scan
 from mri_cyclegan.data.pairs import Pair, find_pairs
 from mri_cyclegan.data.reading import read_shape
 from mri_cyclegan.data.volume import ReadOptions
-from mri_cyclegan.evaluation.subjects.records import record_key
+from mri_cyclegan.evaluation.subjects.records import subject_record_key
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Subject:
     def key(self) -> str:
         """Key of its record."""
         name = "_".join(filter(None, (self.name, self.session)))
-        return record_key(name, b"\n".join(os.fsencode(path) for path in self.paths))
+        return subject_record_key(name, b"\n".join(os.fsencode(path) for path in self.paths))
 
 
 def list_subjects(scans: Sequence[Scan], contrasts: Sequence[str], options: ReadOptions) -> list[Subject]:

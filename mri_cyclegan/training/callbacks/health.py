@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mri_cyclegan.directions import DIRECTIONS
-from mri_cyclegan.slice_stack import centre_slice
+from mri_cyclegan.slice_stack import center_slice
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class HealthMonitor(pl.Callback):
         for direction in DIRECTIONS:
             fake = pl_module.translate(images[direction[0]].to(pl_module.device), direction).float().cpu()
             self._note(
-                "inverted", direction, contrast_is_inverted(fake, centre_slice(images[direction[1]])), self.patience
+                "inverted", direction, contrast_is_inverted(fake, center_slice(images[direction[1]])), self.patience
             )
 
     def state_dict(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from mri_cyclegan.pictures import Row, sample_grid, save_png
-from mri_cyclegan.slice_stack import centre_slice
+from mri_cyclegan.slice_stack import center_slice
 from mri_cyclegan.training.cyclegan import CycleGAN
 
 
@@ -64,4 +64,4 @@ class SampleGrid(pl.Callback):
 
 
 def _picture(image: Tensor) -> np.ndarray:
-    return centre_slice(image)[0, 0].float().cpu().numpy()
+    return center_slice(image)[0, 0].float().cpu().numpy()

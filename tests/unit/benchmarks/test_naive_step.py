@@ -57,7 +57,7 @@ def test_the_plain_pool_shows_old_fakes_half_of_the_time():
     ("settings", "message"),
     [
         ({"adversarial_loss": "hinge"}, "no model.adversarial_loss=hinge"),
-        ({"gradient_penalty": "zero_centred"}, "no model.gradient_penalty=zero_centred"),
+        ({"gradient_penalty": "zero_centered"}, "no model.gradient_penalty=zero_centered"),
         ({"extra_losses": {"paired": PairedLoss(1.0)}}, "no extra_loss.paired. Set its weight to 0"),
     ],
 )

@@ -117,7 +117,7 @@ def test_every_way_to_draw_slices_composes(tmp_path, match, augmentation):
         ("callbacks.samples.num_case", "num_cases"),
     ],
 )
-def test_a_misspelt_key_is_refused_with_near_matches(tmp_path, key, suggestion):
+def test_a_misspelled_key_is_refused_with_near_matches(tmp_path, key, suggestion):
     with pytest.raises(ConfigCompositionException, match=key.rpartition(".")[2]):
         composed(tmp_path, f"{key}=5")
     (line,) = suggestions_for([f"{key}=5", "+experiment=demo", "model.lambda_cycle=3", "data=bids"])
@@ -142,7 +142,7 @@ def test_each_part_of_the_benchmark_has_the_settings_that_it_takes(part):
     assert line == "Unknown key loader.num_wokers. Did you mean loader.num_workers?"
 
 
-def test_a_misspelt_top_level_key_is_refused(tmp_path):
+def test_a_misspelled_top_level_key_is_refused(tmp_path):
     with pytest.raises(ConfigCompositionException, match="sead"):
         composed(tmp_path, "sead=1")
     with pytest.raises(ValueError, match=r"Unknown key sead\. Did you mean seed"):

@@ -56,7 +56,7 @@ def test_another_scan_of_the_same_kind_is_like_training(head, training):
         (
             lambda a: a + np.random.default_rng(0).normal(0, 25, a.shape) * (a > 20),
             2.0,
-            "neighbouring voxels differ by",
+            "neighboring voxels differ by",
         ),
         (lambda a: a, 3.0, r"head of \d+ ml \(training"),
     ],

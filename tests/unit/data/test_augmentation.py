@@ -59,7 +59,7 @@ def picture(size: int = 64, half_height: int = 20, half_width: int = 12, offset:
     return image
 
 
-def centre_of(image: torch.Tensor) -> np.ndarray:
+def center_of(image: torch.Tensor) -> np.ndarray:
     shown = (image[0] > -0.4).double()
     return np.array([float(index.double().mean()) for index in torch.nonzero(shown, as_tuple=True)])
 
@@ -80,9 +80,9 @@ def by_scipy(image: np.ndarray, values: dict[str, float]) -> np.ndarray:
     scale = np.diag([values["scale_row"], values["scale_column"]])
     rotation = np.array([[cosine, sine], [-sine, cosine]])
     back = np.linalg.inv(rotation @ scale @ flip)
-    centre = (np.array(image.shape) - 1) / 2
+    center = (np.array(image.shape) - 1) / 2
     shift = np.array([values["shift_row"], values["shift_column"]]) * image.shape
-    moved = ndimage.affine_transform(signal, back, centre - back @ (centre + shift), order=1, mode="grid-constant")
+    moved = ndimage.affine_transform(signal, back, center - back @ (center + shift), order=1, mode="grid-constant")
     return np.clip((moved * values["brightness"]) ** values["gamma"], 0, 1) * 2 - 1
 
 
@@ -325,14 +325,14 @@ def test_rotation_turns_either_way_within_its_limit():
         points = np.stack([rows.numpy() - 31.5, columns.numpy() - 31.5])
         axis = np.linalg.eigh(np.cov(points))[1][:, -1]
         angles.append(math.degrees(math.atan(axis[1] / axis[0])))
-        np.testing.assert_allclose(centre_of(changed), [31.5, 31.5], atol=0.7)
+        np.testing.assert_allclose(center_of(changed), [31.5, 31.5], atol=0.7)
     assert -21 < min(angles) < -10
     assert 10 < max(angles) < 21
 
 
 def test_shift_moves_along_both_axes_within_its_limit():
     image = picture(half_height=8, half_width=8)
-    moves = np.array([centre_of(augmented(image, seed, shift=0.1)) - 31.5 for seed in range(40)])
+    moves = np.array([center_of(augmented(image, seed, shift=0.1)) - 31.5 for seed in range(40)])
     assert (np.abs(moves) < 6.4 + 0.6).all()
     assert (moves.min(axis=0) < -3).all()
     assert (moves.max(axis=0) > 3).all()

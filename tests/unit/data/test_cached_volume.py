@@ -75,7 +75,7 @@ def test_a_window_of_the_field_of_view_is_read(volume):
 
 @pytest.mark.parametrize("num_adjacent", [1, 2, 7])
 @pytest.mark.parametrize("num_slices", [1, 2, 5])
-def test_neighbours_beyond_the_ends_are_the_ends(volume, num_slices, num_adjacent):
+def test_neighbors_beyond_the_ends_are_the_ends(volume, num_slices, num_adjacent):
     cached, slices, _ = volume(0, num_slices)
     padded = np.pad(slices, ((num_adjacent, num_adjacent), (0, 0), (0, 0)), mode="edge")
     for index in range(num_slices):

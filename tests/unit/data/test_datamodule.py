@@ -152,12 +152,12 @@ def test_without_augmentation_training_slices_are_those_on_disk(phantom_root, ca
         assert all(image.numpy().tobytes() in known for image in batch["a"])
 
 
-def test_neighbours_reach_every_batch_and_the_samples(phantom_root, cache_root):
+def test_neighbors_reach_every_batch_and_the_samples(phantom_root, cache_root):
     data = ready(phantom_root, cache_root, phantom=PHANTOM, split_column="split", num_adjacent_slices=1)
     assert batches(data, 0)[0]["a"].shape == (3, 3, 24, 24)
     for loader, pairs in ((data.val_dataloader(), data.val_pairs), (data.test_dataloader(), data.test_pairs)):
-        centres = torch.cat([batch["b"] for batch in loader])[:, 1]
-        np.testing.assert_array_equal(centres, np.concatenate([b.slices for _, b in pairs]))
+        centers = torch.cat([batch["b"] for batch in loader])[:, 1]
+        np.testing.assert_array_equal(centers, np.concatenate([b.slices for _, b in pairs]))
     for case in data.sample_cases(2):
         subject, index = case.label.split()
         volume = next(a for a, _ in data.val_pairs if a.scan.subject == subject)

@@ -262,10 +262,10 @@ def test_slices_of_one_subject_are_moved_alike_and_those_of_two_are_not(volume):
     assert not torch.equal(moved["a"], picture)
 
 
-# Neighbouring slices
+# Neighboring slices
 
 
-def test_neighbours_are_channels_and_edges_are_repeated(volume):
+def test_neighbors_are_channels_and_edges_are_repeated(volume):
     data = unpaired([volume(1, "T1w", 4)], [volume(1, "T2w", 1)], num_adjacent=2)
     shown = {index: [round(1000 * float(channel[0, 0])) - 100 for channel in data[0, index]["a"]] for index in range(4)}
     assert shown == {0: [0, 0, 0, 1, 2], 1: [0, 0, 1, 2, 3], 2: [0, 1, 2, 3, 3], 3: [1, 2, 3, 3, 3]}
@@ -273,7 +273,7 @@ def test_neighbours_are_channels_and_edges_are_repeated(volume):
     assert (data[0, 0]["b"] == data[0, 0]["b"][0, 0, 0]).all()
 
 
-def test_neighbours_are_shown_though_they_are_too_empty_to_train_themselves(volume):
+def test_neighbors_are_shown_though_they_are_too_empty_to_train_themselves(volume):
     data = unpaired([volume(1, "T1w", 3, [0.0, 0.5, 0.0])], [volume(1, "T2w", 3)], min_foreground=0.1, num_adjacent=1)
     item = data[0, 0]["a"]
     assert [round(1000 * float(channel[0, 0])) for channel in item] == [100, 101, 102]
@@ -396,7 +396,7 @@ def test_paired_slices_batch(volume):
     assert batch["case"].tolist() == [0, 0, 0]
 
 
-def test_paired_slices_show_neighbours_and_the_foreground_of_the_middle_one(volume):
+def test_paired_slices_show_neighbors_and_the_foreground_of_the_middle_one(volume):
     pair = volume(1, "T1w", 3, [0.25, 0.5, 0.75]), volume(2, "T2w", 3, [1.0, 0.75, 0.5])
     items = [PairedSlices([pair], 1)[index] for index in range(3)]
     for name, first in (("a", 100), ("b", 200)):

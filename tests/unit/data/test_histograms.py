@@ -4,7 +4,7 @@ from scipy.stats import wasserstein_distance
 
 from mri_cyclegan.data.histograms import NUM_BINS, histogram, mean_histogram, wasserstein
 
-CENTRES = (np.arange(NUM_BINS) + 0.5) / NUM_BINS
+CENTERS = (np.arange(NUM_BINS) + 0.5) / NUM_BINS
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -24,7 +24,7 @@ def test_values_beyond_the_scale_fall_into_the_outermost_bins():
 def test_the_distance_equals_scipys():
     random = np.random.default_rng(1)
     p, q = histogram(random.beta(2, 5, 5000)), histogram(random.beta(4, 3, 3000))
-    expected = wasserstein_distance(CENTRES, CENTRES, p, q)
+    expected = wasserstein_distance(CENTERS, CENTERS, p, q)
     assert expected > 0.1
     assert wasserstein(p, q) == pytest.approx(expected, abs=1e-12)
     assert wasserstein(q, p) == pytest.approx(expected, abs=1e-12)

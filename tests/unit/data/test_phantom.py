@@ -251,10 +251,10 @@ def test_the_files_hold_the_subjects_voxels_on_the_atlas_grid(written):
         np.testing.assert_array_equal(volume.array, subject.images[contrast])
         assert nibabel.aff2axcodes(volume.affine) == ("R", "A", "S")
         assert volume.spacing_mm == pytest.approx((8, 8, 8))
-        # In MNI space the head is centred a little behind and above the origin.
+        # In MNI space the head is centered a little behind and above the origin.
         inside = np.argwhere(subject.tissues[0] < 0.5)
-        centre_mm = nibabel.affines.apply_affine(volume.affine, inside.mean(axis=0))
-        np.testing.assert_allclose(centre_mm, (0, -20, 8), atol=12)
+        center_mm = nibabel.affines.apply_affine(volume.affine, inside.mean(axis=0))
+        np.testing.assert_allclose(center_mm, (0, -20, 8), atol=12)
 
 
 def test_the_data_set_is_read_as_any_bids_data_set(written):

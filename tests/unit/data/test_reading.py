@@ -43,13 +43,13 @@ def patch(path: Path, offset: int, form: str, *values) -> Path:
 
 def write_png16(path: Path, array: np.ndarray) -> Path:
     """A 16-bit PNG of (H, W), (H, W, 2) or (H, W, 3), made by the letter of the PNG specification."""
-    colour_type = {1: 0, 2: 4, 3: 2}[array.shape[2] if array.ndim == 3 else 1]
+    color_type = {1: 0, 2: 4, 3: 2}[array.shape[2] if array.ndim == 3 else 1]
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
-    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, color_type, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
     return path
@@ -78,7 +78,7 @@ def test_a_written_file_is_what_nibabel_expects(tmp_path, random):
     np.testing.assert_allclose(image.affine, AFFINE, atol=1e-5)
 
 
-def test_spacing_is_the_distance_of_neighbouring_voxels(tmp_path, random, save_nifti):
+def test_spacing_is_the_distance_of_neighboring_voxels(tmp_path, random, save_nifti):
     volume = read_volume(save_nifti(tmp_path / "scan.nii", random.random((4, 4, 4)).astype(np.float32), AFFINE))
     expected = nibabel.affines.voxel_sizes(AFFINE)
     np.testing.assert_allclose(volume.spacing_mm, expected, rtol=1e-5)
@@ -91,7 +91,7 @@ def test_scaling_of_the_header_is_applied(tmp_path, save_nifti):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
-def test_every_grey_voxel_type_is_read_exactly(tmp_path, dtype):
+def test_every_gray_voxel_type_is_read_exactly(tmp_path, dtype):
     high = 65535 if dtype in (np.uint16, np.int32, np.float32, np.float64) else np.iinfo(dtype).max
     array = np.linspace(0, high, 60).astype(dtype).reshape(3, 4, 5)
     nibabel.save(nibabel.Nifti1Image(array, AFFINE, dtype=dtype), tmp_path / "scan.nii.gz")
@@ -148,9 +148,9 @@ def test_awkward_names_are_read_and_written(tmp_path, random, name):
 
 
 @pytest.mark.parametrize("dtype", [np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]), np.dtype(np.complex64)])
-def test_colour_and_complex_voxels_are_refused(tmp_path, dtype):
+def test_color_and_complex_voxels_are_refused(tmp_path, dtype):
     nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), dtype), np.eye(4)), tmp_path / "scan.nii.gz")
-    assert "expected real grey values" in refusal(tmp_path / "scan.nii.gz")
+    assert "expected real gray values" in refusal(tmp_path / "scan.nii.gz")
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5, 1, 2), (3, 4, 5, 2, 2)])
@@ -264,7 +264,7 @@ def test_an_unknown_file_type_is_refused_with_those_expected(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_grey_png_is_exact_and_the_right_way_up(tmp_path, random, dtype):
+def test_a_gray_png_is_exact_and_the_right_way_up(tmp_path, random, dtype):
     picture = random.integers(0, np.iinfo(dtype).max + 1, (5, 7)).astype(dtype)
     picture[0, 6] = np.iinfo(dtype).max
     Image.fromarray(picture).save(tmp_path / "slice 1 #2 é.png")
@@ -280,30 +280,30 @@ def test_a_pictures_axes_run_to_superior_posterior_and_left(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGB", "RGBA"])
-def test_a_grey_picture_in_a_colour_mode_is_read_as_grey(tmp_path, random, mode):
+def test_a_gray_picture_in_a_color_mode_is_read_as_gray(tmp_path, random, mode):
     picture = random.integers(0, 256, (5, 7)).astype(np.uint8)
-    grey = Image.fromarray(picture)
-    coloured = grey.convert(mode)
+    gray = Image.fromarray(picture)
+    colored = gray.convert(mode)
     if mode in ("LA", "RGBA"):
-        coloured.putalpha(Image.fromarray(random.integers(0, 256, (5, 7)).astype(np.uint8)))
-    coloured.save(tmp_path / "a.png")
+        colored.putalpha(Image.fromarray(random.integers(0, 256, (5, 7)).astype(np.uint8)))
+    colored.save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_volume(tmp_path / "a.png").array, picture[None])
 
 
 @pytest.mark.parametrize("channel", [0, 1, 2])
-def test_a_colour_picture_is_refused(tmp_path, random, channel):
+def test_a_color_picture_is_refused(tmp_path, random, channel):
     picture = np.repeat(random.integers(0, 250, (5, 7, 1)).astype(np.uint8), 3, axis=2)
     picture[2, 3, channel] += 5
     Image.fromarray(picture).save(tmp_path / "a.png")
-    assert refusal(tmp_path / "a.png").startswith("colour picture (RGB); expected grey")
+    assert refusal(tmp_path / "a.png").startswith("color picture (RGB); expected gray")
 
 
 @pytest.mark.parametrize("num_channels", [2, 3])
 def test_16_bits_are_never_squeezed_through_8(tmp_path, num_channels):
-    # Pillow keeps 16 bits of pure grey alone; of other 16-bit pictures it hands out the high bytes.
-    grey = (np.arange(20).reshape(4, 5) * 1000).astype(np.uint16)
-    np.testing.assert_array_equal(read_volume(write_png16(tmp_path / "grey.png", grey)).array, grey[None])
-    path = write_png16(tmp_path / "channels.png", np.stack([grey] * num_channels, axis=-1))
+    # Pillow keeps 16 bits of pure gray alone; of other 16-bit pictures it hands out the high bytes.
+    gray = (np.arange(20).reshape(4, 5) * 1000).astype(np.uint16)
+    np.testing.assert_array_equal(read_volume(write_png16(tmp_path / "gray.png", gray)).array, gray[None])
+    path = write_png16(tmp_path / "channels.png", np.stack([gray] * num_channels, axis=-1))
     assert "16-bit" in refusal(path)
 
 
@@ -315,11 +315,11 @@ def test_a_palette_is_resolved(tmp_path, random):
     np.testing.assert_array_equal(read_volume(tmp_path / "a.png").array, 255.0 - indices[None])
 
 
-def test_a_coloured_palette_is_refused(tmp_path):
+def test_a_colored_palette_is_refused(tmp_path):
     picture = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3), mode="P")
     picture.putpalette([value for index in range(256) for value in (index, 0, 255 - index)])
     picture.save(tmp_path / "a.png")
-    assert "colour picture (P)" in refusal(tmp_path / "a.png")
+    assert "color picture (P)" in refusal(tmp_path / "a.png")
 
 
 def test_a_black_and_white_png_is_refused(tmp_path):

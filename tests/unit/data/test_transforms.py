@@ -76,8 +76,8 @@ def test_pictures_stand_upright(head, plane, landmark, expected):
     at_end, middle = slice(13, 16), slice(6, 10)
     array[tuple(at_end if axis == landmark[0] else middle for axis in "xyz")] = 1000.0
     slices = Preprocessing(plane, 1.0, 16)(Volume(array, np.eye(4))).slices
-    centre = np.argwhere(slices > 0.99).mean(axis=0)
-    for name, position in zip(("slice", "row", "column"), centre, strict=True):
+    center = np.argwhere(slices > 0.99).mean(axis=0)
+    for name, position in zip(("slice", "row", "column"), center, strict=True):
         ends = {"first": 1.0, "last": 14.0}
         assert position == pytest.approx(ends[expected[1]] if name == expected[0] else 7.5, abs=1.0), name
 
@@ -197,8 +197,8 @@ def test_the_distance_between_slices_stays(head, plane, thickness_mm):
 @pytest.mark.parametrize("image_size", [22, 48])
 def test_the_affine_places_slices_in_the_world(head, plane, make_affine, spacing_mm, image_size):
     array = head((26, 30, 22)) / 10
-    centre = np.array([15, 12, 11])
-    array[tuple(slice(index - 1, index + 2) for index in centre)] = 100.0
+    center = np.array([15, 12, 11])
+    array[tuple(slice(index - 1, index + 2) for index in center)] = 100.0
     volume = reoriented(Volume(array, make_affine(1.0, 1.0, 1.0)), "LPI")
     prepared = Preprocessing(plane, spacing_mm, image_size)(volume)
     bright = np.clip(prepared.slices - 0.5, 0, None)
@@ -207,7 +207,7 @@ def test_the_affine_places_slices_in_the_world(head, plane, make_affine, spacing
     shown_mm = nibabel.affines.apply_affine(
         np.array(prepared.record["affine"]), np.average(indices, axis=0, weights=weights)
     )
-    expected_mm = nibabel.affines.apply_affine(make_affine(1.0, 1.0, 1.0), centre)
+    expected_mm = nibabel.affines.apply_affine(make_affine(1.0, 1.0, 1.0), center)
     np.testing.assert_allclose(shown_mm, expected_mm, atol=0.3)
 
 

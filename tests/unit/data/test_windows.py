@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from monai.transforms import CenterSpatialCrop
 
-from mri_cyclegan.data.windows import cropped_affine, window_on_head
+from mri_cyclegan.data.windows import cropped_affine, head_crop
 
 
 def field(height, width, rows, columns):
@@ -14,9 +14,9 @@ def field(height, width, rows, columns):
 
 @pytest.mark.parametrize("height", [16, 17, 20, 23])
 @pytest.mark.parametrize("size", [15, 16])
-def test_a_head_that_a_centred_square_holds_is_seen_as_by_a_centred_crop(height, size):
+def test_a_head_that_a_centered_square_holds_is_seen_as_by_a_centered_crop(height, size):
     foreground = field(height, 16, (5, 12), (3, 14))
-    (row, column), lost = window_on_head(foreground, size)
+    (row, column), lost = head_crop(foreground, size)
     numbered = np.arange(foreground.size).reshape(foreground.shape)
     expected = CenterSpatialCrop([-1, size, size])(numbered[:, None])[:, 0]
     np.testing.assert_array_equal(numbered[:, row : row + size, column : column + size], expected)
@@ -28,7 +28,7 @@ def test_a_head_that_a_centred_square_holds_is_seen_as_by_a_centred_crop(height,
     [
         ((0, 9), 0, 0),  # at one end of the field of view
         ((31, 40), 24, 0),  # at the other
-        ((10, 20), 10, 0),  # two rows beyond a centred square: no further than that
+        ((10, 20), 10, 0),  # two rows beyond a centered square: no further than that
         ((8, 32), 12, 8 / 24),  # larger than the square on both sides
         ((0, 20), 4, 4 / 20),  # larger, and at one end: it shows nothing but head
     ],
@@ -36,13 +36,13 @@ def test_a_head_that_a_centred_square_holds_is_seen_as_by_a_centred_crop(height,
 def test_the_square_moves_as_far_as_the_head_needs(rows, first_row, lost):
     foreground = field(40, 20, rows, (8, 12))
     for turned in (False, True):
-        window, share = window_on_head(foreground.swapaxes(1, 2) if turned else foreground, 16)
+        window, share = head_crop(foreground.swapaxes(1, 2) if turned else foreground, 16)
         assert window == ((2, first_row) if turned else (first_row, 2))
         assert share == pytest.approx(lost)
 
 
-def test_without_a_head_the_square_is_centred():
-    assert window_on_head(np.zeros((2, 20, 9), bool), 8) == ((6, 0), 1.0)
+def test_without_a_head_the_square_is_centered():
+    assert head_crop(np.zeros((2, 20, 9), bool), 8) == ((6, 0), 1.0)
 
 
 def test_an_affine_moves_with_the_rows_and_columns_left_out():

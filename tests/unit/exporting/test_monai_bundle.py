@@ -75,7 +75,7 @@ def test_a_folder_becomes_what_translate_makes_of_it(model_of, bundle_of, head, 
         ours, theirs = tmp_path / "out" / name, tmp_path / "expected" / name
         if name.suffix == ".json":
             assert json.loads(ours.read_text()) == json.loads(theirs.read_text())
-            assert "neighbouring voxels differ" in ours.read_text(), "a toy head is unlike anything"
+            assert "neighboring voxels differ" in ours.read_text(), "a toy head is unlike anything"
         else:
             np.testing.assert_array_equal(nibabel.load(ours).get_fdata(), nibabel.load(theirs).get_fdata())
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from mri_cyclegan.inference.flicker import flickers, slice_flicker
+from mri_cyclegan.inference.flicker import has_flicker, slice_flicker
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_brightness_that_jumps_by_turns(axis):
-    """Slices of 0.5 ± 0.03 lie 0.06 from the mean of their neighbours, whatever lies outside the head."""
+    """Slices of 0.5 ± 0.03 lie 0.06 from the mean of their neighbors, whatever lies outside the head."""
     volume = np.full((9, 10, 11), 0.5)
     np.moveaxis(volume, axis, 0)[::2] += 0.03
     np.moveaxis(volume, axis, 0)[1::2] -= 0.03
@@ -33,7 +33,7 @@ def test_slices_with_little_of_the_head_do_not_count():
 
 
 def test_a_scan_that_flickers_itself_is_no_fault_of_the_network():
-    assert flickers(0.03, 0.01)
-    assert not flickers(0.03, 0.02)
-    assert not flickers(0.01, 0.001)
-    assert not flickers(None, None)
+    assert has_flicker(0.03, 0.01)
+    assert not has_flicker(0.03, 0.02)
+    assert not has_flicker(0.01, 0.001)
+    assert not has_flicker(None, None)

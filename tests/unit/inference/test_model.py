@@ -19,7 +19,7 @@ def saved(tmp_path):
     return tmp_path / "model", make_model(tmp_path / "model")
 
 
-def test_a_generator_of_stacks_gives_the_centre_slice(tmp_path):
+def test_a_generator_of_stacks_gives_the_center_slice(tmp_path):
     generators = make_model(tmp_path, {"in_channels": 5, "out_channels": 5}, num_adjacent_slices=2)
     stack = torch.randn(2, 5, 8, 8)
     for direction, network in generators.items():

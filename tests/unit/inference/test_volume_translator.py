@@ -14,11 +14,11 @@ from mri_cyclegan.inference.resampling import to_scan_grid
 from mri_cyclegan.inference.volume_translator import TEST_TIME_VIEWS, View, VolumeTranslator, translate_with_std
 
 
-def centre(stack):
+def center(stack):
     return stack[:, stack.shape[1] // 2 : stack.shape[1] // 2 + 1]
 
 
-IDENTITY = {"ab": centre, "ba": centre}
+IDENTITY = {"ab": center, "ba": center}
 
 
 def stored_as(array, affine, axcodes):
@@ -85,11 +85,11 @@ def test_a_head_comes_out_whole_wherever_it_lies(head, plane, tiled):
         scaled = scale_intensities(Volume(array, affine))
         return VolumeTranslator({"ab": network}, Preprocessing(plane, 5.0, 24))(scaled, "ab"), scaled.foreground
 
-    centred, foreground = translated((0, 0, 0))
+    centered, foreground = translated((0, 0, 0))
     for move in moves[:: 1 if plane == "axial" and not tiled else 5]:
         output, moved_foreground = translated(move)
         np.testing.assert_array_equal(moved_foreground, np.roll(foreground, move, (0, 1, 2)))
-        np.testing.assert_allclose(output, np.roll(centred, move, (0, 1, 2)), atol=1e-6)
+        np.testing.assert_allclose(output, np.roll(centered, move, (0, 1, 2)), atol=1e-6)
         assert output[moved_foreground].min() > 0.09
 
 
@@ -123,12 +123,12 @@ def test_each_direction_has_its_network_and_batches_are_put_together():
     assert translator.generator_s > 0
 
 
-def test_networks_see_neighbours_and_the_ends_repeat():
+def test_networks_see_neighbors_and_the_ends_repeat():
     seen = []
 
     def network(stack):
         seen.append(stack.clone())
-        return centre(stack)
+        return center(stack)
 
     translator = VolumeTranslator({"ab": network}, Preprocessing("axial", 1.0, 8), num_adjacent=2)
     slices = np.arange(11, dtype=np.float32)[:, None, None] * np.ones((11, 8, 8), np.float32)

@@ -34,7 +34,7 @@ def test_structural_part_is_scikit_images():
     assert cycle_loss(cycled, real, "l1_ssim").item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_neighbouring_slices_are_compared_one_by_one():
+def test_neighboring_slices_are_compared_one_by_one():
     cycled, real = noisy_pair((2, 3, 24, 24), air=0)
     alone = [cycle_loss(cycled[:, [i]], real[:, [i]], "l1_ssim").item() for i in range(3)]
     assert cycle_loss(cycled, real, "l1_ssim").item() == pytest.approx(np.mean(alone))

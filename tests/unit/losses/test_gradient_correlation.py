@@ -9,15 +9,15 @@ from mri_cyclegan.losses.gradient_correlation import gradient_correlation_loss
 from tests.unit.losses.two_contrast_head import head
 
 
-def normalised_gradients(image):
+def normalized_gradients(image):
     y, x = (ndimage.sobel(image, axis, mode="nearest") / 8 for axis in (0, 1))
     return y, x, y**2 + x**2, 0.1 * (y**2 + x**2).mean() + 1e-5
 
 
 def loss_by_loops(fake, source):
     """1 − 2 Σ⟨n, m⟩² / (Σ|n|⁴ + Σ|m|⁴) with the normalized gradients n and m of the two images."""
-    fy, fx, f2, f_eta2 = normalised_gradients(fake)
-    sy, sx, s2, s_eta2 = normalised_gradients(source)
+    fy, fx, f2, f_eta2 = normalized_gradients(fake)
+    sy, sx, s2, s_eta2 = normalized_gradients(source)
     both = of_fake = of_source = 0.0
     for place in np.ndindex(fake.shape):
         n = np.array([fy[place], fx[place]]) / math.sqrt(f2[place] + f_eta2)

@@ -34,15 +34,15 @@ def test_the_slope_of_a_linear_discriminator_is_that_of_its_summed_or_averaged_p
     patches = nn.Conv2d(1, 1, 2, stride=2, bias=False).double()  # 2 · 3 patches, each pixel in one of them
     real, fake = images()
     squared_length = 6 * patches.weight.square().sum().item()
-    assert gradient_penalty(patches, real, fake, "zero_centred").item() == pytest.approx(squared_length)
+    assert gradient_penalty(patches, real, fake, "zero_centered").item() == pytest.approx(squared_length)
     expected = (math.sqrt(squared_length) / 6 - 1) ** 2
     assert gradient_penalty(patches, real, fake, "interpolated").item() == pytest.approx(expected)
 
 
-def test_zero_centred_is_the_mean_over_the_reals_of_the_squared_slope():
+def test_zero_centered_is_the_mean_over_the_reals_of_the_squared_slope():
     real, fake = images()
     expected = (1.5**2 * real.square().sum(dim=(1, 2, 3))).mean().item()
-    assert gradient_penalty(HalfSquare(1.5), real, fake * math.nan, "zero_centred").item() == pytest.approx(expected)
+    assert gradient_penalty(HalfSquare(1.5), real, fake * math.nan, "zero_centered").item() == pytest.approx(expected)
 
 
 def test_interpolated_is_one_random_mix_a_sample():
@@ -87,7 +87,7 @@ def test_images_get_no_gradient(kind):
     assert real.grad is None and fake.grad is None
 
 
-@pytest.mark.parametrize(("kind", "value"), [("interpolated", 1.0), ("zero_centred", 0.0)])
+@pytest.mark.parametrize(("kind", "value"), [("interpolated", 1.0), ("zero_centered", 0.0)])
 def test_a_discriminator_without_slope_gets_finite_gradients(kind, value):
     discriminator = HalfSquare(0.0)
     penalty = gradient_penalty(discriminator, *images(), kind)
@@ -108,5 +108,5 @@ def test_mixed_precision_changes_nothing(kind):
 
 
 def test_unknown_kind_names_key_and_choices():
-    with pytest.raises(ValueError, match=r"model\.gradient_penalty.*null.*interpolated, zero_centred.*'r1'"):
+    with pytest.raises(ValueError, match=r"model\.gradient_penalty.*null.*interpolated, zero_centered.*'r1'"):
         gradient_penalty(small_network(), *images(), "r1")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mri_cyclegan.losses.mind import mind_loss, neighbourhood_descriptor
+from mri_cyclegan.losses.mind import mind_loss, neighborhood_descriptor
 from tests.unit.losses.two_contrast_head import head
 
 
@@ -36,7 +36,7 @@ def descriptor_by_loops(image):
 def test_descriptor_is_the_papers():
     image = np.random.default_rng(0).uniform(-1, 1, (8, 11))
     image[:, 6:] = -1  # flat, where the floor of the variance counts
-    result = neighbourhood_descriptor(torch.from_numpy(image)[None, None])[0]
+    result = neighborhood_descriptor(torch.from_numpy(image)[None, None])[0]
     np.testing.assert_allclose(result.numpy(), descriptor_by_loops(image), atol=1e-12)
 
 

@@ -9,11 +9,11 @@ from tests.unit.losses.two_contrast_head import head
 
 def information(x, y, num_bins):
     """Mutual information in nats of two arrays in [-1, 1], from Gaussian windows half a bin wide."""
-    centres = np.linspace(-1, 1, num_bins)
-    sigma = 0.5 * (centres[1] - centres[0])
+    centers = np.linspace(-1, 1, num_bins)
+    sigma = 0.5 * (centers[1] - centers[0])
     weights = []
     for values in (x, y):
-        window = np.exp(-0.5 * ((values.reshape(-1, 1) - centres) / sigma) ** 2)
+        window = np.exp(-0.5 * ((values.reshape(-1, 1) - centers) / sigma) ** 2)
         weights.append(window / window.sum(axis=1, keepdims=True))
     joint = weights[0].T @ weights[1] / x.size
     apart = np.outer(weights[0].mean(axis=0), weights[1].mean(axis=0))
@@ -51,7 +51,7 @@ def test_local_sums_over_half_overlapping_patches(shape, padded):
 @pytest.mark.parametrize("loss", [mutual_information_loss, local_mutual_information_loss])
 def test_any_exchange_of_intensities_keeps_all_information(loss):
     num_bins = 23 if loss is mutual_information_loss else 16
-    values = torch.linspace(-1, 1, num_bins)[2:-2:4]  # bin centres far apart
+    values = torch.linspace(-1, 1, num_bins)[2:-2:4]  # bin centers far apart
     labels = torch.randint(len(values), (2, 1, 32, 32), generator=torch.Generator().manual_seed(0))
     exchanged = values[torch.randperm(len(values), generator=torch.Generator().manual_seed(1))]
     assert loss(exchanged[labels], values[labels]).item() == pytest.approx(0, abs=1e-3)

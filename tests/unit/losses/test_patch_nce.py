@@ -145,7 +145,7 @@ def test_half_precision_is_computed_in_single():
     assert value.item() == pytest.approx(exact.item(), rel=1e-5)
 
 
-def test_grey_values_of_one_sign_are_told_apart():
+def test_gray_values_of_one_sign_are_told_apart():
     """Without random biases their features would all have one direction."""
     torch.manual_seed(0)
     loss = PatchNCE([1], num_patches=64)

@@ -23,7 +23,7 @@ def test_it_is_a_mean_over_the_batch():
     assert smoothness_loss(fields).item() == pytest.approx((1 / 2 + 9 / 2) / 2)
 
 
-def test_it_is_the_mean_of_squared_differences_of_neighbours():
+def test_it_is_the_mean_of_squared_differences_of_neighbors():
     field = np.random.default_rng(0).normal(size=(2, 2, 6, 4))
     expected = np.mean(np.diff(field, axis=2) ** 2) + np.mean(np.diff(field, axis=3) ** 2)
     assert smoothness_loss(torch.from_numpy(field)).item() == pytest.approx(expected)

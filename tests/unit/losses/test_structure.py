@@ -78,7 +78,7 @@ def test_rounding_in_the_air_does_not_outweigh_anatomy(kind):
 
 
 @every_kind
-def test_neighbouring_slices_are_compared_one_by_one(kind):
+def test_neighboring_slices_are_compared_one_by_one(kind):
     source = torch.cat([head("T1w"), head("T1w", swell=2.0), head("T1w", 3.0)])
     fake = torch.cat([head("T2w", 1.0), head("T2w"), head("T2w", 3.0)])
     stacked = structure_loss(fake.transpose(0, 1), source.transpose(0, 1), kind)

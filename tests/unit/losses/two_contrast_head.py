@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-# Scalp, skull, cerebrospinal fluid, grey matter, white matter, ventricles.
+# Scalp, skull, cerebrospinal fluid, gray matter, white matter, ventricles.
 CONTRASTS = {"T1w": (0.8, -0.85, -0.6, 0.0, 0.5, -0.6), "T2w": (0.3, -0.85, 0.9, 0.2, -0.2, 0.9)}
 
 

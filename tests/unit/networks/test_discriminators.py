@@ -120,7 +120,7 @@ def test_every_weight_learns(option, switch, dtype, device):
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
-def test_both_switches_together_take_any_batch_and_neighbouring_slices(option, batch_size):
+def test_both_switches_together_take_any_batch_and_neighboring_slices(option, batch_size):
     network = small(option, *(f"{switch}=true" for switch in SWITCHES), "in_channels=5")
     logits = network(torch.randn(batch_size, 5, 128, 128))
     assert logits.shape[0] == batch_size
@@ -129,7 +129,7 @@ def test_both_switches_together_take_any_batch_and_neighbouring_slices(option, b
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("switch", ["", "spectral_norm=true"])
-def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(option, switch):
+def test_a_sample_does_not_depend_on_its_neighbors_in_the_batch(option, switch):
     """So that one pass may judge reals and fakes together; only minibatch_stdev gives this up."""
     network = small(option, *([switch] if switch else [])).eval()
     images = torch.randn(3, 1, 128, 128)

@@ -91,7 +91,7 @@ def test_shape_and_range(option):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_neighbouring_slices_as_channels(option):
+def test_neighboring_slices_as_channels(option):
     network, size = small(option, "in_channels=3", "out_channels=3")
     assert network(torch.zeros(1, 3, size, size)).shape == (1, 3, size, size)
 
@@ -121,7 +121,7 @@ def test_every_weight_learns(option, dtype):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(option):
+def test_a_sample_does_not_depend_on_its_neighbors_in_the_batch(option):
     """So that passes of one network over several inputs may run as one batch."""
     network, size = small(option)
     images = torch.randn(3, 1, 2 * size, 2 * size)

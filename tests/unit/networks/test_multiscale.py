@@ -17,7 +17,7 @@ def tiny(num_layers=1, num_scales=3):
 
 def test_each_scale_judges_the_image_halved_once_more():
     network = tiny()
-    # The mean of three neighbours on a ramp is the middle one; at the left border there are only two.
+    # The mean of three neighbors on a ramp is the middle one; at the left border there are only two.
     image = torch.arange(32.0).expand(1, 1, 32, 32)
     half = torch.cat([torch.tensor([0.5]), torch.arange(2.0, 32, 2)]).expand(1, 1, 16, 16)
     logits = network(image)

@@ -82,7 +82,7 @@ def test_both_images_are_seen():
     assert not torch.allclose(displacements[0], displacements[2])
 
 
-def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch():
+def test_a_sample_does_not_depend_on_its_neighbors_in_the_batch():
     registration = network().double()
     torch.nn.init.normal_(list(registration.parameters())[-2])
     moving, fixed = torch.randn(2, 3, 1, 16, 16, dtype=torch.float64)

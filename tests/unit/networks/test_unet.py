@@ -87,7 +87,7 @@ def test_the_full_resolution_skip_carries_single_pixels():
     assert reach.max(dim=0).values.tolist() == [6, 6]
 
 
-def test_samples_do_not_see_their_batch_neighbours():
+def test_samples_do_not_see_their_batch_neighbors():
     torch.manual_seed(0)
     network = tiny().double()
     images = torch.randn(3, 1, 16, 16, dtype=torch.float64)

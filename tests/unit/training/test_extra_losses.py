@@ -252,18 +252,18 @@ class Penalties(pl.Callback):
 
 
 @pytest.mark.parametrize("every", [1, 2])
-def test_the_zero_centred_penalty_comes_every_so_often_with_as_many_times_the_weight(every):
+def test_the_zero_centered_penalty_comes_every_so_often_with_as_many_times_the_weight(every):
     batches = make_batches(3)
     plain, penalized = Penalties(), Penalties()
     fit(make_cyclegan(**STEADY), batches, callbacks=[plain])
-    changes = dict(gradient_penalty="zero_centred", lambda_gradient_penalty=0.5, gradient_penalty_every=every)
+    changes = dict(gradient_penalty="zero_centered", lambda_gradient_penalty=0.5, gradient_penalty_every=every)
     fit(make_cyclegan(**STEADY, **changes), batches, callbacks=[penalized])
     _, _, d_a, d_b = make_networks()
     for number, batch in enumerate(batches):
         expected = torch.zeros_like(plain.gradients[0])
         if number % every == 0:
             penalty = sum(
-                gradient_penalty(network, batch[key], batch[key], "zero_centred")
+                gradient_penalty(network, batch[key], batch[key], "zero_centered")
                 for network, key in ((d_a, "a"), (d_b, "b"))
             )
             weights = [*d_a.parameters(), *d_b.parameters()]
@@ -277,7 +277,7 @@ def test_the_zero_centred_penalty_comes_every_so_often_with_as_many_times_the_we
     ("changes", "message"),
     [
         ({"adversarial_loss": "ls"}, r"model\.adversarial_loss: expected one of lsgan, bce, hinge, wgan, got 'ls'"),
-        ({"gradient_penalty": "r1"}, r"model\.gradient_penalty: expected one of null, interpolated, zero_centred"),
+        ({"gradient_penalty": "r1"}, r"model\.gradient_penalty: expected one of null, interpolated, zero_centered"),
         ({"gradient_penalty_every": 0}, r"model\.gradient_penalty_every: expected 1 or more"),
         ({"cycle_loss": "l2"}, r"model\.cycle_loss: expected one of l1, l1_ssim, got 'l2'"),
         ({"cycle_weights": [1.0]}, r"model\.cycle_weights: expected two"),

@@ -65,7 +65,7 @@ def test_a_negative_size_is_refused():
         ImagePool(-1)
 
 
-def test_what_is_not_finite_is_shown_once_and_stored_as_grey():
+def test_what_is_not_finite_is_shown_once_and_stored_as_gray():
     torch.manual_seed(0)
     pool = ImagePool(2)
     nan, inf = float("nan"), float("inf")

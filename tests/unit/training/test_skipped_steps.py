@@ -29,9 +29,9 @@ class Gradients(pl.Callback):
                     handle.remove()
 
     def spoil(self, gradient):
-        spoilt = gradient.clone()
-        spoilt.view(-1)[0] = self.value
-        return spoilt
+        spoiled = gradient.clone()
+        spoiled.view(-1)[0] = self.value
+        return spoiled
 
 
 def states(model):
@@ -50,15 +50,15 @@ def same(first, second):
 @pytest.mark.parametrize("contrast", ["a", "b"])
 def test_a_batch_that_is_not_finite_leaves_no_trace(value, contrast):
     batches = make_batches(3)
-    spoilt, without = make_cyclegan(**ALONE), make_cyclegan(**ALONE)
+    spoiled, without = make_cyclegan(**ALONE), make_cyclegan(**ALONE)
     image = batches[1][contrast].clone()
     image[0, 0, 3, 4] = value
-    fit(spoilt, [batches[0], batches[1] | {contrast: image}, batches[2]])
+    fit(spoiled, [batches[0], batches[1] | {contrast: image}, batches[2]])
     fit(without, [batches[0], batches[2]])
-    assert same(spoilt, without)
-    spoilt.skipped_steps.read()
-    assert spoilt.skipped_steps.take() == [Step(0, 1, "generators"), Step(0, 1, "discriminators")]
-    assert spoilt.skipped_steps.num_consecutive == 0, "one good batch came after it"
+    assert same(spoiled, without)
+    spoiled.skipped_steps.read()
+    assert spoiled.skipped_steps.take() == [Step(0, 1, "generators"), Step(0, 1, "discriminators")]
+    assert spoiled.skipped_steps.num_consecutive == 0, "one good batch came after it"
 
 
 @pytest.mark.parametrize("value", [NAN, INF])
@@ -90,14 +90,14 @@ def test_a_loss_that_is_not_finite_skips_the_step_whatever_its_gradient_is(monke
 
 @pytest.mark.parametrize("changes", [{"clip_gradients": 0.1}, {"accumulate_batches": 2}])
 def test_also_where_gradients_are_clipped_or_added_up(changes):
-    spoilt, without = make_cyclegan(**ALONE, **changes), make_cyclegan(**ALONE, **changes)
+    spoiled, without = make_cyclegan(**ALONE, **changes), make_cyclegan(**ALONE, **changes)
     batches = make_batches(6)
-    fit(spoilt, [*batches[:2], {"a": batches[2]["a"] * NAN, "b": batches[2]["b"]}, batches[3], *batches[4:]])
+    fit(spoiled, [*batches[:2], {"a": batches[2]["a"] * NAN, "b": batches[2]["b"]}, batches[3], *batches[4:]])
     fit(without, [*batches[:2], *batches[3 if "clip_gradients" in changes else 4 :]])
-    assert same(spoilt, without)
-    spoilt.skipped_steps.read()
+    assert same(spoiled, without)
+    spoiled.skipped_steps.read()
     last = 2 if "clip_gradients" in changes else 3
-    assert {step.batch for step in spoilt.skipped_steps.found} == {last}
+    assert {step.batch for step in spoiled.skipped_steps.found} == {last}
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "32-true"])

@@ -109,7 +109,7 @@ def test_where_networks_are_compiled(mode, device, num_batches, expected, monkey
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", [True, "cuda_graphs"])
-@pytest.mark.parametrize("settings", [{}, {"gradient_penalty": "zero_centred"}, {"recompute": True}])
+@pytest.mark.parametrize("settings", [{}, {"gradient_penalty": "zero_centered"}, {"recompute": True}])
 def test_compiled_networks_give_the_same_weights(mode, settings):
     model = make_cyclegan(**settings)
     model.compiled = compile_networks(model.networks, mode, torch.device("cpu"), 1)

@@ -47,7 +47,7 @@ def test_psnr_and_ssim_equal_scikit_image_over_the_mask_of_whole_volumes():
     assert result["ssim"].tolist() == pytest.approx(expected["ssim"], abs=1e-5)
 
 
-def test_of_a_stack_the_centre_slice_counts():
+def test_of_a_stack_the_center_slice_counts():
     slices, stacks = PairedMetrics(num_cases=1), PairedMetrics(num_cases=1)
     prediction, target, mask = (as_slices(array) for array in volumes(0))
     prediction, target = (image.float() * 2 - 1 for image in (prediction, target))
@@ -59,7 +59,7 @@ def test_of_a_stack_the_centre_slice_counts():
 
 
 def test_a_global_intensity_error_loses_its_points():
-    """Normalising each image by its own maximum would score this prediction as perfect."""
+    """Normalizing each image by its own maximum would score this prediction as perfect."""
     _, target, mask = volumes(0)
     metrics = PairedMetrics(1)
     metrics.update(

@@ -456,7 +456,7 @@ def test_a_folder_without_dicom_files_is_refused(folder, files):
 
 
 # Changes of one image to words of the refusal that names its file.
-SPOILT_IMAGES = {
+SPOILED_IMAGES = {
     "frames": (dict(NumberOfFrames=4), ["multi-frame image (frames: 4)", "dcm2niix"]),
     "enhanced": (dict(SOPClassUID="1.2.840.10008.5.1.4.1.1.4.1"), ["multi-frame", "dcm2niix"]),
     "mosaic": (dict(ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), ["mosaic", "dcm2niix"]),
@@ -465,7 +465,7 @@ SPOILT_IMAGES = {
     "no modality": (dict(Modality=None), ["Modality is missing"]),
     "inverted": (dict(PhotometricInterpretation="MONOCHROME1"), ["MONOCHROME1; expected MONOCHROME2"]),
     "no frames": (dict(NumberOfFrames=0), ["NumberOfFrames is 0; expected 1"]),
-    "colour": (dict(SamplesPerPixel=3), ["SamplesPerPixel is 3; expected 1"]),
+    "color": (dict(SamplesPerPixel=3), ["SamplesPerPixel is 3; expected 1"]),
     "no pixels": (dict(PixelData=None), ["no pixel data"]),
     "no position": (dict(ImagePositionPatient=None), ["ImagePositionPatient is missing", "dcm2niix"]),
     "short position": (dict(ImagePositionPatient=["1", "2"]), ["ImagePositionPatient is 1, 2; expected 3 numbers"]),
@@ -490,10 +490,10 @@ SPOILT_IMAGES = {
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:pydicom")
-@pytest.mark.parametrize("case", SPOILT_IMAGES)
+@pytest.mark.parametrize("case", SPOILED_IMAGES)
 @pytest.mark.parametrize("index", [0, 4])
 def test_an_unfit_image_is_refused_by_its_name(folder, array, case, index):
-    tags, words = SPOILT_IMAGES[case]
+    tags, words = SPOILED_IMAGES[case]
     with pydicom.config.disable_value_validation():
         paths = write_series(folder, array, AFFINE, change=only(index, **tags))
     message = refusal(folder, paths[index])
@@ -682,9 +682,9 @@ def test_flipped_bits_give_a_refusal_or_a_volume(folder, syntax):
     random = np.random.default_rng(0)
     places = [*random.integers(0, pixels_at, 120), *random.integers(pixels_at, len(content), 20)]
     for place in places:
-        spoilt = bytearray(content)
-        spoilt[place] ^= 1 << random.integers(8)
-        path.write_bytes(spoilt)
+        spoiled = bytearray(content)
+        spoiled[place] ^= 1 << random.integers(8)
+        path.write_bytes(spoiled)
         volume = None
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -706,10 +706,10 @@ def test_many_broken_bytes_give_a_refusal_or_a_volume(folder):
     content = path.read_bytes()
     random = np.random.default_rng(1)
     for _ in range(100):
-        spoilt = bytearray(content)
+        spoiled = bytearray(content)
         start, length = random.integers(132, len(content)), random.integers(1, 40)
-        spoilt[start : start + length] = random.bytes(length)
-        path.write_bytes(spoilt)
+        spoiled[start : start + length] = random.bytes(length)
+        path.write_bytes(spoiled)
         with contextlib.suppress(UnfitFile):
             assert isinstance(read_series(folder, OPTIONS), Volume)
 
@@ -747,8 +747,8 @@ def peak_bytes(function) -> int:
         tracemalloc.stop()
 
 
-def test_a_value_that_runs_on_into_its_neighbours_is_not_shown(folder):
-    # Two series, one of whose UIDs is too long by the neighbouring patient's name.
+def test_a_value_that_runs_on_into_its_neighbors_is_not_shown(folder):
+    # Two series, one of whose UIDs is too long by the neighboring patient's name.
     _, path = edge_slice(folder)
     content = path.read_bytes()
     name = PATIENT[0].encode()

@@ -172,9 +172,9 @@ def test_flipped_bits_of_an_enhanced_image_give_a_refusal_or_a_volume(folder, ar
     content = path.read_bytes()
     random = np.random.default_rng(0)
     for place in random.integers(132, len(content) - 420, 25):
-        spoilt = bytearray(content)
-        spoilt[place] ^= 1 << random.integers(8)
-        path.write_bytes(spoilt)
+        spoiled = bytearray(content)
+        spoiled[place] ^= 1 << random.integers(8)
+        path.write_bytes(spoiled)
         try:
             volume = read_series(folder, OPTIONS)
         except UnfitFile as error:

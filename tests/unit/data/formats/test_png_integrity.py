@@ -16,7 +16,7 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (11, 13)).astype(np.uint8)
 
 
 def png(idats, height=11, *, depth=8, interlaced=0):
-    """A grey picture, 13 pixels wide, of these pieces of compressed data."""
+    """A gray picture, 13 pixels wide, of these pieces of compressed data."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

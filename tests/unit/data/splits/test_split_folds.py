@@ -49,7 +49,7 @@ def test_stratified_folds_are_equal_in_each_stratum_and_in_all(tmp_path, trial):
         assert all(abs(validating[site] - 0.25 * size) < 1 for site, size in rest.items())
 
 
-def test_folds_are_blocks_of_neighbours_in_the_hash():
+def test_folds_are_blocks_of_neighbors_in_the_hash():
     splits = folds(paired(23), 4, split_seed=3)
     hashes = [sorted(unit_hash(name, "part", 3) for name in subjects(split.test)) for split in splits]
     joined = [value for block in hashes for value in block]

@@ -26,10 +26,10 @@ def subject_images():
 
 @pytest.fixture
 def ball():
-    """Makes a bool mask of voxels within a radius of a centre, both in mm."""
+    """Makes a bool mask of voxels within a radius of a center, both in mm."""
 
-    def make(shape, centre_mm, radius_mm, spacing_mm=(1.0, 1.0, 1.0)) -> np.ndarray:
+    def make(shape, center_mm, radius_mm, spacing_mm=(1.0, 1.0, 1.0)) -> np.ndarray:
         axes = np.meshgrid(*[np.arange(n) * mm for n, mm in zip(shape, spacing_mm)], indexing="ij")
-        return sum((axis - centre) ** 2 for axis, centre in zip(axes, centre_mm)) <= radius_mm**2
+        return sum((axis - center) ** 2 for axis, center in zip(axes, center_mm)) <= radius_mm**2
 
     return make

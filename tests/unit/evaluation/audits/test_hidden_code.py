@@ -94,7 +94,7 @@ def test_a_copy_hides_nothing():
 
 
 def test_an_honest_contrast_map_that_is_inverted_perfectly_is_green():
-    """Dark and grey swap with bright; between the brightest tissues the way back is twice as steep."""
+    """Dark and gray swap with bright; between the brightest tissues the way back is twice as steep."""
     source, target = [0.0, 0.5, 1.0], [1.0, 0.4, 0.15]
     audit = assessed(
         lambda real: interpolate(real, source, target), lambda fake: interpolate(fake, target[::-1], source[::-1])

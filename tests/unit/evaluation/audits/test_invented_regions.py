@@ -8,7 +8,7 @@ from mri_cyclegan.evaluation.audits.invented_regions import assess_invented_regi
 # A box of about the volume of a head.
 SPACING_MM = (4.0, 4.0, 4.0)
 SHAPE = (28, 28, 28)
-CENTRE_MM = (56.0, 56.0, 56.0)
+CENTER_MM = (56.0, 56.0, 56.0)
 
 
 def brain(seed=0, shape=(32, 40, 40)):
@@ -27,7 +27,7 @@ def assessed(*images):
 @pytest.fixture
 def blob(ball):
     """A ball of 6 mm radius in the middle of the box."""
-    return ball(SHAPE, CENTRE_MM, 6, SPACING_MM)
+    return ball(SHAPE, CENTER_MM, 6, SPACING_MM)
 
 
 def test_one_bright_blob_in_every_head_is_red(subject_images, blob):
@@ -139,9 +139,9 @@ def test_what_lies_outside_the_foreground_is_not_searched(subject_images, ball):
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (5.0, 1.0, 1.0), (4.0, 2.0, 2.0)])
 def test_a_single_slice_shows_the_section_of_a_blob(subject_images, ball, spacing_mm):
     target = np.full((1, 48, 48), 0.4)
-    centre = (0, 24 * spacing_mm[1], 24 * spacing_mm[2])
+    center = (0, 24 * spacing_mm[1], 24 * spacing_mm[2])
     for radius_mm, num_regions in ((2.0, 0), (4.5, 1)):
-        output = np.where(ball(target.shape, centre, radius_mm, spacing_mm), 1.0, target)
+        output = np.where(ball(target.shape, center, radius_mm, spacing_mm), 1.0, target)
         measured = measure_invented_regions(subject_images(output, target, spacing_mm=spacing_mm))
         assert measured["num_regions"] == num_regions
 

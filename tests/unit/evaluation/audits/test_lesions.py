@@ -6,7 +6,7 @@ from mri_cyclegan.evaluation.audits.audit import Level
 from mri_cyclegan.evaluation.audits.lesions import assess_lesions, measure_lesions
 
 SHAPE = (24, 48, 48)
-CENTRES_MM = [(12, 12, 12), (12, 12, 36), (12, 36, 12), (12, 36, 36)]
+CENTERS_MM = [(12, 12, 12), (12, 12, 36), (12, 36, 12), (12, 36, 36)]
 NOISE = 0.02
 
 
@@ -19,7 +19,7 @@ def tissue():
 @pytest.fixture
 def masks(ball):
     """Four lesions of 4 mm radius."""
-    return [ball(SHAPE, centre, 4) for centre in CENTRES_MM]
+    return [ball(SHAPE, center, 4) for center in CENTERS_MM]
 
 
 def painted(tissue, masks, contrasts):
@@ -108,7 +108,7 @@ def test_lesions_that_the_truth_does_not_show_do_not_count(subject_images, tissu
     assert assessed(subject_images(tissue, tissue, lesions=masks[0])).level is Level.UNKNOWN
 
 
-def test_a_neighbouring_lesion_is_not_taken_for_tissue(subject_images, ball, tissue):
+def test_a_neighboring_lesion_is_not_taken_for_tissue(subject_images, ball, tissue):
     masks = [ball(SHAPE, (12, 24, 20), 3), ball(SHAPE, (12, 24, 28), 3)]
     target = painted(tissue, masks, [0.1, 0.6])
     lesions = measure_lesions(subject_images(target, target, lesions=sum(masks) > 0))["lesions"]
@@ -128,8 +128,8 @@ def test_the_ring_stays_in_the_foreground(subject_images, tissue, masks):
 )
 def test_single_slices_and_thick_slices_are_measured_in_their_plane(subject_images, ball, shape, spacing_mm):
     tissue = 0.4 + np.random.default_rng(0).normal(0, NOISE, shape)
-    centre = [n // 2 * mm for n, mm in zip(shape, spacing_mm)]
-    mask = ball(shape, centre, 5, spacing_mm)
+    center = [n // 2 * mm for n, mm in zip(shape, spacing_mm)]
+    mask = ball(shape, center, 5, spacing_mm)
     target = tissue + 0.3 * mask
     images = subject_images(tissue + 0.2 * mask, target, lesions=mask, spacing_mm=spacing_mm)
     (lesion,) = measure_lesions(images)["lesions"]

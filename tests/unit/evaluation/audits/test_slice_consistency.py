@@ -63,7 +63,7 @@ def test_only_voxels_that_are_foreground_in_both_slices_count():
 
 
 @pytest.mark.parametrize("num_slices", [1, 2])
-def test_slices_without_a_neighbour_are_not_measured(subject_images, num_slices):
+def test_slices_without_a_neighbor_are_not_measured(subject_images, num_slices):
     foreground = np.zeros((num_slices, 8, 8), bool)
     foreground[0] = True
     measured = measure_slice_consistency(subject_images(ramp(0.1, num_slices), foreground=foreground))

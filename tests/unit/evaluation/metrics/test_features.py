@@ -97,8 +97,8 @@ def test_features_are_what_the_classifier_sees(weights):
     seen = []
     reference.fc.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
     images = torch.rand(2, 1, 90, 80, generator=torch.Generator().manual_seed(0))
-    colour = transforms.resize(images.expand(-1, 3, -1, -1), [299, 299], antialias=True)
-    reference(transforms.normalize(colour, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    color = transforms.resize(images.expand(-1, 3, -1, -1), [299, 299], antialias=True)
+    reference(transforms.normalize(color, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     result = image_features(load_feature_network(weights), images)
     assert result.shape == (2, 2048)
     torch.testing.assert_close(result, seen[0], rtol=1e-4, atol=1e-5)

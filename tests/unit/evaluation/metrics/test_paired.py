@@ -108,7 +108,7 @@ def scores(prediction, head):
 
 
 def test_a_global_intensity_error_of_15_percent_loses_its_points(head):
-    """Protocols that normalise each image by its own maximum or mean call this prediction perfect."""
+    """Protocols that normalize each image by its own maximum or mean call this prediction perfect."""
     target, mask = head
     result = scores(0.85 * target, head)
     assert result["psnr"] == pytest.approx(-10 * np.log10(np.mean((0.15 * target[mask]) ** 2)), abs=1e-9)

@@ -66,7 +66,7 @@ def test_a_constant_output_is_not_recognised(value):
     assert subject_matching(small(outputs), small(sources), names(sources))["accuracy"] == 0
 
 
-def test_a_source_on_another_grid_is_centred():
+def test_a_source_on_another_grid_is_centered():
     """The own source wins because of what it shows, though another grid has to be padded or cropped first."""
     sources = [person(seed) for seed in range(3)]
     outputs = [translated(source) for source in sources]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from report_example.heads import example_images
 
-from mri_cyclegan.evaluation.report.cases import error_colours, picture_strip, slice_strips
+from mri_cyclegan.evaluation.report.cases import error_colors, picture_strip, slice_strips
 
 
 def pixels(uri):
@@ -31,7 +31,7 @@ def test_all_panels_have_one_window_and_the_error_its_own():
     np.testing.assert_allclose(shown[3], 255 * np.array(matplotlib.colormaps["inferno"](0.5)[:3]), atol=4)
 
 
-def test_errors_beyond_the_window_have_its_last_colour():
+def test_errors_beyond_the_window_have_its_last_color():
     strip = picture_strip(np.zeros((96, 96)), np.ones((96, 96)), np.zeros((96, 96)))
     np.testing.assert_allclose(panels(strip, 4)[3].mean(axis=(0, 1)), np.array([252, 255, 164]), atol=4)
 
@@ -47,7 +47,7 @@ def test_a_large_slice_is_averaged_down():
     board = np.indices((384, 384)).sum(axis=0) % 2
     strip = pixels(picture_strip(board, board, board))
     assert strip.shape == (192, 4 * 192, 3)
-    # Beside the error's panel the colours bleed a little.
+    # Beside the error's panel the colors bleed a little.
     np.testing.assert_allclose(strip[:, : 3 * 192 - 8], 127.5, atol=3)
 
 
@@ -80,11 +80,11 @@ def test_what_is_not_there_gets_no_panel():
     assert pixels(picture_strip(None, image, image)).shape[1] == 3 * 192
 
 
-def test_grey_stays_grey_and_a_strip_stays_small():
+def test_gray_stays_gray_and_a_strip_stays_small():
     images = example_images(shape=(1, 192, 192))
     uri = picture_strip(images.source[0], images.output[0], images.target[0])
-    grey = pixels(uri)[:, : 3 * 192 - 8]
-    assert np.ptp(grey, axis=2).max() <= 3
+    gray = pixels(uri)[:, : 3 * 192 - 8]
+    assert np.ptp(gray, axis=2).max() <= 3
     # Noise everywhere is the worst to compress; real heads take half of it.
     assert len(uri) < 55_000
     truth = pixels(uri)[:, 2 * 192 : 3 * 192 - 8, 0]
@@ -147,6 +147,6 @@ def test_images_without_a_source_or_a_truth():
         assert pixels(strips[0]).shape[1] == whole * (3 if "source" in missing else 2) / 4
 
 
-def test_the_colour_scale_goes_from_no_error_to_the_largest():
-    colours = error_colours()
-    assert (colours[0], colours[-1]) == ("#000004", "#fcffa4")
+def test_the_color_scale_goes_from_no_error_to_the_largest():
+    colors = error_colors()
+    assert (colors[0], colors[-1]) == ("#000004", "#fcffa4")

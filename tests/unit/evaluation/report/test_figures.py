@@ -37,13 +37,13 @@ def test_every_subject_is_a_point_beside_its_method(values):
         assert len(set(y)) == len(y)
 
 
-def test_the_judged_method_stands_on_top_and_in_its_own_colour(values):
+def test_the_judged_method_stands_on_top_and_in_its_own_color(values):
     (axes,) = box_plot(values, "PSNR (dB)").axes
     assert [label.get_text() for label in axes.get_yticklabels()] == list(values)
     bottom, top = axes.get_ylim()
     assert top < 0 < bottom
-    colours = [tuple(box.get_edgecolor()) for box in axes.patches]
-    assert colours[0] != colours[1] == colours[2]
+    colors = [tuple(box.get_edgecolor()) for box in axes.patches]
+    assert colors[0] != colors[1] == colors[2]
 
 
 def test_a_single_subject_is_a_line_and_a_point():

@@ -102,7 +102,7 @@ def test_links_lead_to_places_on_the_page_and_ids_are_its_own(page):
     ids = Counter(element["id"] for element in page.elements if "id" in element)
     assert set(ids.values()) == {1}
     assert {element["href"][1:] for element in page.all("a")} <= set(ids)
-    assert {element["aria-labelledby"] for element in page.all("section")} <= set(ids)
+    assert {element["aria-labeledby"] for element in page.all("section")} <= set(ids)
 
 
 def test_the_page_can_be_used_without_seeing_it(page):

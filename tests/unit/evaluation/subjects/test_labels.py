@@ -9,7 +9,7 @@ GRID = Grid((6, 7, 8), AFFINE)
 
 
 @pytest.fixture
-def labelled(tmp_path, save_nifti):
+def labeled(tmp_path, save_nifti):
     labels = np.zeros(GRID.shape, np.uint8)
     labels[1:3], labels[3:5] = 1, 2
     anat = tmp_path / "derivatives" / "somebody" / "sub-01" / "anat"
@@ -19,29 +19,29 @@ def labelled(tmp_path, save_nifti):
     return tmp_path, labels
 
 
-def test_labels_of_derivatives_are_found_with_their_names(labelled):
-    root, labels = labelled
+def test_labels_of_derivatives_are_found_with_their_names(labeled):
+    root, labels = labeled
     found, names = read_tissues(root, "sub-01", "", "sub-01", GRID)
     np.testing.assert_array_equal(found, labels)
     assert names == {1: "gm", 2: "wm"}
     np.testing.assert_array_equal(read_lesions(root, "sub-01", "", "sub-01", GRID), labels == 2)
 
 
-def test_a_table_beside_the_labels_names_them_first(labelled):
-    root, _ = labelled
+def test_a_table_beside_the_labels_names_them_first(labeled):
+    root, _ = labeled
     table = root / "derivatives" / "somebody" / "sub-01" / "anat" / "sub-01_dseg.tsv"
     table.write_text("index\tname\n1\tcortex\n")
     assert read_tissues(root, "sub-01", "", "sub-01", GRID)[1] == {1: "cortex", 2: "2"}
 
 
-def test_whoever_has_no_labels_has_none(labelled):
-    root, _ = labelled
+def test_whoever_has_no_labels_has_none(labeled):
+    root, _ = labeled
     assert read_tissues(root, "sub-02", "", "sub-02", GRID) is None
     assert read_lesions(root, "sub-01", "ses-1", "sub-01_ses-1", GRID) is None
 
 
-def test_labels_on_another_grid_are_taken_from_the_same_place(labelled):
-    root, labels = labelled
+def test_labels_on_another_grid_are_taken_from_the_same_place(labeled):
+    root, labels = labeled
     shifted = AFFINE.copy()
     shifted[0, 3] = 10.0
     found, _ = read_tissues(root, "sub-01", "", "sub-01", Grid((5, 7, 8), shifted))
@@ -89,8 +89,8 @@ def test_labels_of_another_session_do_not_fit(found):
     assert found("sub-01_ses-1", ["sub-01_ses-2", "sub-01"], session="ses-1") is None
 
 
-def test_the_files_of_a_scan_are_those_it_is_read_from(labelled):
-    root, _ = labelled
+def test_the_files_of_a_scan_are_those_it_is_read_from(labeled):
+    root, _ = labeled
     names = [path.name for path in label_files(root, "sub-01", "", "sub-01")]
     assert names == ["sub-01_label-lesion_mask.nii.gz", "sub-01_dseg.nii.gz", "dseg.tsv"]
     assert label_files(root, "sub-01", "", "sub-01_space-MNI") == []
@@ -105,8 +105,8 @@ def test_the_files_of_a_scan_are_those_it_is_read_from(labelled):
         ("name\tindex\ngm\n", "cannot be read as a table"),
     ],
 )
-def test_a_table_that_is_none_is_refused_by_name(content, problem, labelled):
-    root, _ = labelled
+def test_a_table_that_is_none_is_refused_by_name(content, problem, labeled):
+    root, _ = labeled
     table = root / "derivatives" / "somebody" / "dseg.tsv"
     table.write_text(content)
     with pytest.raises(ValueError, match="Expected columns index") as refusal:
@@ -115,8 +115,8 @@ def test_a_table_that_is_none_is_refused_by_name(content, problem, labelled):
     assert problem in str(refusal.value)
 
 
-def test_labels_of_one_name_become_one(labelled):
-    root, labels = labelled
+def test_labels_of_one_name_become_one(labeled):
+    root, labels = labeled
     (root / "derivatives" / "somebody" / "dseg.tsv").write_text("index\tname\n2\tgm\n1\tgm\n")
     found, names = read_tissues(root, "sub-01", "", "sub-01", GRID)
     np.testing.assert_array_equal(found, labels > 0)

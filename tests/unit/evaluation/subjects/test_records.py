@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder, record_key
+from mri_cyclegan.evaluation.subjects.records import Record, RecordFolder, subject_record_key
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_what_is_no_record_is_none(tmp_path, source, content):
 @pytest.mark.parametrize("name", ["..", "../../x", "/abs", "a\nb\x00", "\U0001d400" * 100, "头" * 100, "\udce9", ""])
 def test_a_record_of_any_name_lies_in_its_folder(tmp_path, source, name):
     folder = RecordFolder(tmp_path / "r", {})
-    key = record_key(name, b"place")
+    key = subject_record_key(name, b"place")
     folder.save(key, [source], record())
     assert folder.find(key, [source]) is not None
     assert len(list((tmp_path / "r").glob("*.*"))) == 2
