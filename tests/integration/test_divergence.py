@@ -131,10 +131,10 @@ def test_it_stops_with_a_diagnosis_when_going_back_does_not_help(tmp_path, compo
         train(compose_run(tmp_path, *words))
     message = str(stopped.value)
     assert message.startswith("Training has diverged: in 2 consecutive steps a loss or gradient was not finite.")
-    assert "Going back to a good checkpoint 2 times did not help, at last with 0.25 times the configured" in message
+    assert "Rolling back to a good checkpoint 2 times did not help, at last with 0.25 times the configured" in message
     assert "epoch 4, batch 2" in message and "_T1w.nii.gz" in message
     assert "Weights of not finite: generator_ba" in message
-    assert f"{tmp_path}/checkpoints/last.ckpt is from before: resume=auto resumes from it" in message
+    assert f"{tmp_path}/checkpoints/last.ckpt is from before the divergence: resume=auto resumes from it" in message
     assert_finite(tmp_path / "checkpoints" / "last.ckpt")
 
 

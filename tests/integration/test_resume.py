@@ -1,6 +1,7 @@
 """A run that was ended, by whatever, goes on in its folder."""
 
 import csv
+import os
 import random
 import signal
 import subprocess
@@ -60,6 +61,29 @@ def test_a_signal_ends_it_with_a_checkpoint_and_its_own_status(tmp_path, toy_ove
         longer = f"trainer.max_epochs={epoch + 3}"
         assert f"Resuming from {checkpoint}" in finish(tmp_path, *words, longer)
         assert_complete(tmp_path / "run", epoch + 3)
+
+
+@pytest.mark.parametrize("num_saves", [1, 2])
+def test_a_signal_while_the_checkpoint_of_an_epoch_is_written(
+    tmp_path, toy_overrides, compose_run, monkeypatch, num_saves
+):
+    """The epoch's means are logged after that, and must not be lost: no later epoch has them."""
+    save, saved = LastCheckpoints.save, []
+
+    def interrupted(self, trainer, pl_module):
+        save(self, trainer, pl_module)
+        saved.append(trainer.current_epoch)
+        if len(saved) == num_saves:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(LastCheckpoints, "save", interrupted)
+    words = [*toy_overrides, "evaluate=false", "callbacks.last_checkpoint.every_minutes=null"]
+    with pytest.raises(SystemExit) as stop:
+        train(compose_run(tmp_path, *words, "trainer.max_epochs=2"))
+    assert (stop.value.code, len(saved)) == (128 + signal.SIGTERM, num_saves)
+    monkeypatch.undo()
+    train(compose_run(tmp_path, *words, "trainer.max_epochs=3", "resume=auto"))
+    assert_complete(tmp_path, 3)
 
 
 def kill_once(folder, words, after_s):
@@ -237,7 +261,8 @@ def test_jobs_in_other_processes_end_with_a_checkpoint_when_the_sweep_is_gone(tm
     rows_of = metrics(tmp_path)
     assert len(rows_of) == 2
     for checkpoint in last_checkpoints(tmp_path):
-        steps = [row["step"] for row in csv.DictReader(rows_of[checkpoint.parents[1]].splitlines()) if row["step"]]
+        rows = csv.DictReader(rows_of[checkpoint.parents[1]].splitlines())
+        steps = [row["step"] for row in rows if row["loss/generators_step"]]  # others are of an epoch's start or end
         loops = torch.load(checkpoint, weights_only=True)["loops"]["fit_loop"]
         # "completed" counts a batch only after the callback that may save it.
         num_batches = loops["epoch_loop.batch_progress"]["total"]["processed"]

@@ -111,14 +111,25 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
             raise Interrupted(self.signal or signal.SIGTERM)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Save a checkpoint.
+        """Save a checkpoint. A signal waits: Lightning logs the epoch's means only after this hook."""
+        self.save(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Stop if a signal arrived at the end of the previous epoch.
 
         Raises:
             Interrupted: a signal has arrived.
         """
-        self.save(trainer, pl_module)
         if self._any_rank(trainer, bool(self.signal)):
             raise Interrupted(self.signal or signal.SIGTERM)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Stop if a signal arrived at the end of the last epoch.
+
+        Raises:
+            Interrupted: a signal has arrived.
+        """
+        self.on_train_epoch_start(trainer, pl_module)
 
     def save(self, trainer: Any, pl_module: Any) -> None:
         """Save as ``next.ckpt`` and then rename, so that an intact checkpoint with finite weights always exists."""

@@ -90,8 +90,9 @@ def test_where_weights_are_not_finite_the_last_good_one_stays(tmp_path, caplog, 
     assert number(tmp_path / "last.ckpt") == 1
     assert "the last good one stays" in caplog.text
     os.kill(os.getpid(), signal.SIGTERM)
+    callback.on_train_epoch_end(trainer, module(weight=weight))
     with pytest.raises(Interrupted):
-        callback.on_train_epoch_end(trainer, module(weight=weight))
+        callback.on_train_epoch_start(trainer, module(weight=weight))
     assert trainer.num_saved == 1
 
 
@@ -158,8 +159,11 @@ def test_a_signal_in_the_last_batch_waits_for_the_epochs_checkpoint(tmp_path):
     trainer.is_last_batch = True
     os.kill(os.getpid(), signal.SIGTERM)
     run(callback, trainer, [1])
-    with pytest.raises(Interrupted):
-        callback.on_train_epoch_end(trainer, module())
+    callback.on_train_epoch_end(trainer, module())
+    assert trainer.num_saved == 1
+    for hook in (callback.on_train_epoch_start, callback.on_train_end):
+        with pytest.raises(Interrupted):
+            hook(trainer, module())
     assert trainer.num_saved == 1
 
 
