@@ -63,7 +63,7 @@ def test_a_signal_ends_it_with_a_checkpoint_and_its_own_status(tmp_path, toy_ove
         assert_complete(tmp_path / "run", epoch + 3)
 
 
-@pytest.mark.parametrize("num_saves", [1, 2])
+@pytest.mark.parametrize("num_saves", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_signal_while_the_checkpoint_of_an_epoch_is_written(
     tmp_path, toy_overrides, compose_run, monkeypatch, num_saves
 ):
