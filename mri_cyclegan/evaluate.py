@@ -18,6 +18,7 @@ from mri_cyclegan.data.layouts import LAYOUTS, LayoutSettings
 from mri_cyclegan.data.layouts.detection import layout_from_options
 from mri_cyclegan.filesystem import escapes
 from mri_cyclegan.text import make_output_encodable, terminal_safe
+from mri_cyclegan.trust_option import TrustOption
 from mri_cyclegan.trusted_classes import trust
 
 if TYPE_CHECKING:
@@ -81,10 +82,7 @@ def command(
         Path | None, typer.Option(help="Weights of torchvision's inception_v3, for FID and KID; never downloaded.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, …  [default: a GPU if there is one]")] = None,
-    trust_class: Annotated[
-        list[str] | None,
-        typer.Option("--trust", metavar="CLASS", help="Your own generator, such as my_lab.nets.Generator; repeatable."),
-    ] = None,
+    trust_class: TrustOption = None,
     prediction: Annotated[
         Path | None, typer.Option(help="Instead of a run: folder of volumes another program made.")
     ] = None,

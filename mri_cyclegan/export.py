@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from mri_cyclegan.text import make_output_encodable, terminal_safe
+from mri_cyclegan.trust_option import TrustOption
 from mri_cyclegan.trusted_classes import trust
 
 EXIT_ERROR = 2
@@ -26,10 +27,7 @@ def command(
     format_name: Annotated[FormatName, typer.Option("--format", help="What to write.")],
     output: Annotated[Path | None, typer.Option(help="Folder to make.  [default: RUN_DIR/export/<format>]")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export there.")] = False,
-    trust_class: Annotated[
-        list[str] | None,
-        typer.Option("--trust", metavar="CLASS", help="Your own generator, such as my_lab.nets.Generator; repeatable."),
-    ] = None,
+    trust_class: TrustOption = None,
 ) -> None:
     """Write a trained model, both directions, for other programs.
 

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from mri_cyclegan.text import make_output_encodable, terminal_safe
+from mri_cyclegan.trust_option import TrustOption
 from mri_cyclegan.trusted_classes import trust
 
 if TYPE_CHECKING:
@@ -72,10 +73,7 @@ def command(
     series_uid: Annotated[
         list[str] | None, typer.Option(help="DICOM series to take where a folder holds several; repeatable.")
     ] = None,
-    trust_class: Annotated[
-        list[str] | None,
-        typer.Option("--trust", metavar="CLASS", help="Your own generator, such as my_lab.nets.Generator; repeatable."),
-    ] = None,
+    trust_class: TrustOption = None,
 ) -> None:
     """Turn scans into the other contrast, on their own voxels.
 

@@ -121,13 +121,8 @@ def _check_model(config: DictConfig) -> None:
     with torch.device("meta"):
         model = build(config.model)
     _check_image_size(config.data.image_size, model)
-    for name, loss in model.extra_losses.items():
-        if config.data.match not in loss.matches:
-            raise ValueError(
-                f"extra_loss.{name}.weight={loss.weight} compares each fake with the real image beside it, and "
-                f"data.match={config.data.match} puts another head there. Set data.match=subject for people scanned in "
-                f"both contrasts (and data.allow_paired_subjects=true), or extra_loss.{name}.weight=0."
-            )
+    for loss in model.extra_losses.values():
+        loss.check_match(config.data.match)
 
 
 def _check_image_size(size: int, model: Any) -> None:

@@ -4,7 +4,7 @@ An experiment file may come from a stranger, and may contain a ``hydra`` node li
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 
 from mri_cyclegan.configuration.literal_overrides import literal_overrides
-from mri_cyclegan.configuration.named_targets import named_in_folders, named_in_overrides
+from mri_cyclegan.configuration.named_targets import named_in_file, named_in_overrides
 from mri_cyclegan.trusted_classes import trust
 
 # Classes allowed as callbacks, launchers and sweepers, or among their settings.
@@ -62,7 +62,7 @@ class CheckedLoader(ConfigLoaderImpl):
     """
 
     typed: Sequence[str] | None = None
-    named: Collection[str] = ()
+    named: frozenset[str] = frozenset()
 
     def load_configuration(
         self, config_name: str | None, overrides: list[str], *args: Any, **kwargs: Any
@@ -75,16 +75,19 @@ class CheckedLoader(ConfigLoaderImpl):
         config = super().load_configuration(config_name, literal_overrides(overrides), *args, **kwargs)
         if self.typed is None:
             self.typed = [override.lstrip("+~").partition("=")[0] for override in overrides]
-            self.named = named_in_overrides(overrides) | named_in_folders(self._config_dirs())
+            self.named |= named_in_overrides(overrides)
         trust(self.named)  # in each process that composes, such as a sweep job's
         if "hydra" in config:
             check_hydra_node(config.hydra, self.typed)
         return config
 
-    def _config_dirs(self) -> list[Path]:
-        """Folders given by ``--config-dir``."""
-        found = [element for element in self.config_search_path.get_path() if element.provider == "command-line"]
-        return [Path(str(element.path).removeprefix("file://")) for element in found]
+    def _load_single_config(self, default: Any, repo: Any) -> Any:
+        """Load one file of the composition; classes in a file of ``--config-dir`` are named by the user."""
+        result = super()._load_single_config(default, repo)
+        if result.provider == "command-line":
+            folder = Path(result.path.removeprefix("file://"))
+            self.named |= named_in_file(OmegaConf.to_container(result.config), folder, default.config_path)
+        return result
 
 
 def check_hydra_node(node: DictConfig, typed: Sequence[str]) -> None:

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mri_cyclegan.trusted_classes import DOTTED_NAME
 
 # Files that a run leaves beside its configuration; a folder that has one is not the user's own configuration folder.
@@ -23,14 +21,15 @@ def named_in_overrides(overrides: Iterable[str]) -> set[str]:
     return {name for parts in typed if len(parts) == 2 for name in DOTTED_NAME.findall(parts[1])}
 
 
-def named_in_folders(folders: Iterable[Path]) -> set[str]:
-    """Classes in the files of ``--config-dir``, except files of a run, which may come from a stranger.
+def named_in_file(content: Any, folder: Path, config_path: str) -> set[str]:
+    """Classes that a file of ``--config-dir`` gives as ``_target_``; none in a file of a run (of a stranger, perhaps).
 
     Args:
-        folders: given by ``--config-dir``.
+        content: of the file, plain values.
+        folder: given by ``--config-dir``.
+        config_path: of the file, below the folder, such as ``generator/mine``.
     """
-    files = (path for folder in folders for path in sorted(folder.rglob("*.yaml")) if not _in_run(path, folder))
-    return {name for path in files for name in _targets(_content(path))}
+    return set() if _in_run(folder / config_path, folder) else set(_targets(content))
 
 
 def _in_run(path: Path, folder: Path) -> bool:
@@ -38,13 +37,6 @@ def _in_run(path: Path, folder: Path) -> bool:
     levels: Sequence[Path] = path.parents
     above = levels[: levels.index(folder) + 2]
     return any((level / name).exists() for level in above for name in RUN_MARKERS)
-
-
-def _content(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return None  # Hydra reports the error if the file is used
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -15,13 +15,7 @@ from mri_cyclegan.losses.smoothness import smoothness_loss
 from mri_cyclegan.losses.structure import STRUCTURE_LOSSES, structure_loss
 from mri_cyclegan.training.argument_checks import require_decay, require_non_negative, require_one_of
 from mri_cyclegan.training.generator_outputs import GeneratorOutputs
-from mri_cyclegan.training.loss_weights import decayed
-
-# Values of data.match: how the slice of b is matched to the slice of a in a batch.
-MATCHES = ("none", "position", "subject")
-
-# Losses of the reference recipe, see mri_cyclegan.training.loss_weights.
-RESERVED = ("adversarial", "cycle", "identity")
+from mri_cyclegan.training.loss_weights import REFERENCE_LOSSES, decayed
 
 
 class ExtraLoss(nn.Module):
@@ -33,11 +27,9 @@ class ExtraLoss(nn.Module):
 
     Attributes:
         needs_identity: whether :meth:`forward` uses the identity images, which are computed only if a loss needs them.
-        matches: values of ``data.match`` that the loss works with.
     """
 
     needs_identity = False
-    matches: tuple[str, ...] = MATCHES
 
     def __init__(self, weight: float = 1.0, decay: float | None = None) -> None:
         super().__init__()
@@ -48,6 +40,13 @@ class ExtraLoss(nn.Module):
 
         Raises:
             ValueError: the loss cannot be computed with such generators.
+        """
+
+    def check_match(self, match: str) -> None:
+        """Raise unless the loss works with a value of ``data.match``, how slices of b are matched to those of a.
+
+        Raises:
+            ValueError: the message names the keys.
         """
 
     def forward(
@@ -144,8 +143,16 @@ class PairedLoss(ExtraLoss):
             )
         self.registration_a, self.registration_b = registration_a, registration_b
         self.smoothness_weight = smoothness_weight
-        # With match=position, b shows another subject: close enough for registration, not for a pixelwise comparison.
-        self.matches = ("position", "subject") if networks else ("subject",)
+
+    def check_match(self, match: str) -> None:
+        """Raise unless b shows the same subject; with registration networks, or the same height of another one."""
+        # The same height is close enough for registration, not for a pixelwise comparison.
+        if match == "none" or (match == "position" and self.registration_a is None):
+            raise ValueError(
+                f"extra_loss.paired.weight={self.weight} compares each fake with the real image beside it, and "
+                f"data.match={match} puts another head there. Set data.match=subject for people scanned in both "
+                "contrasts (and data.allow_paired_subjects=true), or extra_loss.paired.weight=0."
+            )
 
     def forward(
         self, outputs: GeneratorOutputs, real_a: Tensor, real_b: Tensor, generators: tuple[Any, Any]
@@ -247,7 +254,7 @@ class ExtraLosses(nn.ModuleDict):
                     f"extra_loss.{name}: expected a subclass of mri_cyclegan.training.extra_losses.ExtraLoss under "
                     f"_target_, or null for none; got {type(loss).__name__}."
                 )
-            if name in RESERVED:
+            if name in REFERENCE_LOSSES:
                 raise ValueError(f"extra_loss.{name}: {name} is a loss of the reference recipe. Take another name.")
             require_non_negative(f"extra_loss.{name}.weight", loss.weight)
             require_decay(f"extra_loss.{name}.decay", loss.decay)

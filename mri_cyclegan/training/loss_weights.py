@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 from mri_cyclegan.training.argument_checks import require_decay, require_non_negative
 
+# Generator losses of the reference recipe.
+REFERENCE_LOSSES = ("adversarial", "cycle", "identity")
+
 
 class LossWeights:
     """Weights of the reference recipe's losses; the cycle and identity weights may decay.
@@ -24,7 +27,7 @@ class LossWeights:
     """
 
     def __init__(self, adversarial: float, cycle: float, identity: float, decay: Mapping[str, float | None]) -> None:
-        self.initial = {"adversarial": adversarial, "cycle": cycle, "identity": identity}
+        self.initial = dict(zip(REFERENCE_LOSSES, (adversarial, cycle, identity), strict=True))
         for name, weight in self.initial.items():
             require_non_negative(f"model.lambda_{name}", weight)
         for name, share in decay.items():

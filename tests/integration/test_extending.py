@@ -11,28 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden import TOY
 
 DOC = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"`(my_\w+/\S+|pyproject\.toml)`[^`]*:\n\n```\w+\n(.*?)```", DOC, re.DOTALL))
 COMMANDS = [
     shlex.split(line) for block in re.findall(r"```sh\n(.*?)```", DOC, re.DOTALL) for line in block.splitlines()
 ]
-TOY = [
-    "trainer=cpu",
-    "trainer.max_epochs=1",
-    "trainer.limit_train_batches=2",
-    "trainer.log_every_n_steps=1",
-    "evaluate=false",
-    "data.spacing_mm=8",
-    "data.image_size=32",
-    "data.num_workers=0",
-    "data.phantom.spacing_mm=8",
-    "data.phantom.num_train=4",
-    "data.phantom.num_val=2",
-    "data.phantom.num_test=2",
-    "discriminator.base_channels=4",
-    "discriminator.num_layers=1",
-]
+TWO_STEPS = [*TOY, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "evaluate=false"]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +45,7 @@ def folder(tmp_path_factory):
 
 
 def run(folder, words, added=()):
-    words = [*words[1:], *(TOY if words in COMMANDS and "mri_cyclegan.train" in words else added)]
+    words = [*words[1:], *(TWO_STEPS if words in COMMANDS and "mri_cyclegan.train" in words else added)]
     done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=300)
     return done.returncode, done.stdout + done.stderr
 

@@ -120,8 +120,7 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         Raises:
             Interrupted: a signal has arrived.
         """
-        if self._any_rank(trainer, bool(self.signal)):
-            raise Interrupted(self.signal or signal.SIGTERM)
+        self._stop_if_interrupted(trainer)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Stop if a signal arrived at the end of the last epoch.
@@ -129,7 +128,11 @@ class LastCheckpoints(pl.callbacks.Checkpoint):
         Raises:
             Interrupted: a signal has arrived.
         """
-        self.on_train_epoch_start(trainer, pl_module)
+        self._stop_if_interrupted(trainer)
+
+    def _stop_if_interrupted(self, trainer: Any) -> None:
+        if self._any_rank(trainer, bool(self.signal)):
+            raise Interrupted(self.signal or signal.SIGTERM)
 
     def save(self, trainer: Any, pl_module: Any) -> None:
         """Save as ``next.ckpt`` and then rename, so that an intact checkpoint with finite weights always exists."""

@@ -1,14 +1,17 @@
 """Classes of other packages are built if the user has named them, and if they are something to be built."""
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 
 from mri_cyclegan import trusted_classes
 from mri_cyclegan.configuration.build import build
 from mri_cyclegan.configuration.checks import check_config
-from mri_cyclegan.configuration.named_targets import named_in_folders, named_in_overrides
-from mri_cyclegan.configuration.schema import CONF_DIR, register
+from mri_cyclegan.configuration.hydra_policy import CheckedLoader
+from mri_cyclegan.configuration.named_targets import named_in_overrides
+from tests.unit.configuration.test_config import composed as compose_training
 
 
 @pytest.fixture(autouse=True)
@@ -17,9 +20,7 @@ def nothing_is_trusted(monkeypatch):
 
 
 def composed(tmp_path, *overrides):
-    register()
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return compose("train", ["+experiment=demo", f"run_dir={tmp_path}", f"data.root={tmp_path}", *overrides])
+    return compose_training(tmp_path, "+experiment=demo", *overrides)
 
 
 def test_what_is_typed_is_built(tmp_path):
@@ -63,6 +64,15 @@ def test_targets_in_overrides():
     assert named_in_overrides(overrides) == {"my.A", "my.B", "my.C", "my.D"}
 
 
+def named_in(folder, *path):
+    """Classes named by the configuration ``config`` of a folder, given as --config-dir."""
+    search_path = create_config_search_path(None)
+    search_path.prepend("command-line", f"file://{folder}", SearchPathQuery("schema"))
+    loader = CheckedLoader(search_path)
+    loader.load_configuration("/".join([*path, "config"]), [], RunMode.RUN)
+    return loader.named
+
+
 def test_targets_in_files_but_those_of_a_run(tmp_path):
     own, run = tmp_path / "own", tmp_path / "own" / "run"
     for folder, name in ((own / "generator", "my.A"), (run, "my.B"), (run / ".hydra", "my.C"), (run / "model", "my.D")):
@@ -72,6 +82,14 @@ def test_targets_in_files_but_those_of_a_run(tmp_path):
     (own / "broken.yaml").write_text("{[")
     (own / "code.yaml").write_text("a: !!python/object/apply:os.system ['touch hurt']")
     (run / "checkpoints").mkdir()
-    assert named_in_folders([own]) == {"my.A"}
+    assert named_in(own, "generator") == {"my.A"}
     for inside in (run, run / ".hydra", run / "model"):
-        assert named_in_folders([inside]) == set()
+        assert named_in(inside) == set()
+    for below in (["run"], ["run", ".hydra"], ["run", "model"]):
+        assert named_in(own, *below) == set()
+
+
+def test_a_file_that_is_not_used_names_nothing(tmp_path):
+    (tmp_path / "config.yaml").write_text("a: {_target_: my.A}")
+    (tmp_path / "other.yaml").write_text("a: {_target_: my.B}")
+    assert named_in(tmp_path) == {"my.A"}
