@@ -115,7 +115,7 @@ def _require_patchgan(discriminator: DictConfig) -> None:
         discriminator.spectral_norm or discriminator.minibatch_stdev
     )
     if not plain:
-        raise ValueError("train.reference: it has a PatchGAN with instance normalization. Give one of these.")
+        raise ValueError("train.reference: it only has a PatchGAN with instance normalization. Choose one.")
 
 
 def main() -> None:

@@ -43,9 +43,9 @@ def compile_networks(
 
 def _reason_not_to_compile(device: torch.device, num_batches: float) -> str:
     if device.type != "cuda":
-        return f"only on a GPU of NVIDIA does it save more time than it takes, and this is {device.type}"
+        return f"it saves more time than it takes only on an NVIDIA GPU, and this is {device.type}"
     if num_batches < MIN_BATCHES:
-        return f"{num_batches:.0f} batches are over before it pays"
+        return f"{num_batches:.0f} batches are too few for it to pay"
     return "" if find_spec("triton") else "Triton, which makes the kernels, is not installed"
 
 
